@@ -79,21 +79,30 @@ pub(crate) struct NewFile<'a> {
 
 /// Completes or removes what a killed process left in `folder`.
 pub(crate) fn settle(folder: &Path) -> Result<()> {
-    let is_there = |name: &str| fs::symlink_metadata(folder.join(name)).is_ok();
-    if is_there(FOLDER) || is_there(LOCK) {
+    if has_change(folder) {
         lock(folder)?;
     }
     Ok(())
 }
 
+/// As [`settle`], but leaves the folder to a process that is saving into it now.
+pub(crate) fn settle_if_free(folder: &Path) -> Result<()> {
+    if has_change(folder) {
+        try_lock(folder)?;
+    }
+    Ok(())
+}
+
+fn has_change(folder: &Path) -> bool {
+    let is_there = |name: &str| fs::symlink_metadata(folder.join(name)).is_ok();
+    is_there(FOLDER) || is_there(LOCK)
+}
+
 /// Waits for other processes, and completes or removes what a killed one left.
 fn lock(folder: &Path) -> Result<Exclusive> {
-    let path = folder.join(LOCK);
     let until = Instant::now() + PATIENCE;
     loop {
-        let lock = Exclusive::new(&path).map_err(|error| unwritable(&path, error))?;
-        if let Some(lock) = lock {
-            finish_earlier(folder)?;
+        if let Some(lock) = try_lock(folder)? {
             return Ok(lock);
         }
         if Instant::now() > until {
@@ -105,6 +114,16 @@ fn lock(folder: &Path) -> Result<Exclusive> {
         }
         std::thread::sleep(Duration::from_millis(5));
     }
+}
+
+/// `None` while another process has the lock.
+fn try_lock(folder: &Path) -> Result<Option<Exclusive>> {
+    let path = folder.join(LOCK);
+    let lock = Exclusive::new(&path).map_err(|error| unwritable(&path, error))?;
+    if lock.is_some() {
+        finish_earlier(folder)?;
+    }
+    Ok(lock)
 }
 
 /// Completes the change that a killed process left, or removes it if it had not begun to move files.
@@ -462,5 +481,144 @@ fn remove(temporary: &Path) {
 pub(crate) fn sync_folder(folder: &Path) {
     if cfg!(unix) {
         let _ = File::open(folder).and_then(|folder| folder.sync_all());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::marker;
+
+    fn draft() -> tempfile::TempDir {
+        let folder = tempfile::tempdir().unwrap();
+        fs::create_dir(folder.path().join("Timelines")).unwrap();
+        for name in ["one.json", "Timelines/two.json"] {
+            fs::write(folder.path().join(name), "old").unwrap();
+        }
+        folder
+    }
+
+    fn read(folder: &Path, name: &str) -> Option<String> {
+        fs::read_to_string(folder.join(name)).ok()
+    }
+
+    fn file<'a>(name: &'a str, before: Option<&str>) -> NewFile<'a> {
+        NewFile {
+            name,
+            bytes: b"new",
+            hash: marker::hash(b"new"),
+            before: before.map(|before| marker::hash(before.as_bytes())),
+        }
+    }
+
+    fn begun(folder: &Path) -> FolderChange {
+        let mut change = FolderChange::begin(folder).unwrap();
+        let files = ["one.json", "Timelines/two.json"].map(|name| file(name, Some("old")));
+        change.write(files.into()).unwrap();
+        change.write(vec![file("three.json", None)]).unwrap();
+        change.remove("gone");
+        change
+    }
+
+    /// As a killed process leaves it.
+    fn killed(mut change: FolderChange, is_recorded: bool) {
+        if is_recorded {
+            let record = serde_json::to_vec(&change.record).unwrap();
+            fs::write(change.folder.join(FOLDER).join(RECORD), record).unwrap();
+        }
+        change.is_left = true;
+    }
+
+    #[test]
+    fn a_change_is_made_completely_and_leaves_no_temporary_files() {
+        let folder = draft();
+        fs::create_dir_all(folder.path().join("gone/deep")).unwrap();
+        begun(folder.path()).commit().unwrap();
+        for name in ["one.json", "Timelines/two.json", "three.json"] {
+            assert_eq!(read(folder.path(), name).as_deref(), Some("new"), "{name}");
+        }
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 3);
+    }
+
+    #[test]
+    fn after_a_kill_a_recorded_change_is_completed_and_another_is_removed() {
+        for is_recorded in [false, true] {
+            let folder = draft();
+            killed(begun(folder.path()), is_recorded);
+            // One file was moved before the kill.
+            if is_recorded {
+                let new = folder.path().join(FOLDER).join(NEW);
+                fs::rename(new.join("one.json"), folder.path().join("one.json")).unwrap();
+            }
+            settle(folder.path()).unwrap();
+            let expected = if is_recorded { "new" } else { "old" };
+            for name in ["one.json", "Timelines/two.json"] {
+                assert_eq!(read(folder.path(), name).as_deref(), Some(expected));
+            }
+            let three = read(folder.path(), "three.json");
+            assert_eq!(three.is_some(), is_recorded);
+            assert!(!folder.path().join(FOLDER).exists() && !folder.path().join(LOCK).exists());
+        }
+    }
+
+    #[test]
+    fn what_another_program_wrote_after_the_kill_is_kept() {
+        let folder = draft();
+        killed(begun(folder.path()), true);
+        fs::write(folder.path().join("one.json"), "theirs").unwrap();
+        settle(folder.path()).unwrap();
+        assert_eq!(read(folder.path(), "one.json").as_deref(), Some("theirs"));
+        let two = read(folder.path(), "Timelines/two.json");
+        assert_eq!(two.as_deref(), Some("old"));
+        assert!(!folder.path().join(FOLDER).exists());
+    }
+
+    #[test]
+    fn a_draft_that_is_open_in_the_app_waits() {
+        let folder = draft();
+        killed(begun(folder.path()), true);
+        let locked = folder.path().join(".locked");
+        fs::write(&locked, "").unwrap();
+        settle(folder.path()).unwrap();
+        assert_eq!(read(folder.path(), "one.json").as_deref(), Some("old"));
+        let error = FolderChange::begin(folder.path()).unwrap_err();
+        assert!(error.to_string().contains("interrupted"), "{error}");
+        fs::remove_file(&locked).unwrap();
+        settle(folder.path()).unwrap();
+        assert_eq!(read(folder.path(), "one.json").as_deref(), Some("new"));
+    }
+
+    #[test]
+    fn a_change_that_fails_or_meets_a_newer_file_changes_nothing() {
+        let folder = draft();
+        fs::write(folder.path().join("file"), "").unwrap();
+        let mut change = begun(folder.path());
+        change.rename("Timelines", "renamed");
+        // The last of the files: its folder cannot be created.
+        change.write(vec![file("zzz/four.json", None)]).unwrap();
+        fs::write(folder.path().join("zzz"), "a file").unwrap();
+        change.commit().unwrap_err();
+        for name in ["one.json", "Timelines/two.json"] {
+            assert_eq!(read(folder.path(), name).as_deref(), Some("old"), "{name}");
+        }
+        assert!(read(folder.path(), "three.json").is_none());
+        let change = begun(folder.path());
+        fs::write(folder.path().join("one.json"), "theirs").unwrap();
+        let error = change.commit().unwrap_err();
+        assert!(error.to_string().contains("another program"), "{error}");
+        assert_eq!(read(folder.path(), "one.json").as_deref(), Some("theirs"));
+        assert!(!folder.path().join(FOLDER).exists());
+    }
+
+    #[test]
+    fn a_record_with_paths_outside_of_the_folder_is_not_followed() {
+        let outer = tempfile::tempdir().unwrap();
+        let folder = outer.path().join("draft");
+        fs::create_dir_all(folder.join(FOLDER).join(NEW)).unwrap();
+        let record = r#"{"files": {}, "renamed": [["../mine", "stolen"]]}"#;
+        fs::write(folder.join(FOLDER).join(RECORD), record).unwrap();
+        fs::write(outer.path().join("mine"), "mine").unwrap();
+        settle(&folder).unwrap();
+        assert!(outer.path().join("mine").exists() && !folder.join("stolen").exists());
     }
 }

@@ -38,14 +38,15 @@ impl HeldDraft {
         self.turns.lock().await
     }
 
-    /// Completes or removes what a killed process left in the folder that the draft was opened from.
+    /// Completes or removes what a killed process left in the folder that the draft was opened from. Does not wait
+    /// for a save that is running.
     pub(crate) fn settle_folder(&self) {
         let opened = self.lock().opened.clone();
         let Some(folder) = opened.and_then(|opened| opened.folder.clone()) else {
             return;
         };
         // A save reports the reason if it is still there.
-        if let Err(error) = aside(|| folder_change::settle(&folder)) {
+        if let Err(error) = aside(|| folder_change::settle_if_free(&folder)) {
             tracing::warn!(%error, "an interrupted save could not be completed");
         }
     }
