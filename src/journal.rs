@@ -374,7 +374,7 @@ fn beyond(draft: &DraftId, sequence: u64, calls: u64) -> Error {
 /// them.
 pub(crate) fn unknown(draft: &DraftId) -> Error {
     Error::not_found(format!("there is no draft {:?}", shortened(draft.as_str()))).hint(
-        "make one with `create_draft`; a draft that the app saved is opened with `open_draft`",
+        "make one with `create_draft`; a draft that the app saved has no id here: `open_draft` opens it, and `validate_draft` checks its folder",
     )
 }
 

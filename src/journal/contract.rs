@@ -227,7 +227,11 @@ async fn an_unknown_draft_is_refused_without_naming_other_drafts() {
     for store in stores() {
         let journal = store.open();
         let result = add(&*journal, &id(9), 1).await;
-        check_error(result, Kind::NotFound, &["create_draft", "validate_draft"]);
+        check_error(
+            result,
+            Kind::NotFound,
+            &["create_draft", "open_draft", "validate_draft"],
+        );
         fill(&*journal, 3).await;
         let typo = DraftId(id(2).as_str().replace("0002", "002"));
         let result = add(&*journal, &typo, 1).await;
