@@ -559,3 +559,25 @@ fn a_draft_on_a_server_is_a_template_here() {
     );
     saved.expect("saved");
 }
+
+#[test]
+fn without_ffmpeg_a_short_video_repeats_with_a_note() {
+    let mut home = Home::embedded();
+    let folder = app_template(&home, "Trip");
+    home.set("PATH", &text(home.path()).to_owned());
+    let applied = home.call(
+        "apply_template",
+        // 6 s of its file are shown, and the clip has 4 s.
+        &json!({ "draft": text(&folder), "media": { "c2": text(&media("clip.mp4")) } }),
+    );
+    let applied = applied.expect("filled");
+    let notes = applied["notes"].to_string();
+    assert!(
+        notes.contains("repeats") && notes.contains("`ffmpeg` is not installed"),
+        "{notes}"
+    );
+    assert!(
+        applied["changes"].to_string().contains("repeats 2 times"),
+        "{applied}"
+    );
+}
