@@ -564,7 +564,8 @@ fn a_draft_on_a_server_is_a_template_here() {
 fn without_ffmpeg_a_short_video_repeats_with_a_note() {
     let mut home = Home::embedded();
     let folder = app_template(&home, "Trip");
-    home.set("PATH", &text(home.path()).to_owned());
+    let empty = text(home.path()).to_owned();
+    home.set("PATH", &empty);
     let applied = home.call(
         "apply_template",
         // 6 s of its file are shown, and the clip has 4 s.
