@@ -16,7 +16,7 @@ use crate::regular_file::{self, DOCUMENT_BYTES, Links};
 /// Reads the draft at a path: its folder, or one of its documents.
 pub(crate) fn open(path: &Path) -> Result<NewDocument> {
     if path.is_dir() {
-        return open_folder(path);
+        return open_folder(&with_all_copies(path));
     }
     if !path.is_file() {
         return Err(
@@ -37,11 +37,18 @@ fn folder_of(document: &Path) -> Option<PathBuf> {
     if !ROOTS.contains(&name) {
         return None;
     }
-    let timelines = folder.parent()?;
-    if timelines.ends_with("Timelines") {
-        return timelines.parent().map(Path::to_owned);
+    Some(with_all_copies(folder))
+}
+
+/// The draft's folder for the folder of a nested timeline: a save into that alone would leave the other copies behind.
+fn with_all_copies(folder: &Path) -> PathBuf {
+    let whole = folder.canonicalize().unwrap_or_else(|_| folder.to_owned());
+    match whole.parent() {
+        Some(timelines) if timelines.ends_with("Timelines") => {
+            timelines.parent().unwrap_or(folder).to_owned()
+        }
+        _ => folder.to_owned(),
     }
-    Some(folder.to_owned())
 }
 
 fn open_folder(path: &Path) -> Result<NewDocument> {
