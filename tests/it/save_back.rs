@@ -997,3 +997,34 @@ fn a_kill_while_a_draft_is_fixed_leaves_the_old_or_the_new_files() {
     eprintln!("killed midway: {midway}, as before: {kept} of {}", rounds());
     assert!(midway > 0 || !full(), "no kill hit the middle of a fix");
 }
+
+#[test]
+fn the_folder_of_a_timeline_opens_the_draft_that_contains_it() {
+    let mut found = 0;
+    for kind in kinds() {
+        let home = Home::embedded();
+        let folder = app_draft(&home, &kind, "nested");
+        let mut client = home.connected();
+        let Ok(timelines) = fs::read_dir(folder.join("Timelines")) else {
+            continue;
+        };
+        for timeline in timelines.flatten().map(|entry| entry.path()) {
+            if timeline.is_dir() {
+                let opened = client.call("open_draft", json!({ "draft": text(&timeline) }));
+                let file = opened.expect("a draft")["file"].take();
+                let whole = client.call("open_draft", json!({ "draft": text(&folder) }));
+                assert_eq!(file, whole.expect("a draft")["file"]);
+                let draft = open(&mut client, &timeline);
+                resize(&mut client, &draft, 720);
+                let reply = saved(&mut client, &draft);
+                let saved = reply["folder"].as_str().expect("a folder");
+                assert_eq!(
+                    Path::new(saved).canonicalize().expect("it exists"),
+                    folder.canonicalize().expect("it exists"),
+                );
+                found += 1;
+            }
+        }
+    }
+    assert!(found > 0);
+}
