@@ -141,6 +141,8 @@ impl JournalFile {
         )?;
         // All statements of the journal; compiling one takes longer than executing it.
         connection.set_prepared_statement_cache_capacity(64);
+        // The plan of a statement never depends on its parameters: otherwise some are compiled again for each use.
+        connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
         connection.pragma_update(None, "synchronous", self.synchronous())?;
         // The log is as durable as the file, and moving it when the connection closes would delay the exit.
         connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;

@@ -30,6 +30,9 @@ const COLUMNS: &str = concat!(
     ", saved_to, deleted_ms, moved_origin, moved_id"
 );
 
+/// Removes the jobs that ended before ?1.
+pub(super) const REMOVE_FINISHED_JOBS: &str = "DELETE FROM jobs WHERE finished AND updated_ms < ?1";
+
 const JOB_COLUMNS: &str = "id, kind, draft, state, updated_ms, finished, pid";
 
 /// Adds a call to the draft ?1 of origin ?2, in one statement and so atomically. If the draft is unknown, in the
@@ -449,10 +452,9 @@ pub(super) fn job_put(
             job.pid,
         ])?;
     if job.finished {
-        connection.execute(
-            "DELETE FROM jobs WHERE finished AND updated_ms < ?1",
-            params![keep_from_ms],
-        )?;
+        connection
+            .prepare_cached(REMOVE_FINISHED_JOBS)?
+            .execute(params![keep_from_ms])?;
     }
     Ok(())
 }

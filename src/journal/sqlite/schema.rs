@@ -11,6 +11,7 @@ pub(super) const STEPS: &[&str] = &[
     JOURNAL_ID,
     LEASES,
     DOCUMENTS,
+    FINISHED_JOBS,
 ];
 
 const TABLES: &str = "
@@ -107,6 +108,11 @@ const DOCUMENTS: &str = "
     );
     ALTER TABLE calls ADD COLUMN document TEXT;
     CREATE INDEX call_documents ON calls (document) WHERE document IS NOT NULL;
+";
+
+/// Finds the finished jobs that are old enough to be removed. Their states are large, and each job looks for them at its end.
+const FINISHED_JOBS: &str = "
+    CREATE INDEX finished_jobs ON jobs (updated_ms) WHERE finished;
 ";
 
 pub(super) fn version(connection: &Connection) -> rusqlite::Result<usize> {

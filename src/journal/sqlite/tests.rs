@@ -175,6 +175,12 @@ async fn finished_jobs_are_kept_for_a_week_and_unfinished_ones_permanently() {
     assert_eq!(journal.job_get("a").await.unwrap(), None);
     assert!(journal.job_get("b").await.unwrap().is_some());
     assert!(journal.job_get("d").await.unwrap().is_some());
+    // Without reading the states of all jobs, of which a batch leaves thousands.
+    let plan: String = journal.with(|connection| {
+        let explained = format!("EXPLAIN QUERY PLAN {}", rows::REMOVE_FINISHED_JOBS);
+        connection.query_row(&explained, params![0], |row| row.get("detail"))
+    });
+    assert!(plan.contains("INDEX finished_jobs"), "{plan}");
 }
 
 #[tokio::test]
