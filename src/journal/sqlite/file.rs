@@ -33,6 +33,7 @@ pub(super) struct JournalFile {
 pub(super) struct OpenConnection {
     pub connection: Connection,
     seen: FileIdentities,
+    log_path: PathBuf,
     /// The size of a page in bytes.
     page: u64,
     /// How many rows had been written when the log was last moved to the file.
@@ -47,6 +48,14 @@ struct FileIdentities {
     /// The file never becomes shorter.
     bytes: u64,
     log: Option<Identity>,
+}
+
+impl FileIdentities {
+    fn of(path: &Path) -> Self {
+        let (file, bytes) = identity_and_length(path);
+        let (log, _) = identity_and_length(&beside(path, "-wal"));
+        Self { file, bytes, log }
+    }
 }
 
 /// Device and inode.
@@ -110,11 +119,8 @@ impl JournalFile {
             .map_err(|error| self.explain(error))?;
         Ok(OpenConnection {
             connection,
-            seen: FileIdentities {
-                file: identity(path),
-                bytes: length(path),
-                log: identity(&beside(path, "-wal")),
-            },
+            seen: FileIdentities::of(path),
+            log_path: beside(path, "-wal"),
             page,
             moved: 0,
         })
@@ -122,7 +128,8 @@ impl JournalFile {
 
     /// The inode of the file, on systems that have inodes: a copy of the file has a different one.
     pub(super) fn inode(&self) -> Option<u64> {
-        self.path.as_deref().and_then(identity).map(|found| found.1)
+        let (found, _) = identity_and_length(self.path.as_deref()?);
+        found.map(|found| found.1)
     }
 
     /// Sets up the connection and returns the resulting version of the file; a newer file is not changed.
@@ -253,28 +260,39 @@ fn newer(path: &Path, version: usize) -> Error {
 impl OpenConnection {
     /// Checks the files before they are used.
     pub(super) fn fault(&mut self, file: &JournalFile) -> Option<ExternalChange> {
-        let fault = self.fault_after(file);
-        let Some(path) = file.path.as_deref().filter(|_| fault.is_none()) else {
-            return fault;
-        };
         // All processes know from the `-shm` file how long the log must be.
-        let frames = checkpoint(&self.connection, "NOOP").ok()?.frames;
+        let frames = checkpoint(&self.connection, "NOOP").map_or(0, |state| state.frames);
+        let log_bytes = match self.changed(file) {
+            Ok(log_bytes) => log_bytes?,
+            Err(change) => return Some(change),
+        };
         let least = LOG_HEAD + frames * (FRAME_HEAD + self.page);
-        (frames > 0 && length(&beside(path, "-wal")) < least).then_some(ExternalChange::LogCut)
+        (frames > 0 && log_bytes < least).then_some(ExternalChange::LogCut)
     }
 
     /// Checks the files after a write: if they had been replaced before it, the write would be lost.
     pub(super) fn fault_after(&mut self, file: &JournalFile) -> Option<ExternalChange> {
-        let path = file.path.as_deref()?;
-        let bytes = length(path);
-        if identity(path) != self.seen.file {
-            return Some(ExternalChange::Replaced);
+        self.changed(file).err()
+    }
+
+    /// The length of the log in bytes, if both files are still the ones that were opened. (`None` without a path.)
+    fn changed(&mut self, file: &JournalFile) -> Result<Option<u64>, ExternalChange> {
+        let Some(path) = file.path.as_deref() else {
+            return Ok(None);
+        };
+        let (found, bytes) = identity_and_length(path);
+        if found != self.seen.file {
+            return Err(ExternalChange::Replaced);
         }
         if bytes < self.seen.bytes {
-            return Some(ExternalChange::Cut);
+            return Err(ExternalChange::Cut);
         }
         self.seen.bytes = bytes;
-        (identity(&beside(path, "-wal")) != self.seen.log).then_some(ExternalChange::LogReplaced)
+        let (log, log_bytes) = identity_and_length(&self.log_path);
+        if log != self.seen.log {
+            return Err(ExternalChange::LogReplaced);
+        }
+        Ok(Some(log_bytes))
     }
 
     /// Repairs the fault if this is possible without loss: a deleted log is still open in this process and can be
@@ -398,19 +416,18 @@ fn restrict_access(path: &Path) {
     }
 }
 
-fn length(path: &Path) -> u64 {
-    std::fs::metadata(path).map_or(0, |metadata| metadata.len())
-}
-
+/// The identity of a file and its length in bytes; none and 0 if it cannot be found.
 #[cfg(unix)]
-fn identity(path: &Path) -> Option<Identity> {
+fn identity_and_length(path: &Path) -> (Option<Identity>, u64) {
     use std::os::unix::fs::MetadataExt;
-    let metadata = std::fs::metadata(path).ok()?;
-    Some(Identity(metadata.dev(), metadata.ino()))
+    match std::fs::metadata(path) {
+        Ok(found) => (Some(Identity(found.dev(), found.ino())), found.len()),
+        Err(_) => (None, 0),
+    }
 }
 
-/// Not needed on Windows, which does not allow an open file to be deleted or replaced.
+/// Windows does not allow an open file to be deleted or replaced, so the length suffices there.
 #[cfg(not(unix))]
-fn identity(_path: &Path) -> Option<Identity> {
-    None
+fn identity_and_length(path: &Path) -> (Option<Identity>, u64) {
+    (None, std::fs::metadata(path).map_or(0, |found| found.len()))
 }
