@@ -307,7 +307,11 @@ async fn query(
         progress: None,
         ..context.clone()
     };
-    DraftSegments::read(&call(app, "query_script", arguments, &context).await?)
+    let mut reply = call(app, "query_script", arguments, &context).await?;
+    match reply.get_mut("script") {
+        Some(Value::String(script)) => DraftSegments::read(std::mem::take(script)),
+        _ => Err(Error::internal("`query_script` returned no document")),
+    }
 }
 
 fn ms(since: Instant) -> f64 {

@@ -6,12 +6,12 @@
 pub(crate) mod png;
 
 use std::cmp::Reverse;
-use std::collections::HashMap;
 use std::fmt::Write;
 use std::ops::Range;
 
+use capcut_draft::{ClipRef, Document, Field, MaterialRef, RootRef, TextContent, TrackRef, field};
+
 use crate::sorting;
-use serde_json::Value;
 
 const WIDTH: f64 = 1200.0;
 const LEFT: f64 = 150.0;
@@ -38,10 +38,16 @@ pub(crate) struct TimelinePicture {
 }
 
 /// Draws the document, or the part of it within `window` (seconds).
-pub(crate) fn draw(title: &str, script: &Value, window: Option<Range<f64>>) -> TimelinePicture {
-    let tracks = tracks(script);
-    let ends = tracks.iter().flat_map(|track| segments(track)).map(end_of);
-    let duration_s = ends.fold(seconds(&script["duration"]), f64::max);
+pub(crate) fn draw(
+    title: &str,
+    document: &Document,
+    window: Option<Range<f64>>,
+) -> TimelinePicture {
+    let tracks = tracks(document);
+    let duration = document.value(RootRef, &field::root::DURATION);
+    let clips = tracks.iter().flat_map(|track| document.clips(*track));
+    let end = clips.map(|clip| document.target(clip).end()).max();
+    let duration_s = seconds(end.unwrap_or_default().max(duration));
     let window = window.unwrap_or(0.0..duration_s.max(0.001));
     let height = TOP + ROW * tracks.len().max(1) as f64 + 16.0;
     let mut drawing = Drawing {
@@ -52,20 +58,19 @@ pub(crate) fn draw(title: &str, script: &Value, window: Option<Range<f64>>) -> T
         ),
         scale: (WIDTH - LEFT - RIGHT) / (window.end - window.start),
         window,
-        names: MaterialNames::of(script),
+        document,
     };
-    let canvas = &script["canvas_config"];
     let head = format!(
         "{title} · {}×{} · {}",
-        canvas["width"],
-        canvas["height"],
+        document.value(RootRef, &field::root::CANVAS_WIDTH),
+        document.value(RootRef, &field::root::CANVAS_HEIGHT),
         clock(duration_s)
     );
     drawing.text(14.0, 24.0, BRIGHT, 15.0, &fit(&head, WIDTH - 28.0, 15.0));
     drawing.ruler(height);
     let mut clips = 0;
     for (row, track) in tracks.iter().enumerate() {
-        clips += drawing.track(track, TOP + ROW * row as f64);
+        clips += drawing.track(*track, TOP + ROW * row as f64);
     }
     if tracks.is_empty() {
         drawing.text(LEFT, TOP + 26.0, PALE, 13.0, "nothing on the timeline yet");
@@ -80,84 +85,41 @@ pub(crate) fn draw(title: &str, script: &Value, window: Option<Range<f64>>) -> T
 }
 
 /// The tracks that are not empty: topmost video first, as in the app, sound last.
-fn tracks(script: &Value) -> Vec<&Value> {
-    let tracks = script["tracks"].as_array().into_iter().flatten();
-    let mut tracks: Vec<&Value> = tracks
-        .filter(|track| segments(track).next().is_some())
-        .collect();
+fn tracks(document: &Document) -> Vec<TrackRef> {
+    let mut tracks = document.tracks();
+    tracks.retain(|track| document.clips(*track).len() > 0);
     tracks.reverse();
     sorting::sort_by_key(&mut tracks, |track| {
-        let height = segments(track).filter_map(|segment| segment["render_index"].as_i64());
-        (track["type"] == "audio", Reverse(height.max()))
+        let clips = document.clips(*track);
+        let heights = clips.filter_map(|clip| document.get(clip, &field::clip::RENDER_INDEX));
+        let kind = document.value(*track, &field::track::KIND);
+        (kind == "audio", Reverse(heights.max()))
     });
     tracks
 }
 
-fn segments(track: &Value) -> impl Iterator<Item = &Value> {
-    track["segments"].as_array().into_iter().flatten()
-}
-
-fn start_of(segment: &Value) -> f64 {
-    seconds(&segment["target_timerange"]["start"])
-}
-
-fn end_of(segment: &Value) -> f64 {
-    start_of(segment) + seconds(&segment["target_timerange"]["duration"])
-}
-
-/// The labels of materials, by id.
-struct MaterialNames {
-    labels: HashMap<String, String>,
-    /// With their lengths in seconds.
-    transitions: HashMap<String, (String, f64)>,
-}
-
-impl MaterialNames {
-    fn of(script: &Value) -> Self {
-        const KEYS: &[(&str, &[&str])] = &[
-            ("videos", &["remote_url", "material_name", "path"]),
-            ("audios", &["remote_url", "name", "path"]),
-            ("video_effects", &["name"]),
-            ("effects", &["name"]),
-            ("stickers", &["name", "sticker_id", "resource_id"]),
-        ];
-        let mut names = Self {
-            labels: HashMap::new(),
-            transitions: HashMap::new(),
-        };
-        let materials = |list: &str| script["materials"][list].as_array().into_iter().flatten();
-        for (list, keys) in KEYS {
-            for material in materials(list) {
-                let mut texts = keys.iter().filter_map(|key| material[*key].as_str());
-                if let Some(label) = texts.find_map(last_part) {
-                    names.put(material, label);
-                }
-            }
+/// What a clip shows or plays, for people.
+fn label(document: &Document, clip: ClipRef) -> Option<String> {
+    use field::material::{MATERIAL_NAME, NAME, PATH, REMOTE_URL, RESOURCE_ID, STICKER_ID};
+    type Name = Field<MaterialRef, String>;
+    const FILE: &[Name] = &[REMOTE_URL, MATERIAL_NAME, NAME, PATH];
+    const ITEM: &[Name] = &[NAME, STICKER_ID, RESOURCE_ID];
+    let material = document.main_material(clip)?;
+    let names = match document.list_name(material) {
+        "videos" | "audios" => FILE,
+        "stickers" | "video_effects" | "effects" => ITEM,
+        "texts" => {
+            let content = document.value(material, &field::material::CONTENT);
+            let content = TextContent::read(&content);
+            let words = content.words();
+            return Some(words.split_whitespace().collect::<Vec<_>>().join(" "));
         }
-        for material in materials("texts") {
-            let content = material["content"].as_str().unwrap_or_default();
-            let words = serde_json::from_str::<Value>(content)
-                .ok()
-                .and_then(|content| content["text"].as_str().map(str::to_owned))
-                .unwrap_or_else(|| content.to_owned());
-            let words: Vec<_> = words.split_whitespace().collect();
-            names.put(material, words.join(" "));
-        }
-        for material in materials("transitions") {
-            if let Some(id) = material["id"].as_str() {
-                let name = material["name"].as_str().unwrap_or("transition").to_owned();
-                let length = seconds(&material["duration"]);
-                names.transitions.insert(id.to_owned(), (name, length));
-            }
-        }
-        names
-    }
-
-    fn put(&mut self, material: &Value, label: String) {
-        if let Some(id) = material["id"].as_str() {
-            self.labels.insert(id.to_owned(), label);
-        }
-    }
+        _ => return None,
+    };
+    names
+        .iter()
+        .filter_map(|name| document.get(material, name))
+        .find_map(|name| last_part(&name))
 }
 
 /// The file name of a path or URL, without the query, which may contain a secret.
@@ -167,16 +129,22 @@ fn last_part(text: &str) -> Option<String> {
     Some(name.to_owned())
 }
 
-struct Drawing {
+struct Drawing<'d> {
+    document: &'d Document,
     svg: String,
     /// Pixels per second.
     scale: f64,
     /// The range that is drawn, in seconds.
     window: Range<f64>,
-    names: MaterialNames,
 }
 
-impl Drawing {
+impl Drawing<'_> {
+    /// Start and end of a clip, in seconds.
+    fn times(&self, clip: ClipRef) -> (f64, f64) {
+        let target = self.document.target(clip);
+        (seconds(target.start), seconds(target.end()))
+    }
+
     /// The horizontal position of a time, in pixels.
     fn x(&self, second: f64) -> f64 {
         let second = second.clamp(self.window.start, self.window.end);
@@ -184,25 +152,23 @@ impl Drawing {
     }
 
     /// Draws a track and returns the number of its visible clips.
-    fn track(&mut self, track: &Value, y: f64) -> usize {
-        let kind = track["type"].as_str().unwrap_or("?");
-        let name = track["name"].as_str().filter(|name| !name.is_empty());
-        let name = fit(name.unwrap_or(kind), LEFT - 24.0, 12.0);
+    fn track(&mut self, track: TrackRef, y: f64) -> usize {
+        let kind = self.document.get(track, &field::track::KIND);
+        let kind = kind.as_deref().unwrap_or("?");
+        let name = self.document.value(track, &field::track::NAME);
+        let name = if name.is_empty() { kind } else { &name };
+        let name = fit(name, LEFT - 24.0, 12.0);
         self.text(14.0, y + 18.0, BRIGHT, 12.0, &name);
         self.text(14.0, y + 33.0, PALE, 10.0, kind);
-        let mut seen: Vec<&Value> = segments(track)
-            .filter(|segment| {
-                start_of(segment) < self.window.end && end_of(segment) > self.window.start
-                    || start_of(segment) == end_of(segment)
-            })
-            .collect();
-        sorting::sort_by(&mut seen, |a, b| start_of(a).total_cmp(&start_of(b)));
-        let marks: Vec<Mark> = seen
-            .iter()
-            .filter_map(|segment| self.mark(segment))
-            .collect();
-        for segment in &seen {
-            self.clip(kind, segment, y, &marks);
+        let mut seen: Vec<ClipRef> = self.document.clips(track).collect();
+        seen.retain(|clip| {
+            let (start, end) = self.times(*clip);
+            start < self.window.end && end > self.window.start || start == end
+        });
+        sorting::sort_by_key(&mut seen, |clip| self.document.target(*clip).start);
+        let marks: Vec<Mark> = seen.iter().filter_map(|clip| self.mark(*clip)).collect();
+        for clip in &seen {
+            self.clip(kind, *clip, y, &marks);
         }
         // After all clips, as each mark overlaps the start of the next clip.
         for mark in &marks {
@@ -211,15 +177,13 @@ impl Drawing {
         seen.len()
     }
 
-    fn clip(&mut self, kind: &str, segment: &Value, y: f64, marks: &[Mark]) {
-        let (start, end) = (start_of(segment), end_of(segment));
+    fn clip(&mut self, kind: &str, clip: ClipRef, y: f64, marks: &[Mark]) {
+        let (start, end) = self.times(clip);
         let x = self.x(start);
         let width = (self.x(end) - x).max(2.0);
         // Text is placed between the transition marks.
         let free = free(x..x + width, marks);
-        let label = segment["material_id"].as_str();
-        let label = label.and_then(|id| self.names.labels.get(id)).cloned();
-        let label = label.unwrap_or_else(|| "?".to_owned());
+        let label = label(self.document, clip).unwrap_or_else(|| "?".to_owned());
         let times = format!("{} – {}", clock(start), clock(end));
         let _ = write!(
             self.svg,
@@ -237,9 +201,9 @@ impl Drawing {
             let times = fit(&times, room - 10.0, 10.0);
             self.text(free.start + 6.0, y + 31.0, "#dfe5ee", 10.0, &times);
         }
-        for list in segment["common_keyframes"].as_array().into_iter().flatten() {
-            for keyframe in list["keyframe_list"].as_array().into_iter().flatten() {
-                let at = start + seconds(&keyframe["time_offset"]);
+        for list in self.document.keyframes(clip) {
+            for point in list.points {
+                let at = start + seconds(point.offset);
                 if self.window.contains(&at) {
                     let _ = write!(
                         self.svg,
@@ -254,22 +218,22 @@ impl Drawing {
     }
 
     /// The transition at the end of a clip.
-    fn mark(&self, segment: &Value) -> Option<Mark> {
-        let references = segment["extra_material_refs"].as_array();
-        let mut references = references.into_iter().flatten().filter_map(Value::as_str);
-        let (name, length) = references.find_map(|id| self.names.transitions.get(id))?;
-        let end = end_of(segment);
+    fn mark(&self, clip: ClipRef) -> Option<Mark> {
+        let transition = self.document.companion(clip, &["transitions"])?;
+        let name = self.document.get(transition, &field::material::NAME);
+        let length = seconds(self.document.value(transition, &field::material::DURATION));
+        let (start, end) = self.times(clip);
         if !(self.window.start..=self.window.end).contains(&end) {
             return None;
         }
         let middle = self.x(end);
         let half = (length * self.scale / 2.0).max(5.0);
         Some(Mark {
-            name: name.clone(),
-            length: *length,
+            name: name.unwrap_or_else(|| "transition".to_owned()),
+            length,
             left: middle - half,
             right: middle + half,
-            clip: self.x(start_of(segment)),
+            clip: self.x(start),
         })
     }
 
@@ -411,8 +375,8 @@ fn escape(words: &str) -> String {
     out
 }
 
-fn seconds(micros: &Value) -> f64 {
-    micros.as_f64().unwrap_or(0.0) / 1e6
+fn seconds(micros: i64) -> f64 {
+    micros as f64 / 1e6
 }
 
 /// `0:03.5`, `1:02:00`.
@@ -434,7 +398,15 @@ fn clock(seconds: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
+    use serde_json::{Value, json};
+
+    fn draw(title: &str, script: &Value, window: Option<Range<f64>>) -> TimelinePicture {
+        super::draw(title, &document(script), window)
+    }
+
+    fn document(script: &Value) -> Document {
+        Document::parse(script.to_string()).unwrap()
+    }
 
     #[test]
     fn clips_are_drawn_with_their_name_and_times() {
@@ -538,9 +510,10 @@ mod tests {
         };
         let script = json!({"tracks": [
             track("audio", "music", 0), track("text", "title", 15_000), track("video", "main", 0), track("video", "over", 1)]});
-        let names: Vec<_> = tracks(&script)
-            .iter()
-            .map(|track| track["name"].as_str().unwrap())
+        let document = document(&script);
+        let names: Vec<_> = tracks(&document)
+            .into_iter()
+            .map(|track| document.value(track, &field::track::NAME))
             .collect();
         assert_eq!(names, ["title", "over", "main", "music"]);
     }
@@ -562,7 +535,7 @@ mod tests {
     #[test]
     fn empty_drafts_and_invalid_values_are_drawn() {
         assert!(
-            draw("x", &json!({}), None)
+            draw("x", &json!({"tracks": []}), None)
                 .svg
                 .contains("nothing on the timeline")
         );

@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
+use capcut_draft::{Document, ErrorKind};
 use hyper::Method;
 use serde_json::{Value, json};
 use tokio::sync::Semaphore;
@@ -382,19 +383,24 @@ impl Remote {
         .await
     }
 
-    /// The draft's document as the server has it; does not make the server read media again.
-    pub(crate) async fn script(&self, draft: &DraftId, until: Instant) -> Result<Value, Failure> {
+    /// The draft's document as the server has it; does not make the server read media again. `None` if it has
+    /// neither tracks nor materials.
+    pub(crate) async fn script(
+        &self,
+        draft: &DraftId,
+        until: Instant,
+    ) -> Result<Option<Document>, Failure> {
         self.document(draft, false, until).await
     }
 
-    /// The draft's document. With `refreshed` the server reads the draft's media first, which takes as long as a
-    /// save.
+    /// As [`script`](Self::script). With `refreshed` the server reads the draft's media first, which takes as long
+    /// as a save.
     pub(super) async fn document(
         &self,
         draft: &DraftId,
         refreshed: bool,
         until: Instant,
-    ) -> Result<Value, Failure> {
+    ) -> Result<Option<Document>, Failure> {
         let body = json!({ "draft_id": draft, "force_update": refreshed });
         let body = body.as_object().cloned().unwrap_or_default();
         let path = "/query_script";
@@ -406,18 +412,14 @@ impl Remote {
             only_reads: true,
             until,
         };
-        let output = self.output(&ask).await;
-        let script = match output.map_err(|failure| self.known_loss(Some(draft), failure))? {
-            Value::String(text) => serde_json::from_str(&text).ok(),
-            document @ Value::Object(_) => Some(document),
-            _ => None,
-        };
-        script.filter(Value::is_object).ok_or_else(|| {
+        let opened = self.opened_text(&ask).await;
+        let output = opened.map_err(|failure| self.known_loss(Some(draft), failure))?;
+        document_of(output.output.get()).map_err(|error| {
             let what = format!(
                 "{} returned a document that cannot be read",
                 self.place(path)
             );
-            Failure::refused(Error::new(Kind::Unavailable, what))
+            Failure::refused(Error::new(Kind::Unavailable, what).source(error))
         })
     }
 
@@ -618,6 +620,20 @@ async fn behind_others() {
 const NO_SUCH_DRAFT: [&str; 2] = ["does not exist in cache", "在缓存中不存在"];
 
 /// Adds notes to a reply about what was changed before the call was sent.
+/// The document in the output of `query_script`: an object, or its text. `None` for an object that is not a
+/// draft's document.
+fn document_of(output: &str) -> capcut_draft::Result<Option<Document>> {
+    let text = match serde_json::from_str::<String>(output) {
+        Ok(text) => text,
+        Err(_) => output.to_owned(),
+    };
+    let is_object = text.trim_start().starts_with('{');
+    match Document::parse(text) {
+        Err(error) if error.kind == ErrorKind::NotADraft && is_object => Ok(None),
+        parsed => parsed.map(Some),
+    }
+}
+
 fn add_notes(reply: &mut Value, notes: Vec<String>) {
     if notes.is_empty() {
         return;

@@ -143,3 +143,55 @@ fn every_dependency_is_used() {
         .collect();
     assert!(unused.is_empty(), "{unused:?}");
 }
+
+/// The modules that read draft documents only through `capcut_draft`.
+const MODEL_READERS: [&str; 7] = [
+    "compose::document",
+    "draft::evidence",
+    "backend::remote::save::materials",
+    "engine::package::cover",
+    "engine::timelines",
+    "local::preview_draft",
+    "picture",
+];
+
+/// The places where code reads a value of a JSON object by a key: `x["key"]`, `x.get("key")`, `x.pointer("/key")`.
+fn string_keys(code: &str) -> Vec<&str> {
+    let shown = |at: usize| {
+        let start = code[..at].rfind('\n').map_or(0, |end| end + 1);
+        let end = code[at..].find('\n').map_or(code.len(), |end| at + end);
+        code[start..end].trim()
+    };
+    let is_index = |at: &usize| {
+        let before = code[..*at].chars().next_back();
+        before.is_some_and(|c| c.is_alphanumeric() || ['_', ')', ']', '?'].contains(&c))
+    };
+    let indexed = code.match_indices("[\"").map(|(at, _)| at);
+    let mut found: Vec<&str> = indexed.filter(is_index).map(shown).collect();
+    for call in [".get(\"", ".get_mut(\"", ".pointer(", ".pointer_mut("] {
+        found.extend(code.match_indices(call).map(|(at, _)| shown(at)));
+    }
+    found
+}
+
+#[test]
+fn modules_read_documents_through_the_model() {
+    let modules = modules();
+    for name in MODEL_READERS {
+        let module = modules.iter().find(|module| module.path.join("::") == name);
+        let module = module.unwrap_or_else(|| panic!("{name} does not exist"));
+        let found = string_keys(&module.code);
+        assert!(
+            found.is_empty(),
+            "{name} reads values by key; use `capcut_draft::field` instead: {found:#?}"
+        );
+    }
+}
+
+#[test]
+fn string_keys_are_found_in_code() {
+    let code =
+        r#"let a = value["tracks"][0]["id"]; b.get_mut("x"); list(c)["y"]; ["videos"].iter()"#;
+    assert_eq!(string_keys(code).len(), 4);
+    assert!(string_keys(r#"["a", "b"]; [ ["c"] ]; &["d"]"#).is_empty());
+}

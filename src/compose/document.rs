@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use capcut_draft::{ClipRef, Document, ErrorKind, RootRef, field};
 use serde_json::Value;
 
 use super::item::Item;
@@ -24,8 +25,8 @@ struct DraftSegment {
     end: i64,
     /// The content, if it is a text.
     text: Option<String>,
-    /// Property and time on the timeline.
-    keyframes: Vec<(String, i64)>,
+    /// Times on the timeline.
+    keyframes: Vec<i64>,
 }
 
 /// The position of a segment.
@@ -40,25 +41,27 @@ pub(crate) struct SegmentPosition {
 }
 
 impl DraftSegments {
-    /// Reads the reply of `query_script`.
-    pub(crate) fn read(reply: &Value) -> Result<Self> {
-        let unreadable = || Error::internal("`query_script` returned no readable document");
-        let text = reply["script"].as_str().ok_or_else(unreadable)?;
-        let script: Value = serde_json::from_str(text).map_err(|e| unreadable().source(e))?;
-        let texts = texts(&script);
+    /// Reads the document that `query_script` returns.
+    pub(crate) fn read(script: String) -> Result<Self> {
+        let document = match Document::parse(script) {
+            Ok(document) => document,
+            Err(error) if error.kind == ErrorKind::NotADraft => return Ok(Self::default()),
+            Err(error) => {
+                let unreadable = Error::internal("`query_script` returned no readable document");
+                return Err(unreadable.source(error));
+            }
+        };
         let mut tracks: HashMap<String, Vec<DraftSegment>> = HashMap::new();
-        for track in script["tracks"].as_array().into_iter().flatten() {
-            let name = track["name"].as_str().unwrap_or_default().to_owned();
-            let segments = track["segments"]
-                .as_array()
-                .into_iter()
-                .flatten()
-                .map(|value| segment(value, &texts));
+        for track in document.tracks() {
+            let name = document.value(track, &field::track::NAME);
+            let clips = document.clips(track);
+            let segments = clips.map(|clip| segment(&document, clip));
             tracks.entry(name).or_default().extend(segments);
         }
-        let side = |name: &str| script["canvas_config"][name].as_f64();
+        let side = |side| document.get(RootRef, side).map(|pixels| pixels as f64);
+        let width = side(&field::root::CANVAS_WIDTH);
         Ok(Self {
-            canvas: side("width").zip(side("height")),
+            canvas: width.zip(side(&field::root::CANVAS_HEIGHT)),
             tracks,
         })
     }
@@ -142,7 +145,7 @@ impl DraftSegments {
                 segments
                     .iter()
                     .flat_map(|s| &s.keyframes)
-                    .any(|(_, at)| *at == time)
+                    .any(|at| *at == time)
             })
     }
 }
@@ -155,38 +158,14 @@ fn placement((index, segment): (usize, &DraftSegment)) -> SegmentPosition {
     }
 }
 
-/// The content of all texts, by the id of their material.
-fn texts(script: &Value) -> HashMap<&str, String> {
-    let materials = script["materials"]["texts"]
-        .as_array()
-        .into_iter()
-        .flatten();
-    materials
-        .filter_map(|material| {
-            let content: Value = serde_json::from_str(material["content"].as_str()?).ok()?;
-            let words = content["text"].as_str()?.to_owned();
-            Some((material["id"].as_str()?, words))
-        })
-        .collect()
-}
-
-fn segment(value: &Value, texts: &HashMap<&str, String>) -> DraftSegment {
-    let start = value["target_timerange"]["start"].as_i64().unwrap_or(0);
-    let duration = value["target_timerange"]["duration"].as_i64().unwrap_or(0);
-    let mut keyframes = Vec::new();
-    for list in value["common_keyframes"].as_array().into_iter().flatten() {
-        let property = list["property_type"].as_str().unwrap_or_default();
-        for keyframe in list["keyframe_list"].as_array().into_iter().flatten() {
-            let offset = keyframe["time_offset"].as_i64().unwrap_or(0);
-            keyframes.push((property.to_owned(), start + offset));
-        }
-    }
+fn segment(document: &Document, clip: ClipRef) -> DraftSegment {
+    let target = document.target(clip);
+    let lists = document.keyframes(clip);
+    let points = lists.iter().flat_map(|list| &list.points);
     DraftSegment {
-        start,
-        end: start + duration,
-        text: value["material_id"]
-            .as_str()
-            .and_then(|id| texts.get(id).cloned()),
-        keyframes,
+        start: target.start,
+        end: target.end(),
+        text: document.words(clip),
+        keyframes: points.map(|point| target.start + point.offset).collect(),
     }
 }

@@ -1,9 +1,9 @@
 //! What a call leaves in a draft's document, used to find out afterwards whether it was applied.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::BTreeMap;
 use std::fmt;
 
-use serde_json::Value;
+use capcut_draft::{ClipRef, Document, field};
 
 use crate::sorting;
 use crate::units::Micros;
@@ -118,44 +118,30 @@ pub(crate) struct Contents {
 }
 
 impl Contents {
-    /// `None` if this is not a draft's document.
-    pub(crate) fn of(document: &Value) -> Option<Self> {
-        let tracks = document["tracks"].as_array()?;
-        let materials = &document["materials"];
-        let list = |name: &str| materials[name].as_array().map_or(&[][..], Vec::as_slice);
-        let files: HashMap<&str, &Value> = ["videos", "audios"]
-            .iter()
-            .flat_map(|name| list(name))
-            .filter_map(|material| Some((material["id"].as_str()?, material)))
-            .collect();
-        let texts: HashSet<&str> = list("texts")
-            .iter()
-            .filter_map(|material| material["id"].as_str())
-            .collect();
+    /// `None` if the document has no tracks.
+    pub(crate) fn of(document: &Document) -> Option<Self> {
+        if !document.has_tracks() {
+            return None;
+        }
         let mut contents = Self::default();
-        for track in tracks {
-            let name = track["name"].as_str().unwrap_or_default().to_owned();
+        for track in document.tracks() {
+            let name = document.value(track, &field::track::NAME);
             let seen = contents.tracks.entry(name).or_default();
-            for segment in track["segments"].as_array().into_iter().flatten() {
-                let id = segment["material_id"].as_str().unwrap_or_default();
-                let file = files.get(id);
-                let range = &segment["target_timerange"];
-                let start = micros(&range["start"]);
+            for clip in document.clips(track) {
+                let target = document.target(clip);
+                let start = Micros(target.start);
+                let main = document.main_material(clip);
+                let list = main.map_or("", |main| document.list_name(main));
+                let file = main.filter(|_| matches!(list, "videos" | "audios"));
                 seen.push(SegmentFacts {
                     start,
-                    length: micros(&range["duration"]),
-                    source: file
-                        .and_then(|file| file["remote_url"].as_str())
-                        .map(str::to_owned),
-                    keyframes: keyframes(segment, start),
+                    length: Micros(target.duration),
+                    source: file.and_then(|file| document.get(file, &field::material::REMOTE_URL)),
+                    keyframes: keyframes(document, clip, start),
                 });
-                contents.texts += usize::from(texts.contains(id));
-                let name = file.and_then(|file| {
-                    ["material_name", "name"]
-                        .iter()
-                        .find_map(|key| file[*key].as_str().filter(|name| !name.is_empty()))
-                });
-                contents.media.extend(name.map(str::to_owned));
+                contents.texts += usize::from(list == "texts");
+                let name = file.and_then(|file| document.material_name(file));
+                contents.media.extend(name);
             }
             sorting::sort_by_key(seen, |seen| seen.start);
         }
@@ -259,16 +245,10 @@ impl Contents {
     }
 }
 
-fn keyframes(segment: &Value, start: Micros) -> Vec<Micros> {
-    let lists = segment["common_keyframes"].as_array().into_iter().flatten();
-    lists
-        .flat_map(|list| list["keyframe_list"].as_array().into_iter().flatten())
-        .map(|keyframe| start + micros(&keyframe["time_offset"]))
-        .collect()
-}
-
-fn micros(value: &Value) -> Micros {
-    Micros(value.as_f64().unwrap_or_default() as i64)
+fn keyframes(document: &Document, clip: ClipRef, start: Micros) -> Vec<Micros> {
+    let lists = document.keyframes(clip);
+    let points = lists.iter().flat_map(|list| &list.points);
+    points.map(|point| start + Micros(point.offset)).collect()
 }
 
 #[cfg(test)]
@@ -276,6 +256,10 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    fn of(script: &serde_json::Value) -> Option<Contents> {
+        Contents::of(&Document::parse(script.to_string()).unwrap())
+    }
 
     fn contents() -> Contents {
         let script = json!({
@@ -294,7 +278,7 @@ mod tests {
                 ] },
             ],
         });
-        Contents::of(&script).unwrap()
+        of(&script).unwrap()
     }
 
     fn evidence(track: &str, starts: &[f64], source: Option<&str>) -> Evidence {
@@ -368,6 +352,6 @@ mod tests {
         ] {
             assert!(differences.contains(said), "{said}: {differences}");
         }
-        assert_eq!(Contents::of(&json!({ "materials": {} })), None);
+        assert_eq!(of(&json!({ "materials": { "texts": [] } })), None);
     }
 }

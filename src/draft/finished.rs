@@ -80,14 +80,23 @@ pub(crate) struct Needed {
     pub is_picture: bool,
     /// The first position where it is used, for messages.
     pub place: String,
+    /// When it is first visible on the timeline, and the position in its file then.
+    pub shown: Option<(Micros, Micros)>,
+}
+
+/// Width and height of the canvas in pixels; 16 and 9 if the document does not say.
+pub(crate) fn canvas(working: &Value) -> (f64, f64) {
+    let side = |name: &str, unknown| working["canvas_config"][name].as_f64().unwrap_or(unknown);
+    (side("width", 16.0), side("height", 9.0))
 }
 
 /// The media that segments of `working` use, each once, in track order.
 pub(crate) fn needed(working: &Value) -> Vec<Needed> {
     let index = MaterialIndex::new(working);
-    let mut seen = HashSet::new();
-    let mut needed = Vec::new();
+    let mut seen = HashMap::new();
+    let mut needed: Vec<Needed> = Vec::new();
     for track in list(&working["tracks"]) {
+        let is_visible = track["type"] == "video";
         for segment in list(&track["segments"]) {
             let id = segment["material_id"].as_str().unwrap_or_default();
             let Some((list, material)) = index.main(id) else {
@@ -96,24 +105,29 @@ pub(crate) fn needed(working: &Value) -> Vec<Needed> {
             let Some(list) = ["videos", "audios"].into_iter().find(|name| *name == list) else {
                 continue;
             };
-            if !seen.insert((list, id)) {
-                continue;
-            }
-            let source = ["remote_url", "path"]
-                .into_iter()
-                .filter_map(|key| material[key].as_str())
-                .find(|source| !source.is_empty());
-            needed.push(Needed {
-                list,
-                id: id.to_owned(),
-                source: source.unwrap_or_default().to_owned(),
-                is_picture: material["type"] == json!("photo"),
-                place: format!(
-                    "track \"{}\" at {}",
-                    track["name"].as_str().unwrap_or_default(),
-                    range(&segment["target_timerange"]).start
-                ),
+            let start = range(&segment["target_timerange"]).start;
+            let index = *seen.entry((list, id)).or_insert_with(|| {
+                let source = ["remote_url", "path"]
+                    .into_iter()
+                    .filter_map(|key| material[key].as_str())
+                    .find(|source| !source.is_empty());
+                needed.push(Needed {
+                    list,
+                    id: id.to_owned(),
+                    source: source.unwrap_or_default().to_owned(),
+                    is_picture: material["type"] == json!("photo"),
+                    place: format!(
+                        "track \"{}\" at {start}",
+                        track["name"].as_str().unwrap_or_default(),
+                    ),
+                    shown: None,
+                });
+                needed.len() - 1
             });
+            let shown = &mut needed[index].shown;
+            if is_visible && list == "videos" && shown.is_none_or(|(first, _)| start < first) {
+                *shown = Some((start, range(&segment["source_timerange"]).start));
+            }
         }
     }
     needed

@@ -179,7 +179,7 @@ pub(crate) async fn save_document(
     let (longest_name, too_long) = home.longest_name(request, &name);
     notes.extend(too_long);
     let needed = finished::needed(&working);
-    let cover = Cover::of(&working, &needed);
+    let cover = Cover::of(finished::canvas(&working), &needed);
     let (tell, arrived) = oneshot::channel();
     let first = cover.shows().map(|index| (index, tell));
     let shown = first.as_ref().map(|(index, _)| &needed[*index]);
@@ -483,7 +483,7 @@ impl PackageJob {
             now: self.now,
         });
         let timeline = Timeline {
-            id: &markers.document_id,
+            id: markers.document_id.as_str().into(),
             scheme: markers.scheme,
             color_space: document.color_space(),
             render_index_track_mode_on: document.render_index_track_mode_on(),

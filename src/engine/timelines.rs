@@ -3,8 +3,10 @@
 //! If it exists, the app reads the document in it and ignores the one in the draft's own folder; the newest
 //! versions do not open a draft without it. The files match those that CapCut 8.1 and 8.9.1 write.
 
+use std::borrow::Cow;
 use std::sync::LazyLock;
 
+use capcut_draft::{Document, RootRef, field};
 use serde_json::{Map, Value, json};
 
 use crate::draft::finished::made_id;
@@ -29,7 +31,7 @@ const OWN_PROJECT_ID: u32 = 175;
 #[derive(Debug)]
 pub(crate) struct Timeline<'a> {
     /// The document's id.
-    pub id: &'a str,
+    pub id: Cow<'a, str>,
     pub scheme: u32,
     pub color_space: i64,
     pub render_index_track_mode_on: bool,
@@ -39,29 +41,28 @@ pub(crate) struct Timeline<'a> {
 
 impl<'a> Timeline<'a> {
     /// The timeline of a document.
-    pub(crate) fn of(document: &'a Value, scheme: u32, now: i64) -> Self {
+    pub(crate) fn of(document: &'a Document, scheme: u32, now: i64) -> Self {
         Self {
-            id: document["id"].as_str().unwrap_or_default(),
+            id: document.id(RootRef),
             scheme,
-            color_space: document["color_space"].as_i64().unwrap_or_default(),
-            render_index_track_mode_on: document["render_index_track_mode_on"]
-                .as_bool()
-                .unwrap_or_default(),
+            color_space: document.value(RootRef, &field::root::COLOR_SPACE),
+            render_index_track_mode_on: document
+                .value(RootRef, &field::root::RENDER_INDEX_TRACK_MODE),
             now,
         }
     }
 
     /// The timeline's folder within the draft's folder.
     pub(crate) fn folder(&self) -> String {
-        folder(self.id)
+        folder(&self.id)
     }
 
     /// `Timelines/project.json`.
     pub(crate) fn project(&self) -> Value {
         let id = if self.scheme < OWN_PROJECT_ID {
-            self.id.to_owned()
+            self.id.clone().into_owned()
         } else {
-            made_id(&[self.id, "project"])
+            made_id(&[&self.id, "project"])
         };
         json!({
             "config": {
@@ -121,7 +122,7 @@ impl<'a> Timeline<'a> {
     /// The empty document that the app creates first.
     fn template(&self) -> Vec<u8> {
         let mut root = Filled::new(Shapes::of_scheme(self.scheme), "root");
-        root.set("id", made_id(&[self.id, "template"]));
+        root.set("id", made_id(&[&self.id, "template"]));
         root.set("new_version", "75.0.0");
         root.set("color_space", -1);
         root.set("group_container", Value::Null);
@@ -154,7 +155,7 @@ mod tests {
     #[test]
     fn the_project_has_its_own_id_since_scheme_175() {
         let timeline = |scheme| Timeline {
-            id: "A",
+            id: Cow::Borrowed("A"),
             scheme,
             color_space: 0,
             render_index_track_mode_on: true,
@@ -174,7 +175,7 @@ mod tests {
 
     #[test]
     fn every_companion_is_valid_json() {
-        let document = json!({"id": "A"});
+        let document = Document::parse(r#"{"id": "A", "tracks": []}"#).unwrap();
         let timeline = Timeline::of(&document, 179, 7);
         let all = timeline.companions();
         assert_eq!(all.len(), 9);
@@ -186,7 +187,7 @@ mod tests {
 
     #[test]
     fn a_renamed_timeline_is_renamed_everywhere() {
-        let document = json!({"id": "A"});
+        let document = Document::parse(r#"{"id": "A", "tracks": []}"#).unwrap();
         let mut project = Timeline::of(&document, 159, 7).project();
         rename(&mut project, "A", "B");
         assert!(!project.to_string().contains("\"A\""), "{project}");

@@ -216,7 +216,15 @@ impl FixRun {
             document::mend(&patient, &mut value, &bin, &mut self.notes).then(|| value.to_string());
         let meta_changed = folder.meta.as_ref() != Some(&meta);
         let written = WrittenDocument {
-            timeline: Timeline::of(&value, patient.profile.scheme(), patient.now),
+            timeline: Timeline {
+                id: value["id"].as_str().unwrap_or_default().into(),
+                scheme: patient.profile.scheme(),
+                color_space: value["color_space"].as_i64().unwrap_or_default(),
+                render_index_track_mode_on: value["render_index_track_mode_on"]
+                    .as_bool()
+                    .unwrap_or_default(),
+                now: patient.now,
+            },
             bytes: mended.as_deref().map_or(file.json(), str::as_bytes),
             both: !markers::saved_by_app(&draft.document),
         };
@@ -228,7 +236,7 @@ impl FixRun {
         if is_changed && patient.profile.restores_backup() {
             self.put_app_backup_away(folder)?;
         }
-        self.rename_timeline(&patient, written.timeline.id);
+        self.rename_timeline(&patient, &written.timeline.id);
         self.write_documents(&patient, file, &written, mended.is_some());
         self.complete_timelines(&patient, &written)?;
         if meta_changed {

@@ -8,11 +8,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use capcut_draft::Document;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
 use crate::draft::ids::DraftId;
+use crate::engine::documents::document_error;
 use crate::engine::package::unwritable;
 use crate::error::{Error, Result};
 use crate::exec::drafts::script;
@@ -92,7 +93,7 @@ impl LocalTool for PreviewDraft {
         let folder = folder(app.settings.data_dir()?);
         let file = folder.join(self.file_name());
         let part = (self.start, self.end);
-        tokio::task::spawn_blocking(move || preview(&title, &script, part, &file))
+        tokio::task::spawn_blocking(move || preview(&title, script, part, &file))
             .await
             .map_err(|error| Error::internal("drawing the timeline failed").source(error))?
     }
@@ -121,15 +122,14 @@ fn plain(character: char) -> char {
 
 fn preview(
     title: &str,
-    script: &str,
+    script: String,
     part: (Option<f64>, Option<f64>),
     file: &Path,
 ) -> Result<Preview> {
-    let script: Value = serde_json::from_str(script)
-        .map_err(|error| Error::internal("the draft's document is not JSON").source(error))?;
-    let mut drawn = picture::draw(title, &script, None);
+    let document = Document::parse(script).map_err(document_error)?;
+    let mut drawn = picture::draw(title, &document, None);
     if part != (None, None) {
-        drawn = picture::draw(title, &script, Some(window(part, drawn.duration_s)?));
+        drawn = picture::draw(title, &document, Some(window(part, drawn.duration_s)?));
     }
     let TimelinePicture {
         svg,
@@ -223,7 +223,7 @@ fn write(file: &Path, ending: &str, bytes: &[u8]) -> Result<String> {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::*;
 

@@ -228,6 +228,11 @@ impl Document {
             .collect()
     }
 
+    /// Whether the document has a list of tracks, which may be empty.
+    pub fn has_tracks(&self) -> bool {
+        self.list_index(ROOT, "tracks").is_some()
+    }
+
     /// The clips of a track, in the order of the document.
     pub fn clips(&self, track: TrackRef) -> impl ExactSizeIterator<Item = ClipRef> + Clone + '_ {
         let list = self.list_of(track.0, "segments");
@@ -393,15 +398,20 @@ impl Document {
         read_range(self.text_of(clip.0), at as usize).unwrap_or_default()
     }
 
+    /// The part of its file that a clip shows or plays; none if it has no such part.
+    pub fn source(&self, clip: ClipRef) -> Option<TimeRange> {
+        self.range(clip, &["source_timerange"])
+    }
+
     /// A time range inside an element; none if it is missing or `null`.
     pub fn range(&self, element: impl ElementRef, path: &[&str]) -> Option<TimeRange> {
-        let (text, span) = self.span(element, path)?;
+        let (text, span) = self.span(element.slot(), path)?;
         read_range(text, span.start)
     }
 
     /// The JSON text of a value inside an element, by the keys that lead to it; none if it is missing.
     pub fn raw(&self, element: impl ElementRef, path: &[&str]) -> Option<&[u8]> {
-        let (text, span) = self.span(element, path)?;
+        let (text, span) = self.span(element.slot(), path)?;
         Some(span.of(text))
     }
 
@@ -414,8 +424,8 @@ impl Document {
         }
     }
 
-    fn span(&self, element: impl ElementRef, path: &[&str]) -> Option<(&[u8], Span)> {
-        let text = self.text_of(element.slot());
+    fn span(&self, slot: u32, path: &[&str]) -> Option<(&[u8], Span)> {
+        let text = self.text_of(slot);
         let mut parts = [PathPart::Index(0); 8];
         let parts = parts.get_mut(..path.len())?;
         for (part, key) in parts.iter_mut().zip(path) {

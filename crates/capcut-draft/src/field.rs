@@ -62,9 +62,15 @@ impl FieldValue for String {
 impl Document {
     /// The value of a field; its default if it is missing, `null` or of another type.
     pub fn value<E: ElementRef, T: FieldValue>(&self, element: E, field: &Field<E, T>) -> T {
+        self.get(element, field)
+            .unwrap_or_else(|| field.default.clone())
+    }
+
+    /// The value of a field; none if it is missing, `null` or of another type.
+    pub fn get<E: ElementRef, T: FieldValue>(&self, element: E, field: &Field<E, T>) -> Option<T> {
         match self.state(element, field) {
-            FieldState::Is(value) => value,
-            _ => field.default.clone(),
+            FieldState::Is(value) => Some(value),
+            _ => None,
         }
     }
 
@@ -106,6 +112,11 @@ pub mod root {
         field(&["canvas_config", "ratio"], String::new());
     /// The main track has no gaps.
     pub const MAGNET: Field<RootRef, bool> = field(&["config", "maintrack_adsorb"], true);
+    /// A number of the app; it writes 0, and -1 into empty documents.
+    pub const COLOR_SPACE: Field<RootRef, i64> = field(&["color_space"], 0);
+    /// Whether the order of the tracks decides what covers what, and not `render_index`.
+    pub const RENDER_INDEX_TRACK_MODE: Field<RootRef, bool> =
+        field(&["render_index_track_mode_on"], false);
     pub const APP_ID: Field<RootRef, i64> = field(&["platform", "app_id"], 0);
     pub const APP_SOURCE: Field<RootRef, String> =
         field(&["platform", "app_source"], String::new());
@@ -152,4 +163,8 @@ pub mod material {
     /// The name of a video or picture.
     pub const MATERIAL_NAME: Field<MaterialRef, String> = field(&["material_name"], String::new());
     pub const CONTENT: Field<MaterialRef, String> = field(&["content"], String::new());
+    pub const STICKER_ID: Field<MaterialRef, String> = field(&["sticker_id"], String::new());
+    pub const RESOURCE_ID: Field<MaterialRef, String> = field(&["resource_id"], String::new());
+    /// Where a server fetched the file; only in working documents.
+    pub const REMOTE_URL: Field<MaterialRef, String> = field(&["remote_url"], String::new());
 }

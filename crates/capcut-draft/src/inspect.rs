@@ -9,11 +9,12 @@ use crate::document::{ClipRef, Dialect, Document, RootRef, TrackRef, micros, rea
 use crate::error::Result;
 use crate::field::{FieldValue, root, track};
 use crate::grid::TimeRange;
+use crate::keyframes::{KeyframeList, read_keyframes};
 use crate::kinds::ClipKind;
 use crate::ops::motion::ANIMATED;
 use crate::ops::session::{end, main_track, overlaps};
-use crate::path::{PathPart, PathTarget, find};
-use crate::scan::{Scanner, number, unescape};
+use crate::path::PathPart;
+use crate::scan::number;
 use crate::select::Time;
 
 /// A draft as a whole.
@@ -361,7 +362,7 @@ impl Document {
                 .filter(|_| on_source)
                 .map_or(0, |source| source.start);
             let factor = if on_source { speed } else { 1.0 };
-            row.keyframes = read_keyframes(keyframes, |offset| {
+            row.keyframes = keyframe_rows(keyframes, |offset| {
                 seconds(target.start + ((offset - from) as f64 / factor).round() as i64)
             });
         }
@@ -446,35 +447,18 @@ impl Document {
 }
 
 /// Times and values of keyframes by property.
-fn read_keyframes(list: &[u8], time: impl Fn(i64) -> f64) -> BTreeMap<String, Vec<[f64; 2]>> {
+fn keyframe_rows(list: &[u8], time: impl Fn(i64) -> f64) -> BTreeMap<String, Vec<[f64; 2]>> {
     let mut all: BTreeMap<String, Vec<[f64; 2]>> = BTreeMap::new();
-    let _ = Scanner::new(list, 0).list(0, |scanner| {
-        let group = scanner.skip(0)?.of(list);
-        let value = |text: &[u8], path: &[PathPart<'_>]| match find(text, 0, path, false) {
-            Ok(PathTarget::At(span)) => Some(span.of(text).to_vec()),
-            _ => None,
-        };
-        let key = value(group, &[PathPart::Key("property_type")]).unwrap_or_default();
-        let key = unescape(&key).trim_matches('"').to_owned();
-        let known = ANIMATED.iter().find(|property| property.key == key);
-        let name = match key.as_str() {
+    for KeyframeList { property, points } in read_keyframes(list) {
+        let known = ANIMATED.iter().find(|known| known.key == property);
+        let name = match property.as_str() {
             "KFTypeGlobalAlpha" => "opacity".to_owned(),
-            _ => known.map_or(key, |property| property.name.to_owned()),
+            _ => known.map_or(property, |known| known.name.to_owned()),
         };
-        let points = value(group, &[PathPart::Key("keyframe_list")]).unwrap_or_default();
-        let points = &points[..];
-        let mut rows = Vec::new();
-        let _ = Scanner::new(points, 0).list(0, |scanner| {
-            let point = scanner.skip(0)?.of(points);
-            let offset = value(point, &[PathPart::Key("time_offset")]);
-            let offset = offset.and_then(|offset| micros(&offset)).unwrap_or(0);
-            let first = value(point, &[PathPart::Key("values"), PathPart::Index(0)]);
-            let first = first.and_then(|first| number(&first)).unwrap_or(0.0);
-            rows.push([time(offset), first]);
-            Ok(())
-        });
+        let rows = points
+            .iter()
+            .map(|point| [time(point.offset), point.value.unwrap_or(0.0)]);
         all.entry(name).or_default().extend(rows);
-        Ok(())
-    });
+    }
     all
 }

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use serde::Serialize;
 
 use crate::content::TextContent;
-use crate::document::{ClipRef, Dialect, Document, TrackRef};
+use crate::document::{ClipRef, Dialect, Document, MaterialRef, TrackRef};
 use crate::field::{material, track};
 use crate::grid::Seconds;
 
@@ -112,17 +112,12 @@ impl Document {
         let main = self.main_material(clip)?;
         // Working documents name files by a hash; people know the file that was added.
         if self.dialect() == Dialect::Api
-            && let Some(url) = self.text(main, &["remote_url"])
+            && let Some(url) = self.get(main, &material::REMOTE_URL)
             && let Some(name) = name_in_url(&url)
         {
             return Some(name.to_owned());
         }
-        let names = [&material::MATERIAL_NAME, &material::NAME];
-        let name = names
-            .map(|name| self.value(main, name))
-            .into_iter()
-            .find(|name| !name.is_empty());
-        name.or_else(|| {
+        self.material_name(main).or_else(|| {
             let path = self.value(main, &material::PATH);
             let name = path
                 .rsplit(['/', '\\'])
@@ -131,6 +126,14 @@ impl Document {
                 .to_owned();
             (!name.is_empty()).then_some(name)
         })
+    }
+
+    /// The name that a material states: that of its file, effect or sticker; none if it is missing or empty.
+    pub fn material_name(&self, material: MaterialRef) -> Option<String> {
+        let names = [material::MATERIAL_NAME, material::NAME].into_iter();
+        names
+            .filter_map(|name| self.get(material, &name))
+            .find(|name| !name.is_empty())
     }
 
     /// Kind, name or words, track and time of a clip, for messages.

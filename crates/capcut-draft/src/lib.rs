@@ -31,6 +31,7 @@ pub mod field;
 mod grid;
 mod ids;
 mod inspect;
+mod keyframes;
 mod kinds;
 mod ops;
 mod path;
@@ -54,6 +55,7 @@ pub use grid::{Grid, TimeRange};
 pub use inspect::{
     ClipRow, GapRow, InspectFilter, OverlapRow, ReadOnlyClip, Summary, TrackRow, TransitionRow,
 };
+pub use keyframes::{KeyframeList, KeyframePoint};
 pub use kinds::ClipKind;
 pub use ops::{
     AddKeyframes, Canvas, Clear, ClearKeyframes, ClearWhat, Duplicate, KeyframeValue, MediaFile,

@@ -124,7 +124,7 @@ impl Document {
     }
 
     /// The first additional material of a clip in these lists.
-    pub(crate) fn companion(&self, clip: ClipRef, lists: &[&str]) -> Option<MaterialRef> {
+    pub fn companion(&self, clip: ClipRef, lists: &[&str]) -> Option<MaterialRef> {
         self.companions(clip, lists).next()
     }
 

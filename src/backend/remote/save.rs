@@ -26,7 +26,7 @@ use crate::progress::{Progress, Step};
 use crate::tool::Request;
 use crate::tools::Object;
 use after::After;
-use copy::{Document, Stated};
+use copy::{KnownDocument, Stated};
 use materials::{look_at_sources, materials, measured};
 
 /// How many problems one error lists.
@@ -99,6 +99,14 @@ impl Remote {
             let script = self
                 .retry_read(ask.until, || self.script(draft, ask.until))
                 .await?;
+            let script = script.ok_or_else(|| {
+                let what = format!(
+                    "{} saved draft {draft}, but its document has neither tracks nor materials, so the options of this \
+                    call were not applied",
+                    self.base
+                );
+                Failure::refused(Error::new(Kind::Unavailable, what).hint("save again"))
+            })?;
             after.apply(self, server, script, &mut opened).await?;
         } else if let Some(name) = name
             && request.call().caller.manner.is_strict()
@@ -330,7 +338,7 @@ impl Remote {
         journal: &Arc<Journal>,
         until: Instant,
         notes: &mut Vec<String>,
-    ) -> Result<Option<Document>, Failure> {
+    ) -> Result<Option<KnownDocument>, Failure> {
         let known = self.with_account(journal, draft, |account| {
             (account.has_media(), account.has_open_ends())
         });
@@ -356,7 +364,7 @@ impl Remote {
                 return Ok(None);
             }
         };
-        let Some(document) = Document::of(script) else {
+        let Some(document) = script.and_then(KnownDocument::of) else {
             notes.push(
                 "the server's draft was not checked before the save: its document has no tracks"
                     .into(),

@@ -1,6 +1,5 @@
 //! The cover picture that the app shows for a draft in its list.
 
-use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -10,9 +9,8 @@ use imagesize::ImageType;
 use jpeg_encoder::{ColorType, Encoder};
 use resvg::tiny_skia::{Color, ColorU8, FilterQuality, Pixmap, PixmapPaint, Transform};
 use resvg::usvg::{ImageHrefResolver, ImageKind, Options, Tree};
-use serde_json::Value;
 
-use crate::draft::finished::{ContentType, Needed, list, range};
+use crate::draft::finished::{ContentType, Needed};
 use crate::media::ffmpeg;
 use crate::regular_file::{self, Links, SMALL_BYTES};
 use crate::units::Micros;
@@ -31,18 +29,21 @@ const MAX_BYTES: u64 = 64 << 20;
 /// A cover to be created: from the first picture or video on the timeline, else drawn.
 #[derive(Debug)]
 pub(super) struct Cover {
-    /// The canvas.
+    /// The canvas, in pixels.
     size: (f64, f64),
     /// The index of the first visible medium, and the position in its file.
     first: Option<(usize, Micros)>,
 }
 
 impl Cover {
-    pub(super) fn of(working: &Value, needed: &[Needed]) -> Self {
-        let side = |name: &str, unknown| working["canvas_config"][name].as_f64().unwrap_or(unknown);
+    /// The cover of a draft with this canvas and these media.
+    pub(super) fn of(size: (f64, f64), needed: &[Needed]) -> Self {
+        let shown = needed.iter().enumerate();
+        let shown = shown.filter_map(|(index, needed)| Some((index, needed.shown?)));
+        let first = shown.min_by_key(|(_, (start, _))| *start);
         Self {
-            size: (side("width", 16.0), side("height", 9.0)),
-            first: first(working, needed),
+            size,
+            first: first.map(|(index, (_, at))| (index, at)),
         }
     }
 
@@ -123,29 +124,6 @@ impl Covers {
     fn keep(&self, shown: CoverFrame, bytes: &[u8]) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some((shown, bytes.to_owned()));
     }
-}
-
-/// The index of the first visible medium, and the position in its file.
-fn first(working: &Value, needed: &[Needed]) -> Option<(usize, Micros)> {
-    let videos = needed.iter().enumerate();
-    let videos: HashMap<&str, usize> = videos
-        .filter(|(_, needed)| needed.list == "videos")
-        .map(|(index, needed)| (needed.id.as_str(), index))
-        .collect();
-    list(&working["tracks"])
-        .iter()
-        .filter(|track| track["type"] == "video")
-        .flat_map(|track| list(&track["segments"]))
-        .filter_map(|segment| {
-            let id = segment["material_id"].as_str()?;
-            Some((
-                range(&segment["target_timerange"]).start,
-                *videos.get(id)?,
-                range(&segment["source_timerange"]).start,
-            ))
-        })
-        .min_by_key(|(start, ..)| *start)
-        .map(|(_, index, at)| (index, at))
 }
 
 /// The picture in `file` (JPEG, PNG, GIF or WebP; of an animation the first frame).

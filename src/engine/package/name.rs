@@ -258,6 +258,7 @@ mod tests {
             source: source.to_owned(),
             is_picture,
             place: String::new(),
+            shown: None,
         };
         let all = [
             needed("videos", "https://x.test/a/Clip%20One.mp4?sig=s.mp4", false),
@@ -294,6 +295,7 @@ mod tests {
             source: source.clone(),
             is_picture: false,
             place: String::new(),
+            shown: None,
         };
         for longest in [12, 13, 14, 15, 40] {
             let names = of_media(&[needed("1"), needed("2"), needed("3")], &[], longest);

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
+use capcut_draft::Document;
 use serde_json::{Value, json};
 
 use crate::backend::{self, Backend, again, manner};
@@ -92,17 +93,21 @@ impl Replay<'_> {
             .await
     }
 
-    async fn script(&self, draft: &DraftId) -> Result<Value> {
+    async fn script(&self, draft: &DraftId) -> Result<Document> {
         let spec = tools::routed("query_script")
             .ok_or_else(|| Error::internal("there is no tool that reads a draft"))?;
         let arguments = Object::from_iter([
             ("draft_id".to_owned(), json!(draft)),
             ("force_update".to_owned(), json!(false)),
         ]);
-        let reply = self
+        let mut reply = self
             .call(spec.decode(arguments, &self.context.caller.in_manner(Manner::Strict))?)
             .await?;
-        serde_json::from_str(reply["script"].as_str().unwrap_or_default()).map_err(|error| {
+        let text = match reply.get_mut("script") {
+            Some(Value::String(text)) => std::mem::take(text),
+            _ => String::new(),
+        };
+        Document::parse(text).map_err(|error| {
             Error::internal("the new draft's document cannot be read").source(error)
         })
     }

@@ -77,7 +77,7 @@ impl FixRun {
             Some(project) if folder.main_timeline.is_some() => {
                 // A project in which the timeline is renamed is checked again in the next round.
                 let is_renamed = self.pending.files.contains_key(PROJECT);
-                let is_missing = !is_renamed && !is_listed(folder, timeline.id);
+                let is_missing = !is_renamed && !is_listed(folder, &timeline.id);
                 if is_missing && patient.has("timeline-id") {
                     let mut project = project.clone();
                     match list_mut(&mut project, "timelines") {

@@ -3,11 +3,11 @@
 use crate::document::{ClipRef, Dialect};
 use crate::error::{Error, Result, nearest, quoted_list};
 use crate::grid::Seconds;
+use crate::keyframes::{KeyframeList, KeyframePoint};
 use crate::kinds::ClipKind;
 use crate::ops::session::Session;
 use crate::ops::{AddKeyframes, ClearKeyframes};
 use crate::path::PathPart;
-use crate::scan::number;
 use crate::value::quoted;
 
 /// A property that keyframes animate.
@@ -63,23 +63,16 @@ fn find_property(name: &str) -> Result<&'static AnimatedProperty> {
     })
 }
 
-/// The parts of a keyframe that are moved or interpolated.
-#[derive(Clone, Copy, Debug, PartialEq)]
-struct KeyframePoint {
-    offset: i64,
-    value: Option<f64>,
-}
-
 /// The value between keyframes, in a straight line.
 fn value_at(points: &[KeyframePoint], at: i64) -> Option<f64> {
     let after = points.iter().position(|point| point.offset >= at);
     match after {
-        None => points.last()?.value,
-        Some(0) => points[0].value,
+        None => points.last()?.single(),
+        Some(0) => points[0].single(),
         Some(index) => {
             let (a, b) = (points[index - 1], points[index]);
             let part = (at - a.offset) as f64 / (b.offset - a.offset).max(1) as f64;
-            Some(a.value? + (b.value? - a.value?) * part)
+            Some(a.single()? + (b.single()? - a.single()?) * part)
         }
     }
 }
@@ -93,44 +86,6 @@ impl Session<'_> {
         ]
     }
 
-    /// The property and the keyframes of each group of a clip.
-    fn keyframe_groups(&self, own: ClipRef) -> Vec<(String, Vec<KeyframePoint>)> {
-        let mut groups = Vec::new();
-        loop {
-            let group = groups.len();
-            let path = [
-                PathPart::Key("common_keyframes"),
-                PathPart::Index(group),
-                PathPart::Key("property_type"),
-            ];
-            let Some(raw) = self.edit.raw_at(own, &path) else {
-                return groups;
-            };
-            let property = String::from_utf8_lossy(raw).trim_matches('"').to_owned();
-            let mut points = Vec::new();
-            loop {
-                let index = points.len();
-                let read = |rest: &[PathPart<'_>]| {
-                    let mut path = Self::list_path(group).to_vec();
-                    path.push(PathPart::Index(index));
-                    path.extend_from_slice(rest);
-                    self.edit.raw_at(own, &path)
-                };
-                if read(&[]).is_none() {
-                    break;
-                }
-                let offset = read(&[PathPart::Key("time_offset")]).and_then(number);
-                let second = read(&[PathPart::Key("values"), PathPart::Index(1)]);
-                let value = read(&[PathPart::Key("values"), PathPart::Index(0)]).and_then(number);
-                points.push(KeyframePoint {
-                    offset: offset.unwrap_or(0.0) as i64,
-                    value: value.filter(|_| second.is_none()),
-                });
-            }
-            groups.push((property, points));
-        }
-    }
-
     fn set_offset(&mut self, own: ClipRef, group: usize, index: usize, offset: i64) -> Result<()> {
         let mut path = Self::list_path(group).to_vec();
         path.extend([PathPart::Index(index), PathPart::Key("time_offset")]);
@@ -140,20 +95,20 @@ impl Session<'_> {
     /// Moves keyframes that count from the clip's start when that moves by `moved`; those before it are dropped,
     /// and one at the start keeps the value there.
     pub(crate) fn cut_keyframes_before(&mut self, own: ClipRef, moved: i64) -> Result<()> {
-        for (group, (_, points)) in self.keyframe_groups(own).into_iter().enumerate() {
-            self.cut_group(own, group, &points, moved, true)?;
+        for (group, list) in self.edit.keyframes(own).iter().enumerate() {
+            self.cut_group(own, group, &list.points, moved, true)?;
             self.move_group(own, group, -moved)?;
         }
         Ok(())
     }
 
+    fn points(&self, own: ClipRef, group: usize) -> Vec<KeyframePoint> {
+        let list = self.edit.keyframes(own).into_iter().nth(group);
+        list.map_or_else(Vec::new, |list| list.points)
+    }
+
     fn move_group(&mut self, own: ClipRef, group: usize, by: i64) -> Result<()> {
-        let points = self
-            .keyframe_groups(own)
-            .into_iter()
-            .nth(group)
-            .map(|group| group.1);
-        for (index, point) in points.into_iter().flatten().enumerate() {
+        for (index, point) in self.points(own, group).iter().enumerate() {
             self.set_offset(own, group, index, (point.offset + by).max(0))?;
         }
         Ok(())
@@ -176,7 +131,7 @@ impl Session<'_> {
             }
         };
         // What cannot be interpolated stays as it is.
-        if !points.iter().any(lost) || points.iter().any(|point| point.value.is_none()) {
+        if !points.iter().any(lost) || points.iter().any(|point| point.single().is_none()) {
             return Ok(());
         }
         let has_edge = points.iter().any(|point| point.offset == at);
@@ -212,9 +167,9 @@ impl Session<'_> {
     /// Distributes the keyframes of a clip that was split at `at`, on the clock of the keyframes.
     pub(crate) fn split_keyframes(&mut self, left: ClipRef, right: ClipRef, at: i64) -> Result<()> {
         let on_source = self.keyframes_on_source_clock(left);
-        for (group, (_, points)) in self.keyframe_groups(left).into_iter().enumerate() {
-            self.cut_group(left, group, &points, at, false)?;
-            self.cut_group(right, group, &points, at, true)?;
+        for (group, list) in self.edit.keyframes(left).iter().enumerate() {
+            self.cut_group(left, group, &list.points, at, false)?;
+            self.cut_group(right, group, &list.points, at, true)?;
             if !on_source {
                 self.move_group(right, group, -at)?;
             }
@@ -224,8 +179,8 @@ impl Session<'_> {
 
     /// Stretches keyframes that count from the clip's start.
     pub(crate) fn stretch_keyframes(&mut self, own: ClipRef, factor: f64) -> Result<()> {
-        for (group, (_, points)) in self.keyframe_groups(own).into_iter().enumerate() {
-            for (index, point) in points.iter().enumerate() {
+        for (group, list) in self.edit.keyframes(own).iter().enumerate() {
+            for (index, point) in list.points.iter().enumerate() {
                 let offset = self.grid.floor((point.offset as f64 * factor) as i64);
                 self.set_offset(own, group, index, offset)?;
             }
@@ -234,12 +189,12 @@ impl Session<'_> {
     }
 
     pub(crate) fn renew_keyframe_ids(&mut self, own: ClipRef, purpose: &str) -> Result<()> {
-        for (group, (_, points)) in self.keyframe_groups(own).into_iter().enumerate() {
+        for (group, list) in self.edit.keyframes(own).iter().enumerate() {
             let mut paths = vec![vec![
                 PathPart::Key("common_keyframes"),
                 PathPart::Index(group),
             ]];
-            for index in 0..points.len() {
+            for index in 0..list.points.len() {
                 let mut path = Self::list_path(group).to_vec();
                 path.push(PathPart::Index(index));
                 paths.push(path);
@@ -330,9 +285,7 @@ impl Session<'_> {
         self.changed(format!(
             "{} has {} keyframes of {}",
             self.edit.short_id(own),
-            self.keyframe_groups(own)
-                .get(group)
-                .map_or(0, |group| group.1.len()),
+            self.points(own, group).len(),
             property.name
         ));
         Ok(())
@@ -340,8 +293,8 @@ impl Session<'_> {
 
     /// The index of the group of a property, which is created if it is missing.
     fn keyframe_group(&mut self, own: ClipRef, key: &str) -> Result<usize> {
-        let groups = self.keyframe_groups(own);
-        if let Some(known) = groups.iter().position(|group| group.0 == key) {
+        let groups = self.edit.keyframes(own);
+        if let Some(known) = groups.iter().position(|group| group.property == key) {
             return Ok(known);
         }
         let path = [PathPart::Key("common_keyframes")];
@@ -364,12 +317,7 @@ impl Session<'_> {
     }
 
     fn put_keyframe(&mut self, own: ClipRef, group: usize, offset: i64, value: f64) -> Result<()> {
-        let points = self
-            .keyframe_groups(own)
-            .into_iter()
-            .nth(group)
-            .map(|group| group.1);
-        let points = points.unwrap_or_default();
+        let points = self.points(own, group);
         if let Some(known) = points.iter().position(|point| point.offset == offset) {
             let mut path = Self::list_path(group).to_vec();
             path.extend([
@@ -398,11 +346,18 @@ impl Session<'_> {
             .map(find_property)
             .transpose()?;
         self.touch(own)?;
-        let groups = self.keyframe_groups(own);
+        let groups = self.edit.keyframes(own);
         let mut count = 0;
-        for (index, (key, points)) in groups.iter().enumerate().rev() {
+        for (
+            index,
+            KeyframeList {
+                property: key,
+                points,
+            },
+        ) in groups.iter().enumerate().rev()
+        {
             let fits = property.is_none_or(|property| {
-                property.key == key || property.name == "opacity" && key == "KFTypeGlobalAlpha"
+                property.key == *key || property.name == "opacity" && key == "KFTypeGlobalAlpha"
             });
             if fits {
                 count += points.len();

@@ -6,14 +6,15 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use capcut_draft::Document;
 use serde_json::{Value, json};
 
 use super::super::Remote;
+use super::materials::take_files;
 use crate::backend::Failure;
 use crate::backend::dialect::Server;
 use crate::backend::envelope::EnvelopeContent;
 use crate::caller::Caller;
-use crate::draft::finished::list_mut;
 use crate::draft::ids::DraftId;
 use crate::engine::marker::Marker;
 use crate::engine::package::existing::Terms;
@@ -126,7 +127,7 @@ impl After {
         self,
         remote: &Remote,
         server: &Server,
-        mut script: Value,
+        mut script: Document,
         opened: &mut EnvelopeContent,
     ) -> Result<(), Failure> {
         let told = opened.beside.get("folder").and_then(Value::as_str);
@@ -146,16 +147,16 @@ impl After {
             .hint("set `api.drafts_folder` in `tools.toml` to the folder where the server keeps saved drafts")
             .into());
         };
+        let aside = folder.with_file_name(format!(".capcut-mcp-server-{}", self.draft));
+        take_files(&mut script, &folder, &aside)?;
         // Move the server's folder away, as the second save may use its name. The leading dot hides it from the
         // app.
-        let aside = folder.with_file_name(format!(".capcut-mcp-server-{}", self.draft));
         let moved = fs::rename(&folder, &aside);
         moved.map_err(|error| Failure::from(package::unwritable(&folder, error)))?;
-        take_files(&mut script, &aside);
         let subject = Subject {
             id: self.draft.to_string(),
             edition: server.edition,
-            working: script.to_string(),
+            working: String::from_utf8_lossy(&script.write()).into_owned(),
         };
         // The server was allowed to read these files, and they are in a folder that the user configured.
         let media = remote.media.of(&Caller::user());
@@ -293,34 +294,6 @@ fn save_request(
     })
 }
 
-/// Points the materials of a server's document to the files that the server saved.
-fn take_files(script: &mut Value, folder: &Path) {
-    for (list, kind) in [("videos", "video"), ("audios", "audio")] {
-        let materials = &mut script["materials"];
-        for material in list_mut(materials, list).into_iter().flatten() {
-            let kind = if material["type"] == "photo" {
-                "image"
-            } else {
-                kind
-            };
-            let names = ["material_name", "name"].iter();
-            let file = names
-                .filter_map(|key| material[*key].as_str())
-                // Only plain file names: a path could point outside the folder.
-                .filter(|name| {
-                    Path::new(name)
-                        .file_name()
-                        .is_some_and(|file| file == *name)
-                })
-                .map(|name| folder.join("assets").join(kind).join(name))
-                .find(|file| file.is_file());
-            if let Some(file) = file {
-                material["remote_url"] = json!(file);
-            }
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -348,22 +321,5 @@ mod tests {
         for relative in ["drafts", "./drafts", "../drafts"] {
             assert!(is_relative(relative), "{relative}");
         }
-    }
-
-    #[test]
-    fn take_files_uses_only_files_inside_the_servers_folder() {
-        let folder = tempfile::tempdir().unwrap();
-        let assets = folder.path().join("assets/video");
-        fs::create_dir_all(&assets).unwrap();
-        fs::write(assets.join("a.mp4"), "a").unwrap();
-        fs::write(folder.path().join("secret"), "s").unwrap();
-        let mut script = json!({ "materials": { "videos": [
-            { "material_name": "a.mp4", "remote_url": "http://h/a" },
-            { "material_name": "../../secret", "remote_url": "http://h/b" },
-        ], "audios": [] } });
-        take_files(&mut script, folder.path());
-        let videos = &script["materials"]["videos"];
-        assert_eq!(videos[0]["remote_url"], json!(assets.join("a.mp4")));
-        assert_eq!(videos[1]["remote_url"], "http://h/b");
     }
 }

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
+use capcut_draft::Document;
 use serde_json::Value;
 
 use super::{SaveStatus, listed};
@@ -15,14 +16,14 @@ use crate::draft::ids::DraftId;
 use crate::error::{Error, Kind};
 use crate::sorting;
 
-/// A draft's document and its parsed contents.
-pub(super) struct Document {
-    pub(super) script: Value,
+/// A draft's document and its contents.
+pub(super) struct KnownDocument {
+    pub(super) script: Document,
     pub(super) contents: Contents,
 }
 
-impl Document {
-    pub(super) fn of(script: Value) -> Option<Self> {
+impl KnownDocument {
+    pub(super) fn of(script: Document) -> Option<Self> {
         let contents = Contents::of(&script)?;
         Some(Self { script, contents })
     }
@@ -76,7 +77,7 @@ impl Remote {
         wanted: Option<&str>,
         server: &Server,
         stated: &Stated,
-        before: Option<&Document>,
+        before: Option<&KnownDocument>,
         began: SystemTime,
     ) -> Option<SavedCopy> {
         let own = self.manifest.api.drafts_folder.as_str();
@@ -174,7 +175,7 @@ impl Remote {
 /// A saved draft that this process can access.
 pub(super) struct SavedCopy {
     pub(super) folder: PathBuf,
-    pub(super) document: Option<Document>,
+    pub(super) document: Option<KnownDocument>,
     /// It is where the server writes.
     pub(super) expected: bool,
     /// It was written since the save began.
@@ -203,8 +204,7 @@ impl SavedCopy {
         let newest = Self::DOCUMENTS.iter().filter_map(dated).max();
         let modified = newest.as_ref().map(|(modified, _)| *modified);
         let document = newest.and_then(|(_, path)| {
-            let script: Value = serde_json::from_slice(&std::fs::read(path).ok()?).ok()?;
-            Document::of(script)
+            KnownDocument::of(Document::parse(std::fs::read(path).ok()?).ok()?)
         });
         Some(Self {
             folder,

@@ -1,19 +1,25 @@
 //! The media files that a saved draft needs: whether they exist, and have the expected type and length.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::path::Path;
 
+use capcut_draft::field::material as field;
+use capcut_draft::{Document, MaterialRef};
 use futures::StreamExt;
-use serde_json::Value;
 
 use crate::backend::remote::Remote;
 use crate::caller::Caller;
-use crate::error::Kind;
+use crate::engine::documents::document_error;
+use crate::error::{Kind, Result};
 use crate::media::{Facts, Media};
 use crate::units::Micros;
 
 /// How many files are checked concurrently.
 const CONCURRENT_CHECKS: usize = 8;
+
+/// The lists of materials with a file.
+const MEDIA_LISTS: [&str; 2] = ["videos", "audios"];
 
 /// A media file that the draft needs.
 #[derive(Debug, PartialEq)]
@@ -61,7 +67,7 @@ impl Remote {
             .iter()
             .map(|material| self.look_at_file(folder, material, media))
             .collect();
-        let looked: Vec<Result<Whole, String>> = futures::stream::iter(looks)
+        let looked: Vec<std::result::Result<Whole, String>> = futures::stream::iter(looks)
             .buffered(CONCURRENT_CHECKS)
             .collect()
             .await;
@@ -83,7 +89,7 @@ impl Remote {
         folder: &Path,
         material: &Material,
         media: &Media,
-    ) -> Result<Whole, String> {
+    ) -> std::result::Result<Whole, String> {
         let path = folder
             .join("assets")
             .join(material.kind)
@@ -171,7 +177,7 @@ struct Whole {
 }
 
 /// The materials with the lengths and uses of the saved document: the server measures them when it saves.
-pub(super) fn measured(mut all: Vec<Material>, saved: &Value) -> Vec<Material> {
+pub(super) fn measured(mut all: Vec<Material>, saved: &Document) -> Vec<Material> {
     let saved = materials(saved);
     for material in &mut all {
         let same = |other: &&Material| other.kind == material.kind && other.name == material.name;
@@ -184,48 +190,28 @@ pub(super) fn measured(mut all: Vec<Material>, saved: &Value) -> Vec<Material> {
 }
 
 /// The materials that segments use; the reference server never removes unused ones.
-pub(super) fn materials(script: &Value) -> Vec<Material> {
-    let list = |name: &str| {
-        script["materials"][name]
-            .as_array()
-            .cloned()
-            .unwrap_or_default()
-    };
-    let mut used: HashMap<&str, Micros> = HashMap::new();
-    let tracks = script["tracks"].as_array().into_iter().flatten();
-    for segment in tracks.flat_map(|track| track["segments"].as_array().into_iter().flatten()) {
-        let Some(id) = segment["material_id"].as_str() else {
-            continue;
-        };
-        let range = &segment["source_timerange"];
-        let number = |key: &str| range[key].as_f64().unwrap_or_default() as i64;
-        let end = Micros(number("start").saturating_add(number("duration")));
-        let shown_to = used.entry(id).or_default();
-        *shown_to = end.max(*shown_to);
+pub(super) fn materials(script: &Document) -> Vec<Material> {
+    let mut used: HashMap<Cow<'_, str>, Micros> = HashMap::new();
+    for clip in script.all_clips() {
+        let end = script.source(clip).unwrap_or_default().end();
+        let shown_to = used.entry(script.material_id(clip)).or_default();
+        *shown_to = Micros(end).max(*shown_to);
     }
-    let text = |material: &Value, keys: &[&str]| {
-        keys.iter()
-            .filter_map(|key| material[*key].as_str())
-            .find(|text| !text.is_empty())
-            .unwrap_or_default()
-            .to_owned()
-    };
     let mut all = Vec::new();
-    for (name, kind) in [("videos", "video"), ("audios", "audio")] {
-        for material in list(name) {
-            let Some(shown_to) = material["id"].as_str().and_then(|id| used.get(id)) else {
+    for list in MEDIA_LISTS {
+        for material in script.materials(list) {
+            let Some(shown_to) = used.get(&script.id(material)) else {
                 continue;
             };
-            let kind = if material["type"] == "photo" {
-                "image"
-            } else {
-                kind
-            };
+            let sources = [field::REMOTE_URL, field::PATH].into_iter();
+            let mut sources = sources.filter_map(|source| script.get(material, &source));
             all.push(Material {
-                kind,
-                name: text(&material, &["material_name", "name"]),
-                source: text(&material, &["remote_url", "path"]),
-                duration: Micros(material["duration"].as_f64().unwrap_or_default() as i64),
+                kind: folder_of(script, material),
+                name: script.material_name(material).unwrap_or_default(),
+                source: sources
+                    .find(|source| !source.is_empty())
+                    .unwrap_or_default(),
+                duration: Micros(script.value(material, &field::DURATION)),
                 shown_to: *shown_to,
             });
         }
@@ -233,9 +219,51 @@ pub(super) fn materials(script: &Value) -> Vec<Material> {
     all
 }
 
+/// The folder below `assets` in which servers keep the file of a material.
+fn folder_of(script: &Document, material: MaterialRef) -> &'static str {
+    match script.list_name(material) {
+        "audios" => "audio",
+        _ if script.value(material, &field::KIND) == "photo" => "image",
+        _ => "video",
+    }
+}
+
+/// Points the materials of a server's document to the files that the server saved in `folder`, which will be at
+/// `moved`.
+pub(super) fn take_files(script: &mut Document, folder: &Path, moved: &Path) -> Result<()> {
+    let mut edit = script.edit();
+    for list in MEDIA_LISTS {
+        let materials: Vec<MaterialRef> = edit.materials(list).collect();
+        for material in materials {
+            let kind = folder_of(&edit, material);
+            let names = [field::MATERIAL_NAME, field::NAME].into_iter();
+            let file = names
+                .filter_map(|name| edit.get(material, &name))
+                // Only plain file names: a path could point outside the folder.
+                .filter(|name| {
+                    Path::new(name)
+                        .file_name()
+                        .is_some_and(|file| file == &**name)
+                })
+                .map(|name| Path::new("assets").join(kind).join(name))
+                .find(|file| folder.join(file).is_file());
+            if let Some(file) = file {
+                let url = moved.join(file);
+                let url = &*url.to_string_lossy();
+                let set = edit.set(material, field::REMOTE_URL.path, url);
+                set.map_err(document_error)?;
+            }
+        }
+    }
+    edit.commit();
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use std::fs;
+
+    use serde_json::{Value, json};
 
     use super::*;
 
@@ -256,7 +284,7 @@ mod tests {
                 { "material_id": "2" }, { "material_id": "4" },
             ] }],
         });
-        let found = materials(&script);
+        let found = materials(&Document::parse(script.to_string()).unwrap());
         let names: Vec<_> = found
             .iter()
             .map(|m| (m.kind, m.name.as_str(), m.duration.0, m.shown_to.0))
@@ -270,5 +298,24 @@ mod tests {
             ]
         );
         assert!(!found[0].shown().contains("k=1"), "{}", found[0].shown());
+    }
+
+    #[test]
+    fn take_files_uses_only_files_inside_the_servers_folder() {
+        let folder = tempfile::tempdir().unwrap();
+        let assets = folder.path().join("assets/video");
+        fs::create_dir_all(&assets).unwrap();
+        fs::write(assets.join("a.mp4"), "a").unwrap();
+        fs::write(folder.path().join("secret"), "s").unwrap();
+        let script = json!({ "materials": { "videos": [
+            { "material_name": "a.mp4", "remote_url": "http://h/a" },
+            { "material_name": "../../secret", "remote_url": "http://h/b" },
+        ], "audios": [] } });
+        let mut script = Document::parse(script.to_string()).unwrap();
+        take_files(&mut script, folder.path(), folder.path()).unwrap();
+        let script: Value = serde_json::from_slice(&script.write()).unwrap();
+        let videos = &script["materials"]["videos"];
+        assert_eq!(videos[0]["remote_url"], json!(assets.join("a.mp4")));
+        assert_eq!(videos[1]["remote_url"], "http://h/b");
     }
 }

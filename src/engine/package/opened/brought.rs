@@ -69,6 +69,7 @@ pub(super) fn brought(draft: &OpenedSubject, folder: &Path) -> Vec<Needed> {
                 .text(material, &["type"])
                 .is_some_and(|kind| kind == "photo"),
             place: String::new(),
+            shown: None,
             source,
         })
         .collect()

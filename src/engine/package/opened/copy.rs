@@ -326,11 +326,12 @@ impl CopySource {
     /// The documents of a draft folder, for a document that had none.
     fn new_documents(&self, identity: &CopyIdentity, text: &[u8]) -> Vec<CopiedDocument> {
         let profile = self.draft.profile();
-        let value: Value = serde_json::from_slice(text).unwrap_or_default();
         let mut documents = Documents::new(text.to_vec(), &[]);
-        let timeline = Timeline::of(&value, profile.scheme(), identity.now);
-        let has_timelines = profile.has_timelines() && !timeline.id.is_empty();
-        documents.timelines = has_timelines.then(|| Timelines::new(&timeline));
+        if let Ok(document) = Document::parse(text) {
+            let timeline = Timeline::of(&document, profile.scheme(), identity.now);
+            let has_timelines = profile.has_timelines() && !timeline.id.is_empty();
+            documents.timelines = has_timelines.then(|| Timelines::new(&timeline));
+        }
         documents.os = profile.os;
         documents.now = identity.now;
         let all = documents.all().into_iter();

@@ -1,0 +1,135 @@
+//! The keyframes of clips, as documents have them.
+
+use crate::document::{ClipRef, Document, micros};
+use crate::scan::{Scan, Scanner, number, unescape};
+
+/// The keyframes of one property of a clip.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct KeyframeList {
+    /// The app's name of the property, such as `KFTypePositionX`.
+    pub property: String,
+    /// In the order of the document.
+    pub points: Vec<KeyframePoint>,
+}
+
+/// A keyframe.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct KeyframePoint {
+    /// Microseconds, on the clock of the [`Dialect`](crate::Dialect).
+    pub offset: i64,
+    /// The first value; none if the keyframe has no number.
+    pub value: Option<f64>,
+    /// The number of values; 1 except for points and colours.
+    pub values: usize,
+}
+
+impl KeyframePoint {
+    /// The value of a keyframe with one value.
+    pub(crate) fn single(&self) -> Option<f64> {
+        self.value.filter(|_| self.values == 1)
+    }
+}
+
+impl Document {
+    /// The keyframes of a clip, by property.
+    ///
+    /// ```
+    /// use capcut_draft::Document;
+    /// let document = Document::parse(r#"{"tracks": [{"segments": [{"common_keyframes": [
+    ///     {"property_type": "KFTypeAlpha", "keyframe_list": [{"time_offset": 500000, "values": [0.5]}]}
+    /// ]}]}]}"#)?;
+    /// let clip = document.all_clips().next().unwrap();
+    /// let lists = document.keyframes(clip);
+    /// assert_eq!((&*lists[0].property, lists[0].points[0].offset), ("KFTypeAlpha", 500_000));
+    /// # Ok::<(), capcut_draft::Error>(())
+    /// ```
+    pub fn keyframes(&self, clip: ClipRef) -> Vec<KeyframeList> {
+        self.raw(clip, &["common_keyframes"])
+            .map_or_else(Vec::new, read_keyframes)
+    }
+}
+
+/// Reads the lists of `common_keyframes`. What is not an object counts as a list without keyframes.
+pub(crate) fn read_keyframes(text: &[u8]) -> Vec<KeyframeList> {
+    let mut lists = Vec::new();
+    let _ = Scanner::new(text, 0).list(0, |scanner| {
+        let mut list = KeyframeList::default();
+        each_member(scanner, |scanner, key| match (key, scanner.peek()) {
+            (b"property_type", b'"') => {
+                let property = scanner.string()?;
+                list.property = unescape(property.of(text)).into_owned();
+                Ok(())
+            }
+            (b"keyframe_list", b'[') => scanner
+                .list(0, |scanner| {
+                    list.points.push(read_point(scanner)?);
+                    Ok(())
+                })
+                .map(drop),
+            _ => scanner.skip(0).map(drop),
+        })?;
+        lists.push(list);
+        Ok(())
+    });
+    lists
+}
+
+fn read_point(scanner: &mut Scanner<'_>) -> Scan<KeyframePoint> {
+    let text = scanner.text;
+    let mut point = KeyframePoint::default();
+    each_member(scanner, |scanner, key| match (key, scanner.peek()) {
+        (b"time_offset", _) => {
+            let offset = scanner.skip(0)?;
+            point.offset = micros(offset.of(text)).unwrap_or_default();
+            Ok(())
+        }
+        (b"values", b'[') => scanner
+            .list(0, |scanner| {
+                let value = scanner.skip(0)?;
+                if point.values == 0 {
+                    point.value = number(value.of(text));
+                }
+                point.values += 1;
+                Ok(())
+            })
+            .map(drop),
+        _ => scanner.skip(0).map(drop),
+    })?;
+    Ok(point)
+}
+
+/// Calls `member` with the keys of an object; skips any other value.
+fn each_member<'t>(
+    scanner: &mut Scanner<'t>,
+    mut member: impl FnMut(&mut Scanner<'t>, &[u8]) -> Scan<()>,
+) -> Scan<()> {
+    if scanner.peek() != b'{' {
+        return scanner.skip(0).map(drop);
+    }
+    let text = scanner.text;
+    scanner
+        .object(0, |scanner, key| member(scanner, key.of(text)))
+        .map(drop)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_of_other_types_count_as_missing() {
+        let text = br#"[7, {"keyframe_list": [null, {"time_offset": 1.9, "values": [2, 3]}], "property_type": "K"},
+            {"property_type": 1, "keyframe_list": {}}]"#;
+        let lists = read_keyframes(text);
+        assert_eq!(lists[0], KeyframeList::default());
+        assert_eq!(lists[2], KeyframeList::default());
+        assert_eq!(lists[1].property, "K");
+        let point = KeyframePoint {
+            offset: 1,
+            value: Some(2.0),
+            values: 2,
+        };
+        assert_eq!(lists[1].points, [KeyframePoint::default(), point]);
+        assert_eq!(point.single(), None);
+    }
+}
