@@ -5,7 +5,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use rusqlite::config::DbConfig;
-use rusqlite::{Connection, ErrorCode, OpenFlags};
+use rusqlite::wal::CheckpointMode;
+use rusqlite::{Connection, DEFAULT_NAME, ErrorCode, OpenFlags};
 
 use super::{BUSY, schema};
 use crate::error::{Error, Kind, Result};
@@ -261,7 +262,8 @@ impl OpenConnection {
     /// Checks the files before they are used.
     pub(super) fn fault(&mut self, file: &JournalFile) -> Option<ExternalChange> {
         // All processes know from the `-shm` file how long the log must be.
-        let frames = checkpoint(&self.connection, "NOOP").map_or(0, |state| state.frames);
+        let frames =
+            checkpoint(&self.connection, CheckpointMode::NOOP).map_or(0, |state| state.frames);
         let log_bytes = match self.changed(file) {
             Ok(log_bytes) => log_bytes?,
             Err(change) => return Some(change),
@@ -298,7 +300,7 @@ impl OpenConnection {
     /// Repairs the fault if this is possible without loss: a deleted log is still open in this process and can be
     /// moved to the file.
     pub(super) fn repair(&self, fault: ExternalChange) -> bool {
-        let moved = || checkpoint(&self.connection, "TRUNCATE").is_ok_and(|done| !done.busy);
+        let moved = || checkpoint(&self.connection, CheckpointMode::TRUNCATE).is_ok();
         fault == ExternalChange::LogReplaced && moved()
     }
 
@@ -307,9 +309,9 @@ impl OpenConnection {
         if self.fault(file).is_some() {
             return;
         }
-        let moved = match checkpoint(&self.connection, "NOOP") {
+        let moved = match checkpoint(&self.connection, CheckpointMode::NOOP) {
             Ok(state) if state.frames == state.moved => return,
-            _ => checkpoint(&self.connection, "PASSIVE"),
+            _ => checkpoint(&self.connection, CheckpointMode::PASSIVE),
         };
         if let Err(error) = moved {
             tracing::debug!("the journal's log was not moved to its file: {error}");
@@ -344,13 +346,11 @@ fn move_log(path: &Path) -> rusqlite::Result<()> {
     let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
     connection.pragma_update(None, "fullfsync", true)?;
-    checkpoint(&connection, "PASSIVE").map(drop)
+    checkpoint(&connection, CheckpointMode::PASSIVE).map(drop)
 }
 
 /// The state of the log according to a checkpoint.
 struct WalState {
-    /// Another process prevented the checkpoint.
-    busy: bool,
     /// Pages in the log.
     frames: u64,
     /// How many of them have been moved to the file.
@@ -358,21 +358,15 @@ struct WalState {
 }
 
 /// Moves pages from the log to the file: those that no reader needs in the log (`PASSIVE`), all (`TRUNCATE`), or
-/// none (`NOOP`).
-fn checkpoint(connection: &Connection, mode: &str) -> rusqlite::Result<WalState> {
-    connection
-        .prepare_cached(&format!("PRAGMA wal_checkpoint({mode})"))?
-        .query_row([], |row| {
-            // -1 if there is no log.
-            let pages = |column| -> rusqlite::Result<u64> {
-                Ok(u64::try_from(row.get::<_, i64>(column)?).unwrap_or_default())
-            };
-            Ok(WalState {
-                busy: row.get(0)?,
-                frames: pages(1)?,
-                moved: pages(2)?,
-            })
-        })
+/// none (`NOOP`). An error if another process prevents it.
+fn checkpoint(connection: &Connection, mode: CheckpointMode) -> rusqlite::Result<WalState> {
+    let (frames, moved) = connection.wal_checkpoint_v2(DEFAULT_NAME, mode)?;
+    // -1 if there is no log.
+    let pages = |count| u64::try_from(count).unwrap_or_default();
+    Ok(WalState {
+        frames: pages(frames),
+        moved: pages(moved),
+    })
 }
 
 /// Switches the file to write-ahead logging. While another process does the same, SQLite fails immediately and

@@ -1,7 +1,7 @@
 //! The thread for writes that cannot run immediately. Calls that arrive while it writes are added together in the
 //! next transaction: a transaction costs more than the rows that it writes.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::thread::{self, JoinHandle};
 use std::time::Instant;
@@ -14,6 +14,9 @@ use crate::draft::ids::DraftId;
 use crate::error::{Error, Kind, Result};
 use crate::journal::{Appended, CallPosition, NewDraftRow, NewRecord};
 
+/// Calls of one client are further apart than this, in µs: a call takes longer.
+const TOGETHER_WITHIN_US: u64 = 250;
+
 /// Maximum number of calls in one transaction, so that the first does not wait long.
 const TOGETHER: usize = 512;
 
@@ -21,6 +24,9 @@ const TOGETHER: usize = 512;
 #[derive(Debug)]
 pub(super) struct JournalWriter {
     shared: Arc<SharedConnections>,
+    started: Instant,
+    /// When the last call arrived, in µs since `started`.
+    asked_us: AtomicU64,
     crowded: Arc<AtomicBool>,
     thread: Mutex<Option<Thread>>,
 }
@@ -64,14 +70,20 @@ impl JournalWriter {
     pub(super) fn new(shared: Arc<SharedConnections>) -> Self {
         Self {
             shared,
+            started: Instant::now(),
+            asked_us: AtomicU64::new(0),
             crowded: Arc::default(),
             thread: Mutex::default(),
         }
     }
 
-    /// Whether the last calls arrived together, so that the next call should use this thread.
+    /// Whether a call that arrives now should use this thread: the last calls arrived together, or the one before it
+    /// just now.
     pub(super) fn is_crowded(&self) -> bool {
+        let now_us = u64::try_from(self.started.elapsed().as_micros()).unwrap_or(u64::MAX);
+        let before_us = self.asked_us.swap(now_us, Ordering::Relaxed);
         self.crowded.load(Ordering::Relaxed)
+            || now_us.saturating_sub(before_us) < TOGETHER_WITHIN_US
     }
 
     /// Adds an entry, together with those of other callers; `None` if it was not accepted.
