@@ -405,7 +405,7 @@ mod tests {
     }
 
     fn document(script: &Value) -> Document {
-        Document::parse(script.to_string()).unwrap()
+        Document::parse_object(script.to_string()).unwrap()
     }
 
     #[test]
@@ -535,7 +535,7 @@ mod tests {
     #[test]
     fn empty_drafts_and_invalid_values_are_drawn() {
         assert!(
-            draw("x", &json!({"tracks": []}), None)
+            draw("x", &json!({}), None)
                 .svg
                 .contains("nothing on the timeline")
         );

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
-use capcut_draft::{Document, ErrorKind};
+use capcut_draft::Document;
 use hyper::Method;
 use serde_json::{Value, json};
 use tokio::sync::Semaphore;
@@ -383,13 +383,13 @@ impl Remote {
         .await
     }
 
-    /// The draft's document as the server has it; does not make the server read media again. `None` if it has
-    /// neither tracks nor materials.
+    /// The draft's document as the server has it, which may have no tracks; does not make the server read media
+    /// again.
     pub(crate) async fn script(
         &self,
         draft: &DraftId,
         until: Instant,
-    ) -> Result<Option<Document>, Failure> {
+    ) -> Result<Document, Failure> {
         self.document(draft, false, until).await
     }
 
@@ -400,7 +400,7 @@ impl Remote {
         draft: &DraftId,
         refreshed: bool,
         until: Instant,
-    ) -> Result<Option<Document>, Failure> {
+    ) -> Result<Document, Failure> {
         let body = json!({ "draft_id": draft, "force_update": refreshed });
         let body = body.as_object().cloned().unwrap_or_default();
         let path = "/query_script";
@@ -620,18 +620,13 @@ async fn behind_others() {
 const NO_SUCH_DRAFT: [&str; 2] = ["does not exist in cache", "在缓存中不存在"];
 
 /// Adds notes to a reply about what was changed before the call was sent.
-/// The document in the output of `query_script`: an object, or its text. `None` for an object that is not a
-/// draft's document.
-fn document_of(output: &str) -> capcut_draft::Result<Option<Document>> {
+/// The document in the output of `query_script`: an object, or its text.
+fn document_of(output: &str) -> capcut_draft::Result<Document> {
     let text = match serde_json::from_str::<String>(output) {
         Ok(text) => text,
         Err(_) => output.to_owned(),
     };
-    let is_object = text.trim_start().starts_with('{');
-    match Document::parse(text) {
-        Err(error) if error.kind == ErrorKind::NotADraft && is_object => Ok(None),
-        parsed => parsed.map(Some),
-    }
+    Document::parse_object(text)
 }
 
 fn add_notes(reply: &mut Value, notes: Vec<String>) {

@@ -145,12 +145,15 @@ fn every_dependency_is_used() {
 }
 
 /// The modules that read draft documents only through `capcut_draft`.
-const MODEL_READERS: [&str; 7] = [
+const MODEL_READERS: [&str; 10] = [
     "compose::document",
     "draft::evidence",
     "backend::remote::save::materials",
     "engine::package::cover",
     "engine::timelines",
+    "lint::fix::captions",
+    "lint::fix::document",
+    "lint::overview",
     "local::preview_draft",
     "picture",
 ];

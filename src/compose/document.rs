@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use capcut_draft::{ClipRef, Document, ErrorKind, RootRef, field};
+use capcut_draft::{ClipRef, Document, RootRef, field};
 use serde_json::Value;
 
 use super::item::Item;
@@ -43,14 +43,9 @@ pub(crate) struct SegmentPosition {
 impl DraftSegments {
     /// Reads the document that `query_script` returns.
     pub(crate) fn read(script: String) -> Result<Self> {
-        let document = match Document::parse(script) {
-            Ok(document) => document,
-            Err(error) if error.kind == ErrorKind::NotADraft => return Ok(Self::default()),
-            Err(error) => {
-                let unreadable = Error::internal("`query_script` returned no readable document");
-                return Err(unreadable.source(error));
-            }
-        };
+        let document = Document::parse_object(script).map_err(|error| {
+            Error::internal("`query_script` returned no readable document").source(error)
+        })?;
         let mut tracks: HashMap<String, Vec<DraftSegment>> = HashMap::new();
         for track in document.tracks() {
             let name = document.value(track, &field::track::NAME);

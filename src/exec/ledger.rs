@@ -78,7 +78,7 @@ impl App {
                 Err(failure) if failure.reached == Reached::Forgotten => return Err(failure),
                 Err(_) => return Err(unclear("the server no longer answers")),
             };
-            let Some(contents) = script.as_ref().and_then(Contents::of) else {
+            let Some(contents) = Contents::of(&script) else {
                 return Err(unclear("the server's document has no tracks"));
             };
             match contents.find(evidence) {

@@ -481,10 +481,10 @@ impl App {
     /// How the new draft differs from the old one, if the old one can still be read. Does not retry.
     async fn differs(&self, row: &DraftRow, new: &BTreeMap<String, usize>) -> Option<String> {
         let script = if row.origin == ENGINE {
-            Document::parse(self.engine.script(&row.id, false, true).await.ok()?).ok()?
+            Document::parse_object(self.engine.script(&row.id, false, true).await.ok()?).ok()?
         } else {
             let remote = self.servers.at(&row.origin);
-            remote.script(&row.id, self.look_until()).await.ok()??
+            remote.script(&row.id, self.look_until()).await.ok()?
         };
         let old = Contents::of(&script)?.counts();
         (old != *new).then(|| {

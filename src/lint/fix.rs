@@ -9,6 +9,7 @@ mod timelines;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
+use capcut_draft::Document;
 use serde::Serialize;
 use serde_json::Value;
 
@@ -20,6 +21,7 @@ use super::folder::{
 use super::media::{self, FileMaterial};
 use super::{LintContext, LintOptions, Problem, ProblemReport, markers, sniff};
 use crate::engine::backup::{Backup, now};
+use crate::engine::documents::document_error;
 use crate::engine::draft_files::is_open_in_app;
 use crate::engine::folder_change::{FolderChange, NewFile, name_before};
 use crate::engine::marker::{self, Marker};
@@ -201,7 +203,7 @@ impl FixRun {
             now: now(),
         };
         self.rename(&mut patient);
-        let mut value: Value = serde_json::from_slice(file.json()).map_err(|error| {
+        let mut document = Document::parse_object(file.json()).map_err(|error| {
             // The checks skip values that they do not need, so they accept e.g. half of a surrogate pair.
             Error::conflict(format!(
                 "`{}` cannot be fixed: it contains a value that would be lost when the file is rewritten",
@@ -212,20 +214,14 @@ impl FixRun {
         })?;
         let mut meta = folder.meta.clone().unwrap_or_else(meta::empty);
         let bin = meta::mend(&patient, &mut meta, draft.end());
-        let mended =
-            document::mend(&patient, &mut value, &bin, &mut self.notes).then(|| value.to_string());
+        let step = document::mend(&patient, &mut document, &bin, &mut self.notes);
+        let is_mended = !step.map_err(document_error)?.is_empty();
+        let mended = is_mended.then(|| document.write());
+        let mended = mended.filter(|bytes| bytes != file.json());
         let meta_changed = folder.meta.as_ref() != Some(&meta);
         let written = WrittenDocument {
-            timeline: Timeline {
-                id: value["id"].as_str().unwrap_or_default().into(),
-                scheme: patient.profile.scheme(),
-                color_space: value["color_space"].as_i64().unwrap_or_default(),
-                render_index_track_mode_on: value["render_index_track_mode_on"]
-                    .as_bool()
-                    .unwrap_or_default(),
-                now: patient.now,
-            },
-            bytes: mended.as_deref().map_or(file.json(), str::as_bytes),
+            timeline: Timeline::of(&document, patient.profile.scheme(), patient.now),
+            bytes: mended.as_deref().unwrap_or(file.json()),
             both: !markers::saved_by_app(&draft.document),
         };
         let is_changed = mended.is_some()

@@ -4,8 +4,8 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
+use capcut_draft::{Document, RootRef, TextContent, field};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
 use super::folder::Folder;
 use crate::engine::draft_files::{FileContent, META, ROOTS, content};
@@ -115,29 +115,26 @@ pub(crate) fn state(folder: &Path) -> FolderState {
 /// Reads a draft folder. An error if it is not a draft folder, or if its document cannot be read.
 pub(crate) fn overview(folder: &Path) -> Result<Overview> {
     let folder = Folder::open(folder)?;
-    let document = serde_json::from_slice::<Value>(folder.document()?.json()).map_err(|error| {
+    let document = Document::parse_object(folder.document()?.json()).map_err(|error| {
         let path = folder.path.display();
         Error::conflict(format!("the document of the draft in {path} is not JSON"))
             .hint("use `validate_draft` to find its problems")
             .source(error)
     })?;
-    let texts = document["materials"]["texts"].as_array();
-    let words = |text: &Value| {
-        let content = text["content"].as_str()?;
-        let parsed = serde_json::from_str::<Value>(content).ok();
-        let words = parsed.as_ref().and_then(|content| content["text"].as_str());
-        Some(shown(words.unwrap_or(content)))
+    let media = ["videos", "audios"].into_iter();
+    let media = media
+        .flat_map(|list| document.materials(list))
+        .filter_map(|material| document.material_name(material));
+    let words = |text| {
+        let content = document.get(text, &field::material::CONTENT)?;
+        Some(shown(&TextContent::read(&content).words()))
     };
-    let media = ["videos", "audios"].into_iter().flat_map(|list| {
-        let materials = document["materials"][list].as_array();
-        materials.into_iter().flatten().filter_map(|material| {
-            let names = ["material_name", "name"];
-            names.iter().find_map(|key| material[key].as_str())
-        })
-    });
-    let tracks = document["tracks"].as_array().into_iter().flatten();
-    let text = |value: &Value| shown(value.as_str().unwrap_or_default());
-    let number = |value: &Value| value.as_f64().unwrap_or_default();
+    let track = |track| TrackOverview {
+        kind: shown(&document.value(track, &field::track::KIND)),
+        name: shown(&document.value(track, &field::track::NAME)),
+        segments: document.clips(track).len(),
+    };
+    let side = |side| document.get(RootRef, side).unwrap_or_default() as f64;
     let name = folder.meta_text("draft_name");
     Ok(Overview {
         name: if name.is_empty() {
@@ -145,23 +142,20 @@ pub(crate) fn overview(folder: &Path) -> Result<Overview> {
         } else {
             shown(name)
         },
-        width: number(&document["canvas_config"]["width"]),
-        height: number(&document["canvas_config"]["height"]),
-        duration: number(&document["duration"]) / 1e6,
+        width: side(&field::root::CANVAS_WIDTH),
+        height: side(&field::root::CANVAS_HEIGHT),
+        duration: document.value(RootRef, &field::root::DURATION) as f64 / 1e6,
         // Newer JianYing versions omit default values.
-        fps: document["fps"].as_f64().unwrap_or(30.0),
-        tracks: tracks
-            .take(LISTED)
-            .map(|track| TrackOverview {
-                kind: text(&track["type"]),
-                name: text(&track["name"]),
-                segments: track["segments"].as_array().map_or(0, Vec::len),
-            })
-            .collect(),
-        media: media.take(LISTED).map(shown).collect(),
-        texts: texts
+        fps: document.value(RootRef, &field::root::FPS),
+        tracks: document
+            .tracks()
             .into_iter()
-            .flatten()
+            .take(LISTED)
+            .map(track)
+            .collect(),
+        media: media.take(LISTED).map(|name| shown(&name)).collect(),
+        texts: document
+            .materials("texts")
             .take(LISTED)
             .filter_map(words)
             .collect(),

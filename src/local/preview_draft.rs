@@ -126,7 +126,7 @@ fn preview(
     part: (Option<f64>, Option<f64>),
     file: &Path,
 ) -> Result<Preview> {
-    let document = Document::parse(script).map_err(document_error)?;
+    let document = Document::parse_object(script).map_err(document_error)?;
     let mut drawn = picture::draw(title, &document, None);
     if part != (None, None) {
         drawn = picture::draw(title, &document, Some(window(part, drawn.duration_s)?));

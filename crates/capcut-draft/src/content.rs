@@ -103,6 +103,21 @@ impl TextContent {
         }
     }
 
+    /// The list of styles as JSON; an empty list if there is none.
+    pub fn styles(&self) -> &str {
+        let span = match self.form {
+            TextForm::Json => self.value(&[PathPart::Key("styles")]),
+            _ => None,
+        };
+        span.map_or("[]", |span| &self.text[span.start..span.end])
+    }
+
+    /// Replaces the list of styles. `json` must be valid; returns whether the content has it now.
+    #[must_use]
+    pub fn set_styles(&mut self, json: &str) -> bool {
+        self.set(&[PathPart::Key("styles")], &RawJson(json))
+    }
+
     /// The number of styles; 0 for contents without JSON.
     pub fn style_count(&self) -> usize {
         let mut count = 0;
@@ -284,8 +299,7 @@ impl TextContent {
             return false;
         }
         styles.remove(index);
-        let list = format!("[{}]", styles.join(","));
-        self.set(&[PathPart::Key("styles")], &RawJson(&list))
+        self.set_styles(&format!("[{}]", styles.join(",")))
     }
 }
 

@@ -176,6 +176,15 @@ impl Document {
     /// `TooLarge` beyond [`MAX_BYTES`], `Encrypted`, `Syntax`, and `NotADraft` for JSON without tracks and
     /// materials.
     pub fn parse(text: impl Into<Vec<u8>>) -> Result<Self> {
+        let document = Self::parse_object(text)?;
+        if document.lists.is_empty() {
+            return Err(outline::not_a_draft());
+        }
+        Ok(document)
+    }
+
+    /// As [`parse`](Self::parse), but accepts any JSON object; for programs that report or add what is missing.
+    pub fn parse_object(text: impl Into<Vec<u8>>) -> Result<Self> {
         let source = text.into();
         if source.len() > MAX_BYTES {
             return Err(Error::new(
@@ -407,6 +416,16 @@ impl Document {
     pub fn range(&self, element: impl ElementRef, path: &[&str]) -> Option<TimeRange> {
         let (text, span) = self.span(element.slot(), path)?;
         read_range(text, span.start)
+    }
+
+    /// The JSON text of an element; the lists of elements in it are empty.
+    pub fn json(&self, element: impl ElementRef) -> Cow<'_, str> {
+        plain(self.text_of(element.slot()))
+    }
+
+    /// Whether an element is an object; lists of damaged documents may have other values.
+    pub fn is_object(&self, element: impl ElementRef) -> bool {
+        self.text_of(element.slot()).starts_with(b"{")
     }
 
     /// The JSON text of a value inside an element, by the keys that lead to it; none if it is missing.

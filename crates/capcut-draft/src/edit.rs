@@ -343,7 +343,7 @@ impl<'d> Edit<'d> {
     }
 
     /// The spans of a list inside an element, and of its items.
-    fn items(&self, slot: u32, path: &[PathPart<'_>]) -> Result<(Span, Vec<Span>)> {
+    pub(crate) fn items(&self, slot: u32, path: &[PathPart<'_>]) -> Result<(Span, Vec<Span>)> {
         let PathTarget::At(span) = self.target_at(slot, path)? else {
             return Err(self.unusual(slot, path));
         };

@@ -3,6 +3,7 @@
 use std::marker::PhantomData;
 
 use crate::document::{ClipRef, Document, ElementRef, MaterialRef, RootRef, TrackRef};
+use crate::path::PathPart;
 use crate::scan::{number, unescape};
 
 /// A known field of an element.
@@ -28,6 +29,16 @@ pub enum FieldState<T> {
 pub trait FieldValue: Clone {
     /// Reads JSON text.
     fn read(written: &[u8]) -> Option<Self>;
+}
+
+/// A value of any type but `null`, of which only the existence matters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AnyValue;
+
+impl FieldValue for AnyValue {
+    fn read(_: &[u8]) -> Option<Self> {
+        Some(Self)
+    }
 }
 
 impl FieldValue for f64 {
@@ -96,10 +107,31 @@ const fn field<E, T>(path: &'static [&'static str], default: T) -> Field<E, T> {
     }
 }
 
+/// The path of the id of every element; [`Document::id`] reads it.
+pub const ID: &[&str] = &["id"];
+
 /// Fields of the root.
 pub mod root {
-    use super::{Field, RootRef, field};
+    use super::{AnyValue, Field, RootRef, field};
 
+    pub const VERSION: Field<RootRef, i64> = field(&["version"], 0);
+    /// The app that made the draft.
+    pub const PLATFORM: Field<RootRef, AnyValue> = field(&["platform"], AnyValue);
+    /// The app that saved the draft last.
+    pub const LAST_MODIFIED_PLATFORM: Field<RootRef, AnyValue> =
+        field(&["last_modified_platform"], AnyValue);
+    /// The ids of the machine in `platform`: device, hard disk, network.
+    pub const MACHINE: [Field<RootRef, String>; 3] = [
+        field(&["platform", "device_id"], String::new()),
+        field(&["platform", "hard_disk_id"], String::new()),
+        field(&["platform", "mac_address"], String::new()),
+    ];
+    /// The same in `last_modified_platform`.
+    pub const LAST_MACHINE: [Field<RootRef, String>; 3] = [
+        field(&["last_modified_platform", "device_id"], String::new()),
+        field(&["last_modified_platform", "hard_disk_id"], String::new()),
+        field(&["last_modified_platform", "mac_address"], String::new()),
+    ];
     pub const FPS: Field<RootRef, f64> = field(&["fps"], 30.0);
     /// Microseconds.
     pub const DURATION: Field<RootRef, i64> = field(&["duration"], 0);
@@ -139,7 +171,12 @@ pub mod track {
 
 /// Fields of clips.
 pub mod clip {
-    use super::{ClipRef, Field, field};
+    use super::{AnyValue, ClipRef, Field, field};
+
+    /// Microseconds.
+    pub const TARGET_DURATION: Field<ClipRef, i64> = field(&["target_timerange", "duration"], 0);
+    /// Position, size and rotation; `null` for sounds.
+    pub const POSITION: Field<ClipRef, AnyValue> = field(&["clip"], AnyValue);
 
     /// Playback factor; `null` for images of the reference API.
     pub const SPEED: Field<ClipRef, f64> = field(&["speed"], 1.0);
@@ -153,7 +190,26 @@ pub mod clip {
 
 /// Fields of materials.
 pub mod material {
-    use super::{Field, MaterialRef, field};
+    use super::{AnyValue, Field, MaterialRef, PathPart, field};
+
+    /// The path of a material in the document of a compound clip, from the material of that clip in `drafts`.
+    pub fn nested(list: &'static str, index: usize) -> [PathPart<'static>; 4] {
+        let [draft, materials, list] = ["draft", "materials", list].map(PathPart::Key);
+        [draft, materials, list, PathPart::Index(index)]
+    }
+
+    /// Pixels.
+    pub const WIDTH: Field<MaterialRef, i64> = field(&["width"], 0);
+    pub const HEIGHT: Field<MaterialRef, i64> = field(&["height"], 0);
+    /// The id of a medium's entry in `draft_meta_info.json`.
+    pub const LOCAL_MATERIAL_ID: Field<MaterialRef, String> =
+        field(&["local_material_id"], String::new());
+    /// Bits of a video for the effects that the app applies to it.
+    pub const CHECK_FLAG: Field<MaterialRef, i64> = field(&["check_flag"], 0);
+    /// The playback factor of a material in `speeds`.
+    pub const SPEED: Field<MaterialRef, f64> = field(&["speed"], 1.0);
+    /// A speed that changes, in `speeds`.
+    pub const CURVE_SPEED: Field<MaterialRef, AnyValue> = field(&["curve_speed"], AnyValue);
 
     pub const KIND: Field<MaterialRef, String> = field(&["type"], String::new());
     /// Microseconds.

@@ -1,7 +1,11 @@
 //! The keyframes of clips, as documents have them.
 
 use crate::document::{ClipRef, Document, micros};
-use crate::scan::{Scan, Scanner, number, unescape};
+use crate::edit::Edit;
+use crate::error::Result;
+use crate::path::PathPart;
+use crate::scan::{Scan, Scanner, number, plain, unescape};
+use crate::value::RawJson;
 
 /// The keyframes of one property of a clip.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -47,6 +51,55 @@ impl Document {
         self.raw(clip, &["common_keyframes"])
             .map_or_else(Vec::new, read_keyframes)
     }
+}
+
+impl Edit<'_> {
+    /// Sets the time of a keyframe, in microseconds on the clock of the document. What is not an object stays.
+    pub fn set_keyframe_offset(
+        &mut self,
+        clip: ClipRef,
+        list: usize,
+        index: usize,
+        offset: i64,
+    ) -> Result<()> {
+        let mut path = list_path(list).to_vec();
+        path.push(PathPart::Index(index));
+        let point = self.raw_at(clip, &path);
+        if point.is_none_or(|point| !point.starts_with(b"{")) {
+            return Ok(());
+        }
+        path.push(PathPart::Key("time_offset"));
+        self.set_at(clip, &path, &offset)
+    }
+
+    /// Sorts the keyframes of a list by time; those at the same time keep their order.
+    pub fn sort_keyframes(&mut self, clip: ClipRef, list: usize) -> Result<()> {
+        let Some(KeyframeList { points, .. }) = self.keyframes(clip).into_iter().nth(list) else {
+            return Ok(());
+        };
+        if points.is_sorted_by_key(|point| point.offset) {
+            return Ok(());
+        }
+        let path = list_path(list);
+        let (_, items) = self.items(clip.0, &path)?;
+        let mut order: Vec<usize> = (0..points.len()).collect();
+        order.sort_by_key(|index| points[*index].offset);
+        let text = self.text_of(clip.0);
+        let sorted: Vec<_> = order
+            .into_iter()
+            .map(|index| plain(items[index].of(text)))
+            .collect();
+        let sorted = format!("[{}]", sorted.join(","));
+        self.set_at(clip, &path, &RawJson(&sorted))
+    }
+}
+
+pub(crate) fn list_path(list: usize) -> [PathPart<'static>; 3] {
+    [
+        PathPart::Key("common_keyframes"),
+        PathPart::Index(list),
+        PathPart::Key("keyframe_list"),
+    ]
 }
 
 /// Reads the lists of `common_keyframes`. What is not an object counts as a list without keyframes.

@@ -50,7 +50,7 @@ pub use document::{
 };
 pub use edit::{Edit, Step};
 pub use error::{Error, ErrorKind, Result};
-pub use field::{Field, FieldState, FieldValue};
+pub use field::{AnyValue, Field, FieldState, FieldValue};
 pub use grid::{Grid, TimeRange};
 pub use inspect::{
     ClipRow, GapRow, InspectFilter, OverlapRow, ReadOnlyClip, Summary, TrackRow, TransitionRow,

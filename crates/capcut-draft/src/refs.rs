@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use crate::document::{ClipRef, Document, MaterialRef};
 use crate::edit::Edit;
 use crate::error::{Error, Result};
+use crate::field::FieldValue;
 use crate::ids::new_id;
 use crate::path::PathPart;
 use crate::scan::{Scanner, unescape};
@@ -208,6 +209,31 @@ impl Edit<'_> {
         }
         let count = self.refs(clip).len();
         self.insert_item(clip, &path, count, crate::value::quoted(id).as_bytes())
+    }
+
+    /// Removes those references of a clip to additional materials that do not exist, and items that are not ids.
+    pub fn drop_dangling_refs(&mut self, clip: ClipRef) -> Result<()> {
+        let path = [PathPart::Key("extra_material_refs")];
+        let Some(list) = self
+            .raw_at(clip, &path)
+            .filter(|list| list.starts_with(b"["))
+        else {
+            return Ok(());
+        };
+        let mut lost = Vec::new();
+        let mut index = 0;
+        Scanner::new(list, 0).list(0, |scanner| {
+            let id = String::read(scanner.skip(0)?.of(list));
+            if id.is_none_or(|id| self.material(&id).is_none()) {
+                lost.push(index);
+            }
+            index += 1;
+            Ok(())
+        })?;
+        for index in lost.into_iter().rev() {
+            self.remove_item(clip, &path, index)?;
+        }
+        Ok(())
     }
 
     /// Removes a reference, and the material if no clip uses it any more.

@@ -4,7 +4,8 @@ mod support;
 
 use capcut_draft::field::{clip, material, root};
 use capcut_draft::{
-    Dialect, Document, ErrorKind, FieldState, MAX_BYTES, PathPart, RootRef, Step, WithDefault,
+    Dialect, Document, ErrorKind, FieldState, MAX_BYTES, PathPart, RawJson, RootRef, Step,
+    WithDefault,
 };
 use serde_json::Value;
 use support::{Random, app, data, documents};
@@ -366,4 +367,43 @@ fn a_path_through_lists_is_edited_in_place() {
     assert!(serde_json::to_string(&step).unwrap().len() < 120);
     document.apply(&step.inverse()).unwrap();
     assert_eq!(document.write(), bytes);
+}
+
+#[test]
+fn any_object_can_be_completed_to_a_draft() {
+    assert!(Document::parse("{}").is_err());
+    let mut document = Document::parse_object("{}").unwrap();
+    assert!(!document.has_tracks());
+    let mut edit = document.edit();
+    edit.set(RootRef, &["tracks"], &RawJson("[]")).unwrap();
+    edit.add_track(0, "{\"id\":\"t\"}").unwrap();
+    edit.add_material("videos", "{\"id\":\"m\"}").unwrap();
+    edit.commit();
+    let expected = r#"{"tracks":[{"id":"t"}],"materials":{"videos":[{"id":"m"}]}}"#;
+    assert_eq!(document.write(), expected.as_bytes());
+    assert!(Document::parse_object("[]").is_err());
+}
+
+#[test]
+fn references_and_keyframes_are_repaired_and_restored() {
+    let text = r#"{"tracks": [{"segments": [{
+        "extra_material_refs": ["gone", "s", 7],
+        "common_keyframes": [{"keyframe_list": [{"id": "a", "time_offset": 5}, {"id": "b", "time_offset": 2.0}, {"id": "c", "time_offset": 5}]}]
+    }]}], "materials": {"speeds": [{"id": "s"}]}}"#;
+    let mut document = Document::parse(text).unwrap();
+    let clip = document.all_clips().next().unwrap();
+    let mut edit = document.edit();
+    edit.drop_dangling_refs(clip).unwrap();
+    edit.set_keyframe_offset(clip, 0, 2, 3).unwrap();
+    edit.sort_keyframes(clip, 0).unwrap();
+    let step = edit.commit();
+    assert_eq!(document.refs(clip), ["s"]);
+    let offsets: Vec<i64> = document.keyframes(clip)[0]
+        .points
+        .iter()
+        .map(|point| point.offset)
+        .collect();
+    assert_eq!(offsets, [2, 3, 5]);
+    document.apply(&step.inverse()).unwrap();
+    assert_eq!(document.write(), text.as_bytes());
 }

@@ -165,7 +165,7 @@ impl Remote {
             // The comparison before the save catches what cannot be checked now.
             Err(_) => return Ok(()),
         };
-        let Some(contents) = script.as_ref().and_then(Contents::of) else {
+        let Some(contents) = Contents::of(&script) else {
             return Ok(());
         };
         let compared = self.with_account(journal, draft, |account| {

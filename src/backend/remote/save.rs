@@ -99,14 +99,6 @@ impl Remote {
             let script = self
                 .retry_read(ask.until, || self.script(draft, ask.until))
                 .await?;
-            let script = script.ok_or_else(|| {
-                let what = format!(
-                    "{} saved draft {draft}, but its document has neither tracks nor materials, so the options of this \
-                    call were not applied",
-                    self.base
-                );
-                Failure::refused(Error::new(Kind::Unavailable, what).hint("save again"))
-            })?;
             after.apply(self, server, script, &mut opened).await?;
         } else if let Some(name) = name
             && request.call().caller.manner.is_strict()
@@ -364,7 +356,7 @@ impl Remote {
                 return Ok(None);
             }
         };
-        let Some(document) = script.and_then(KnownDocument::of) else {
+        let Some(document) = KnownDocument::of(script) else {
             notes.push(
                 "the server's draft was not checked before the save: its document has no tracks"
                     .into(),

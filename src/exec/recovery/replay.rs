@@ -107,7 +107,7 @@ impl Replay<'_> {
             Some(Value::String(text)) => std::mem::take(text),
             _ => String::new(),
         };
-        Document::parse(text).map_err(|error| {
+        Document::parse_object(text).map_err(|error| {
             Error::internal("the new draft's document cannot be read").source(error)
         })
     }

@@ -1,109 +1,94 @@
 //! Texts of one track that overlap: the app shows only one of them, or refuses the track.
 
-use serde_json::{Value, json};
+use capcut_draft::{ClipRef, Edit, Result, TimeRange, TrackRef, field};
 
 use super::new_id;
 use crate::draft::finished::grid::Grid;
-use crate::draft::finished::{list, list_mut, range};
-use crate::units::{Micros, Range};
+use crate::units::Micros;
 
 /// Ends each text where the next one starts; of texts that start together, the later in the track moves to another
-/// track. Returns whether anything changed. The segments of the tracks are sorted by time.
-pub(super) fn untangle(document: &mut Value, notes: &mut Vec<String>) -> bool {
-    let grid = Grid::new(document["fps"].as_f64().unwrap_or(30.0));
-    let Some(tracks) = list_mut(document, "tracks") else {
-        return false;
-    };
-    let mut changed = false;
+/// track. The clips of the tracks are sorted by time.
+pub(super) fn untangle(edit: &mut Edit<'_>, notes: &mut Vec<String>) -> Result<()> {
     let mut index = 0;
-    while index < tracks.len() {
-        if tracks[index]["type"] == "text" {
-            let moved = shorten(&mut tracks[index], grid, notes, &mut changed);
-            for segment in moved {
-                changed = true;
-                let time = range(&segment["target_timerange"]);
-                let to = room(tracks, index, segment);
+    // A track may be added directly above the current one.
+    while let Some(track) = edit.tracks().get(index).copied() {
+        if edit.value(track, &field::track::KIND) == "text" {
+            for clip in shorten(edit, track, notes)? {
+                let time = edit.target(clip);
+                let to = move_up(edit, index, clip)?;
                 notes.push(format!(
                     "tracks[{index}]: the text from {} to {} is on tracks[{to}] now: it started with another one",
-                    time.start,
-                    time.end()
+                    Micros(time.start),
+                    Micros(time.end())
                 ));
             }
         }
         index += 1;
     }
-    changed
+    Ok(())
 }
 
-/// Ends the texts of a track where the next one starts, and takes out those that start with the one before.
-fn shorten(
-    track: &mut Value,
-    grid: Grid,
-    notes: &mut Vec<String>,
-    changed: &mut bool,
-) -> Vec<Value> {
-    let Some(segments) = list_mut(track, "segments") else {
-        return Vec::new();
-    };
-    let mut kept: Vec<Value> = Vec::new();
+/// Ends the texts of a track where the next one starts, and returns those that start with the one before.
+fn shorten(edit: &mut Edit<'_>, track: TrackRef, notes: &mut Vec<String>) -> Result<Vec<ClipRef>> {
+    let grid = Grid::new(edit.grid().fps());
+    let clips: Vec<ClipRef> = edit.clips(track).collect();
+    let mut kept: Option<ClipRef> = None;
     let mut moved = Vec::new();
-    for segment in segments.drain(..) {
-        let next = range(&segment["target_timerange"]);
-        let Some(before) = kept.last_mut().filter(|_| next.duration > Micros::ZERO) else {
-            kept.push(segment);
+    for clip in clips {
+        let next = edit.target(clip);
+        let before = kept.filter(|_| next.duration > 0);
+        let Some((before, own)) = before
+            .map(|before| (before, edit.target(before)))
+            .filter(|(_, own)| own.end() > next.start)
+        else {
+            kept = Some(clip);
             continue;
         };
-        let own = range(&before["target_timerange"]);
-        if own.end() <= next.start {
-            kept.push(segment);
-            continue;
-        }
-        let end = grid.time(grid.frame_before(next.start));
+        let end = grid.time(grid.frame_before(Micros(next.start)));
+        let length = end.0 - own.start;
         // At least one frame is left of the earlier text; rounded times may be 1 µs apart.
-        if (end - own.start).0 + 1 >= grid.time(1).0 {
-            before["target_timerange"]["duration"] = json!((end - own.start).0);
+        if length + 1 >= grid.time(1).0 {
+            edit.set(before, field::clip::TARGET_DURATION.path, &length)?;
             notes.push(format!(
                 "the text from {} to {} ends at {end} now, where the next one starts",
-                own.start,
-                own.end()
+                Micros(own.start),
+                Micros(own.end())
             ));
-            *changed = true;
-            kept.push(segment);
+            kept = Some(clip);
         } else {
-            moved.push(segment);
+            moved.push(clip);
         }
     }
-    *segments = kept;
-    moved
+    Ok(moved)
 }
 
-/// Puts a text on the next text track with room above a track, or on a new track directly above it; returns its
-/// index.
-fn room(tracks: &mut Vec<Value>, from: usize, segment: Value) -> usize {
-    let wanted = range(&segment["target_timerange"]);
-    let is_free = |track: &Value| {
-        let is_text = track["type"] == "text" && track["segments"].is_array();
-        is_text
-            && list(&track["segments"])
-                .iter()
-                .all(|other| !overlap(range(&other["target_timerange"]), wanted))
+/// Moves a text to the next text track with room above a track, or to a new track directly above it; returns the
+/// index of the track.
+fn move_up(edit: &mut Edit<'_>, from: usize, clip: ClipRef) -> Result<usize> {
+    let wanted = edit.target(clip);
+    let tracks = edit.tracks();
+    let is_free = |track: TrackRef| {
+        edit.value(track, &field::track::KIND) == "text"
+            && edit
+                .clips(track)
+                .all(|other| !overlap(edit.target(other), wanted))
     };
-    let other = (from + 1..tracks.len()).find(|index| is_free(&tracks[*index]));
-    let to = other.unwrap_or_else(|| {
-        let mut track = tracks[from].clone();
-        track["id"] = json!(new_id());
-        track["segments"] = json!([]);
-        tracks.insert(from + 1, track);
-        from + 1
-    });
-    if let Some(segments) = list_mut(&mut tracks[to], "segments") {
-        let start = |segment: &Value| range(&segment["target_timerange"]).start;
-        let at = segments.partition_point(|other| start(other) <= wanted.start);
-        segments.insert(at, segment);
-    }
-    to
+    let other = (from + 1..tracks.len()).find(|index| is_free(tracks[*index]));
+    let (to, track) = match other {
+        Some(to) => (to, tracks[to]),
+        None => {
+            let empty = edit.json(tracks[from]).into_owned();
+            let track = edit.add_track(from + 1, &empty)?;
+            edit.set(track, field::ID, &new_id())?;
+            (from + 1, track)
+        }
+    };
+    let clips: Vec<ClipRef> = edit.clips(track).collect();
+    let at = clips.partition_point(|other| edit.target(*other).start <= wanted.start);
+    edit.move_clip(clip, track, at)?;
+    Ok(to)
 }
 
-fn overlap(one: Range, other: Range) -> bool {
+fn overlap(one: TimeRange, other: TimeRange) -> bool {
     one.start < other.end() && other.start < one.end()
 }

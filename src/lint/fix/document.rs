@@ -2,13 +2,17 @@
 
 use std::collections::{HashMap, HashSet};
 
-use serde_json::{Value, json};
+use capcut_draft::{
+    ClipRef, Dialect, Document, Edit, ElementRef, Field, FieldState, FieldValue, MaterialRef,
+    PathPart, RawJson, Result, RootRef, Step, TextContent, TextForm, TimeRange, TrackRef, field,
+    text_length,
+};
+use serde_json::Value;
 
 use super::meta::Bin;
 use super::{FixTarget, captions, new_id};
 use crate::draft::finished::shapes::{Shapes, shape};
-use crate::draft::finished::text::{Units, contiguous, is_contiguous, utf16_len};
-use crate::draft::finished::{list, list_mut, range};
+use crate::draft::finished::text::{Units, contiguous, is_contiguous};
 use crate::engine::paths::{TOKEN, file_name};
 use crate::engine::profile::is_template_machine;
 use crate::engine::registry::app_path;
@@ -18,42 +22,45 @@ use crate::lint::materials::{MASKS, lacks_flags, may_repeat};
 use crate::lint::media::FileMaterial;
 use crate::lint::timeline::on_segment_clock;
 use crate::sorting;
-use crate::units::Range;
+use crate::units::{Micros, Range};
 
-/// Fixes `document`, and returns whether anything changed.
+/// Fixes `document`, and returns what changed.
 pub(super) fn mend(
     patient: &FixTarget<'_>,
-    document: &mut Value,
+    document: &mut Document,
     bin: &Bin,
     notes: &mut Vec<String>,
-) -> bool {
+) -> Result<Step> {
     let mut mender = Mender {
         patient,
-        changed: false,
+        edit: document.edit(),
     };
-    mender.root(document);
-    mender.masks(document);
-    mender.media(document, bin);
-    mender.materials(document);
-    mender.tracks(document);
-    if patient.has("overlap") && captions::untangle(document, notes) {
-        mender.changed = true;
+    mender.root()?;
+    mender.masks()?;
+    mender.media(bin)?;
+    mender.materials()?;
+    mender.tracks()?;
+    if patient.has("overlap") {
+        captions::untangle(&mut mender.edit, notes)?;
     }
-    mender.duration(document);
-    mender.changed
+    mender.duration()?;
+    Ok(mender.edit.commit())
 }
 
 struct Mender<'a> {
     patient: &'a FixTarget<'a>,
-    changed: bool,
+    edit: Edit<'a>,
 }
 
 impl Mender<'_> {
-    fn set(&mut self, object: &mut Value, key: &str, value: Value) {
-        if object.get(key) != Some(&value) {
-            object[key] = value;
-            self.changed = true;
+    /// Sets a value of any type; an equal one stays written as it is.
+    fn set(&mut self, element: impl ElementRef, path: &[&str], value: &Value) -> Result<()> {
+        let old = self.edit.raw(element, path);
+        let old = old.and_then(|old| serde_json::from_slice::<Value>(old).ok());
+        if old.as_ref() == Some(value) {
+            return Ok(());
         }
+        self.edit.set(element, path, &RawJson(&value.to_string()))
     }
 
     /// Whether the markers are replaced, and with them the app version that the draft is for.
@@ -63,348 +70,373 @@ impl Mender<'_> {
             .any(|code| self.patient.has(code))
     }
 
-    fn root(&mut self, document: &mut Value) {
+    fn root(&mut self) -> Result<()> {
         let profile = &self.patient.profile;
         if self.replaces_markers() {
             let platform = Value::Object(profile.platform.clone());
-            self.set(document, "version", json!(profile.version));
-            self.set(document, "new_version", json!(profile.new_version));
-            self.set(document, "platform", platform.clone());
-            self.set(document, "last_modified_platform", platform);
+            let version = field::root::VERSION.path;
+            self.edit.set(RootRef, version, &profile.version)?;
+            let version = field::root::NEW_VERSION.path;
+            self.edit.set(RootRef, version, &*profile.new_version)?;
+            self.set(RootRef, field::root::PLATFORM.path, &platform)?;
+            let last = field::root::LAST_MODIFIED_PLATFORM.path;
+            self.set(RootRef, last, &platform)?;
         }
         if self.replaces_markers() || self.patient.has("parts-missing") {
             let shapes = Shapes::of_scheme(profile.scheme());
             let wanted = shapes.neutral("root").iter().chain(&profile.root_extra);
             for (key, neutral) in wanted {
-                if document.get(key).is_none() && !["id", "tracks"].contains(&key.as_str()) {
-                    self.set(document, key, neutral.clone());
+                let is_there = self.edit.raw(RootRef, &[key]).is_some();
+                if !is_there && !["id", "tracks"].contains(&key.as_str()) {
+                    self.set(RootRef, &[key], neutral)?;
                 }
             }
         }
-        for key in ["platform", "last_modified_platform"] {
-            let platform = &document[key];
-            if is_template_machine(|id| platform[id].as_str().unwrap_or_default()) {
-                for id in ["device_id", "hard_disk_id", "mac_address"] {
-                    self.set(&mut document[key], id, json!(""));
+        for machine in [field::root::MACHINE, field::root::LAST_MACHINE] {
+            let ids = machine.each_ref().map(|id| self.edit.value(RootRef, id));
+            let id_at = |key: &str| {
+                let index = machine.iter().position(|id| id.path.last() == Some(&key));
+                index.map_or("", |index| &*ids[index])
+            };
+            if is_template_machine(id_at) {
+                for id in &machine {
+                    self.edit.set(RootRef, id.path, "")?;
                 }
             }
         }
-        let id = document["id"].as_str().unwrap_or_default();
+        let id = self.edit.id(RootRef);
         let is_shared = |id: &str| id.eq_ignore_ascii_case(TEMPLATE_DOCUMENT);
         let main = &self.patient.folder.main_timeline;
         let main = main.as_ref().filter(|main| !is_shared(main));
-        let is_replaced = id.is_empty() || (is_shared(id) && self.patient.has("shared-id"));
+        let is_replaced = id.is_empty() || (is_shared(&id) && self.patient.has("shared-id"));
         if is_replaced || (self.patient.has("timeline-id") && main.is_some()) {
             let id = main.cloned().unwrap_or_else(new_id);
-            self.set(document, "id", json!(id));
+            self.edit.set(RootRef, field::ID, &id)?;
         }
-        let fps = document.get("fps");
-        if fps.is_some_and(|fps| fps.as_f64().is_none_or(|fps| fps <= 0.0)) {
-            self.set(document, "fps", json!(30.0));
+        match self.edit.state(RootRef, &field::root::FPS) {
+            FieldState::Missing => Ok(()),
+            FieldState::Is(fps) if fps > 0.0 => Ok(()),
+            _ => self.edit.set(RootRef, field::root::FPS.path, &30.0),
         }
     }
 
-    fn masks(&mut self, document: &mut Value) {
+    fn masks(&mut self) -> Result<()> {
         if !self.replaces_markers() && !self.patient.has("mask-list") {
-            return;
+            return Ok(());
         }
         for to in self.patient.profile.masks().names() {
-            for from in MASKS {
-                let materials = &document["materials"];
-                if from == *to || list(&materials[from]).is_empty() {
-                    continue;
-                }
-                let there: HashSet<&str> = list(&materials[*to])
-                    .iter()
-                    .filter_map(|mask| mask["id"].as_str())
-                    .collect();
-                let missing: Vec<Value> = list(&materials[from])
-                    .iter()
-                    .filter(|mask| mask["id"].as_str().is_some_and(|id| !there.contains(id)))
-                    .cloned()
-                    .collect();
-                if missing.is_empty() {
-                    continue;
-                }
-                let materials = &mut document["materials"];
-                if !materials[*to].is_array() {
-                    materials[*to] = json!([]);
-                }
-                if let Some(masks) = materials[*to].as_array_mut() {
-                    masks.extend(missing);
-                    self.changed = true;
+            for from in MASKS.into_iter().filter(|from| from != to) {
+                let masks: Vec<MaterialRef> = self.edit.materials(from).collect();
+                for mask in masks {
+                    let id = self.edit.id(mask);
+                    if id.is_empty() || self.edit.material_in(to, &id).is_some() {
+                        continue;
+                    }
+                    let json = self.edit.json(mask).into_owned();
+                    self.edit.add_material(to, &json)?;
                 }
             }
         }
+        Ok(())
     }
 
     /// Corrects the paths of media files and the links to the list of media.
-    fn media(&mut self, document: &mut Value, bin: &Bin) {
+    fn media(&mut self, bin: &Bin) -> Result<()> {
         for medium in &self.patient.media {
-            let mut part = &mut *document;
-            for index in &medium.within {
-                part = &mut part["materials"]["drafts"][*index]["draft"];
-            }
-            let material = &mut part["materials"][medium.list][medium.index];
-            if !material.is_object() {
+            let Some((material, within)) = self.find(medium) else {
+                continue;
+            };
+            let object = self.edit.raw_at(material, &within);
+            if !object.is_some_and(|json| json.starts_with(b"{")) {
                 continue;
             }
-            self.path(medium, material);
+            self.path(medium, material, &within)?;
             if medium.is_linked
                 && let Some(id) = bin.get(&(medium.list, medium.index))
                 && *id != medium.link
             {
-                self.set(material, "local_material_id", json!(id));
+                let link = inside(&within, &field::material::LOCAL_MATERIAL_ID);
+                self.edit.set_at(material, &link, id)?;
             }
         }
+        Ok(())
     }
 
-    fn path(&mut self, medium: &FileMaterial, material: &mut Value) {
+    /// The material of a medium, or the compound clip that contains it and its path in there.
+    fn find(&self, medium: &FileMaterial) -> Option<(MaterialRef, Vec<PathPart<'static>>)> {
+        let Some((outermost, inner)) = medium.within.split_first() else {
+            let material = self.edit.materials(medium.list).nth(medium.index)?;
+            return Some((material, Vec::new()));
+        };
+        let compound = self.edit.materials("drafts").nth(*outermost)?;
+        let lists = inner.iter().map(|index| ("drafts", *index));
+        let lists = lists.chain([(medium.list, medium.index)]);
+        let path = lists.flat_map(|(list, index)| field::material::nested(list, index));
+        Some((compound, path.collect()))
+    }
+
+    fn path(
+        &mut self,
+        medium: &FileMaterial,
+        material: MaterialRef,
+        within: &[PathPart<'static>],
+    ) -> Result<()> {
+        let path = inside(within, &field::material::PATH);
         if let MediaLocation::Found(file) = &medium.place {
-            self.set(material, "path", json!(app_path(file)));
-            return;
+            return self.edit.set_at(material, &path, &app_path(file));
         }
         let (MediaLocation::Inside(file) | MediaLocation::Moved(file)) = &medium.place else {
-            return;
+            return Ok(());
         };
         let is_renamed = self.patient.renames.contains_key(file);
         if !is_renamed && matches!(medium.place, MediaLocation::Inside(_)) {
-            return;
+            return Ok(());
         }
-        let inside = self.patient.inside(file);
-        self.set(material, "path", json!(format!("{TOKEN}/{inside}")));
-        let key = if medium.list == "videos" {
-            "material_name"
+        let new = self.patient.inside(file);
+        self.edit
+            .set_at(material, &path, &format!("{TOKEN}/{new}"))?;
+        let name = if medium.list == "videos" {
+            field::material::MATERIAL_NAME
         } else {
-            "name"
+            field::material::NAME
         };
+        let name = inside(within, &name);
         let old = file.file_name().unwrap_or_default().to_string_lossy();
-        if is_renamed && material[key].as_str() == Some(&*old) {
-            self.set(material, key, json!(file_name(&inside)));
+        let known = self.edit.raw_at(material, &name).and_then(String::read);
+        if is_renamed && known.is_some_and(|known| known == old) {
+            self.edit.set_at(material, &name, file_name(&new))?;
         }
+        Ok(())
     }
 
-    fn materials(&mut self, document: &mut Value) {
-        let lists = document["materials"].as_object_mut();
-        for (name, materials) in lists.into_iter().flatten() {
-            let Some(materials) = materials.as_array_mut() else {
-                continue;
-            };
-            let mut seen: HashMap<String, Value> = HashMap::new();
-            let before = materials.len();
+    fn materials(&mut self) -> Result<()> {
+        let lists: Vec<String> = self.edit.material_lists().map(str::to_owned).collect();
+        for list in lists {
             if self.patient.has("duplicate-id") {
-                materials.retain(|material| {
-                    let id = material["id"].as_str().unwrap_or_default();
-                    let kind = material["type"].as_str().unwrap_or_default();
-                    if may_repeat(name, kind) {
-                        return true;
-                    }
-                    if let Some(first) = seen.get(id) {
-                        return first != material;
-                    }
-                    if !id.is_empty() {
-                        seen.insert(id.to_owned(), material.clone());
-                    }
-                    true
-                });
+                self.drop_copies(&list)?;
             }
-            self.changed |= materials.len() != before;
-            for material in materials {
-                match name.as_str() {
-                    "texts" => self.text(material),
-                    "videos" if self.patient.has("check-flag") => {
-                        let flag = material["check_flag"].as_i64();
+            let materials: Vec<MaterialRef> = self.edit.materials(&list).collect();
+            match list.as_str() {
+                "texts" => {
+                    for text in materials {
+                        self.text(text)?;
+                    }
+                }
+                "videos" if self.patient.has("check-flag") => {
+                    let field = field::material::CHECK_FLAG;
+                    for video in materials {
+                        let flag = self.edit.get(video, &field);
                         if let Some(flag) = flag.filter(|flag| lacks_flags(*flag)) {
                             let all = flag | self.patient.profile.video_check_flag();
-                            self.set(material, "check_flag", json!(all));
+                            self.edit.set(video, field.path, &all)?;
                         }
                     }
-                    _ => {}
                 }
+                _ => {}
             }
         }
+        Ok(())
     }
 
-    fn text(&mut self, text: &mut Value) {
-        let Some(mut content) = text["content"]
-            .as_str()
-            .and_then(|content| serde_json::from_str::<Value>(content).ok())
-        else {
-            return;
+    /// Removes the materials of a list that are equal to an earlier one with the same id.
+    fn drop_copies(&mut self, list: &str) -> Result<()> {
+        let value = |edit: &Edit<'_>, material| {
+            serde_json::from_str::<Value>(&edit.json(material)).unwrap_or_default()
         };
-        let words = content["text"].as_str().unwrap_or_default().to_owned();
-        let styles = list(&content["styles"]);
-        if styles.is_empty() || is_contiguous(&words, styles) {
-            return;
+        let mut seen: HashMap<String, MaterialRef> = HashMap::new();
+        let materials: Vec<MaterialRef> = self.edit.materials(list).collect();
+        for material in materials {
+            let id = self.edit.id(material).into_owned();
+            let kind = self.edit.value(material, &field::material::KIND);
+            if id.is_empty() || may_repeat(list, &kind) {
+                continue;
+            }
+            match seen.get(&id) {
+                None => drop(seen.insert(id, material)),
+                Some(first) if value(&self.edit, *first) == value(&self.edit, material) => {
+                    self.edit.remove(material)?;
+                }
+                Some(_) => {}
+            }
         }
-        let end = styles
-            .last()
-            .and_then(|style| style["range"].get(1)?.as_u64());
-        let characters = words.chars().count();
-        let units = if end == Some(characters as u64) && characters != utf16_len(&words) {
+        Ok(())
+    }
+
+    fn text(&mut self, text: MaterialRef) -> Result<()> {
+        let mut content = TextContent::read(&self.edit.value(text, &field::material::CONTENT));
+        if content.form() != TextForm::Json {
+            return Ok(());
+        }
+        let words = content.words().into_owned();
+        let styles: Vec<Value> = serde_json::from_str(content.styles()).unwrap_or_default();
+        if styles.is_empty() || is_contiguous(&words, &styles) {
+            return Ok(());
+        }
+        let end = content.ranges().last().and_then(|range| range.end);
+        let characters = text_length(&words, Dialect::Api);
+        let units = if end == Some(characters) && characters != text_length(&words, Dialect::App) {
             Units::CodePoints
         } else {
             Units::Utf16
         };
-        content["styles"] = Value::Array(contiguous(&words, styles, units));
-        self.set(text, "content", json!(content.to_string()));
+        let styles = Value::Array(contiguous(&words, &styles, units));
+        if content.set_styles(&styles.to_string()) {
+            let path = field::material::CONTENT.path;
+            self.edit.set(text, path, content.as_str())?;
+        }
+        Ok(())
     }
 
-    fn tracks(&mut self, document: &mut Value) {
-        let speeds: HashMap<String, usize> = list(&document["materials"]["speeds"])
-            .iter()
-            .enumerate()
-            .filter_map(|(index, speed)| Some((speed["id"].as_str()?.to_owned(), index)))
-            .collect();
-        let known: HashSet<String> = document["materials"]
-            .as_object()
-            .into_iter()
-            .flatten()
-            .flat_map(|(_, materials)| list(materials))
-            .filter_map(|material| Some(material["id"].as_str()?.to_owned()))
-            .collect();
+    fn tracks(&mut self) -> Result<()> {
         let mut ids = HashSet::new();
-        // Taken out of the document, so that its speeds can be changed in the loop.
-        let mut tracks = document["tracks"].take();
-        for track in tracks.as_array_mut().into_iter().flatten() {
-            if !track.is_object() {
+        for track in self.edit.tracks() {
+            if !self.edit.is_object(track) {
                 continue;
             }
-            self.unique(track, &mut ids);
-            if !track["name"].is_string() && self.patient.has("track-name") {
+            self.unique(track, &mut ids)?;
+            let name = self.edit.get(track, &field::track::NAME);
+            if name.is_none() && self.patient.has("track-name") {
                 for (key, neutral) in shape("track") {
-                    if track.get(key).is_none_or(Value::is_null) {
-                        self.set(track, key, neutral.clone());
+                    let old = self.edit.raw(track, &[key]);
+                    if old.is_none_or(|old| old == b"null") {
+                        self.set(track, &[key], neutral)?;
                     }
                 }
             }
-            let kind = track["type"].as_str().unwrap_or_default().to_owned();
-            let Some(segments) = list_mut(track, "segments") else {
-                continue;
-            };
-            for segment in segments.iter_mut().filter(|segment| segment.is_object()) {
-                self.unique(segment, &mut ids);
-                self.references(segment, &known);
-                self.speed(&kind, segment, &speeds, document);
-                self.keyframes(&kind, segment);
-                if kind == "audio" && !segment["clip"].is_null() {
-                    self.set(segment, "clip", Value::Null);
+            let kind = self.edit.value(track, &field::track::KIND);
+            let clips: Vec<ClipRef> = self.edit.clips(track).collect();
+            for clip in clips {
+                if !self.edit.is_object(clip) {
+                    continue;
+                }
+                self.unique(clip, &mut ids)?;
+                self.edit.drop_dangling_refs(clip)?;
+                self.speed(&kind, clip)?;
+                self.keyframes(&kind, clip)?;
+                let position = field::clip::POSITION;
+                if kind == "audio" && self.edit.get(clip, &position).is_some() {
+                    self.edit.set(clip, position.path, &RawJson("null"))?;
                 }
             }
-            let start = |segment: &Value| range(&segment["target_timerange"]).start;
-            if !segments.is_sorted_by_key(start) {
-                sorting::sort_by_key(segments, start);
-                self.changed = true;
+            self.sort(track)?;
+        }
+        Ok(())
+    }
+
+    /// Sorts the clips of a track by time.
+    fn sort(&mut self, track: TrackRef) -> Result<()> {
+        let mut clips: Vec<ClipRef> = self.edit.clips(track).collect();
+        let start = |clip: &ClipRef| self.edit.target(*clip).start;
+        if clips.is_sorted_by_key(start) {
+            return Ok(());
+        }
+        sorting::sort_by_key(&mut clips, start);
+        for (index, clip) in clips.into_iter().enumerate() {
+            self.edit.move_clip(clip, track, index)?;
+        }
+        Ok(())
+    }
+
+    fn unique(&mut self, element: impl ElementRef, ids: &mut HashSet<String>) -> Result<()> {
+        let id = self.edit.id(element).into_owned();
+        if !id.is_empty() && ids.insert(id) {
+            return Ok(());
+        }
+        let id = new_id();
+        self.edit.set(element, field::ID, &id)?;
+        ids.insert(id);
+        Ok(())
+    }
+
+    fn speed(&mut self, kind: &str, clip: ClipRef) -> Result<()> {
+        let field = field::clip::SPEED;
+        let speed = match self.edit.state(clip, &field) {
+            FieldState::Missing => 1.0,
+            FieldState::Is(speed) if speed > 0.0 => speed,
+            _ => {
+                let source = self.edit.source(clip).unwrap_or_default();
+                let implied = source.duration as f64 / self.edit.target(clip).duration as f64;
+                let is_usual =
+                    (implied - 1.0).abs() < 1e-3 || !implied.is_normal() || implied < 0.0;
+                let speed = if !matches!(kind, "video" | "audio") || is_usual {
+                    1.0
+                } else {
+                    implied
+                };
+                self.edit.set(clip, field.path, &speed)?;
+                speed
             }
-        }
-        document["tracks"] = tracks;
-    }
-
-    fn unique(&mut self, object: &mut Value, ids: &mut HashSet<String>) {
-        let id = object["id"].as_str().unwrap_or_default().to_owned();
-        if id.is_empty() || !ids.insert(id) {
-            let id = new_id();
-            ids.insert(id.clone());
-            self.set(object, "id", json!(id));
-        }
-    }
-
-    fn references(&mut self, segment: &mut Value, known: &HashSet<String>) {
-        if let Some(references) = list_mut(segment, "extra_material_refs") {
-            let before = references.len();
-            references.retain(|id| id.as_str().is_some_and(|id| known.contains(id)));
-            self.changed |= references.len() != before;
-        }
-    }
-
-    fn speed(
-        &mut self,
-        kind: &str,
-        segment: &mut Value,
-        speeds: &HashMap<String, usize>,
-        document: &mut Value,
-    ) {
-        // A missing speed has its default value, 1.
-        let is_right = |speed: Option<&Value>| {
-            speed.is_none_or(|speed| speed.as_f64().is_some_and(|speed| speed > 0.0))
         };
-        if !is_right(segment.get("speed")) {
-            let (target, source) = (
-                range(&segment["target_timerange"]),
-                range(&segment["source_timerange"]),
-            );
-            let implied = source.duration.0 as f64 / target.duration.0 as f64;
-            let is_usual = (implied - 1.0).abs() < 1e-3 || !implied.is_normal() || implied < 0.0;
-            let speed = if !matches!(kind, "video" | "audio") || is_usual {
-                1.0
-            } else {
-                implied
+        let field = field::material::SPEED;
+        let refs: Vec<String> = self.edit.refs(clip).into_iter().map(Into::into).collect();
+        for id in refs {
+            let Some(material) = self.edit.material_in("speeds", &id) else {
+                continue;
             };
-            self.set(segment, "speed", json!(speed));
-        }
-        let speed_of = |object: &Value| object.get("speed").map_or(Some(1.0), Value::as_f64);
-        let speed = speed_of(segment);
-        for reference in list(&segment["extra_material_refs"]) {
-            let index = reference.as_str().and_then(|id| speeds.get(id));
-            let material = index.and_then(|index| document["materials"]["speeds"].get_mut(*index));
-            if let Some(material) = material
-                && material["curve_speed"].is_null()
-                && speed_of(material) != speed
-            {
-                self.set(material, "speed", json!(speed));
+            let has_curve = self.edit.get(material, &field::material::CURVE_SPEED);
+            let own = match self.edit.state(material, &field) {
+                FieldState::Missing => Some(1.0),
+                FieldState::Is(own) => Some(own),
+                _ => None,
+            };
+            if has_curve.is_none() && own != Some(speed) {
+                self.edit.set(material, field.path, &speed)?;
             }
         }
+        Ok(())
     }
 
-    fn keyframes(&mut self, kind: &str, segment: &mut Value) {
-        let target = range(&segment["target_timerange"]);
-        let source: Option<Range> = (matches!(kind, "video" | "audio")
-            && segment["source_timerange"].is_object())
-        .then(|| range(&segment["source_timerange"]));
-        let speed = segment["speed"].as_f64().unwrap_or(1.0);
-        let Some(lists) = list_mut(segment, "common_keyframes") else {
-            return;
-        };
-        let time = |keyframe: &Value| keyframe["time_offset"].as_f64().unwrap_or_default() as i64;
+    fn keyframes(&mut self, kind: &str, clip: ClipRef) -> Result<()> {
+        let target = self.edit.target(clip);
+        let source = self.edit.source(clip);
+        let source = source.filter(|_| matches!(kind, "video" | "audio"));
+        let speed = self.edit.value(clip, &field::clip::SPEED);
+        let lists = self.edit.keyframes(clip);
         let times = || {
-            lists
-                .iter()
-                .flat_map(|all| list(&all["keyframe_list"]))
-                .map(time)
+            let points = lists.iter().flat_map(|list| &list.points);
+            points.map(|point| point.offset)
         };
         let shift = match (times().min(), times().max()) {
-            (Some(first), Some(last)) if on_segment_clock(source, target, first, last) => {
+            (Some(first), Some(last))
+                if on_segment_clock(source.map(range), range(target), first, last) =>
+            {
                 source.filter(|_| self.patient.has("keyframe-clock"))
             }
             _ => None,
         };
-        for all in lists {
-            let Some(keyframes) = list_mut(all, "keyframe_list") else {
-                continue;
-            };
+        for (list, keyframes) in lists.iter().enumerate() {
             if let Some(source) = shift {
-                for keyframe in keyframes.iter_mut().filter(|keyframe| keyframe.is_object()) {
-                    let on_source = source.start.0 + (time(keyframe) as f64 * speed).round() as i64;
-                    self.set(keyframe, "time_offset", json!(on_source));
+                for (index, point) in keyframes.points.iter().enumerate() {
+                    let on_source = source.start + (point.offset as f64 * speed).round() as i64;
+                    self.edit
+                        .set_keyframe_offset(clip, list, index, on_source)?;
                 }
             }
-            if !keyframes.is_sorted_by_key(time) {
-                sorting::sort_by_key(keyframes, time);
-                self.changed = true;
-            }
+            self.edit.sort_keyframes(clip, list)?;
         }
+        Ok(())
     }
 
-    fn duration(&mut self, document: &mut Value) {
+    fn duration(&mut self) -> Result<()> {
         if !self.patient.has("duration") {
-            return;
+            return Ok(());
         }
-        let end = list(&document["tracks"])
-            .iter()
-            .flat_map(|track| list(&track["segments"]))
-            .map(|segment| range(&segment["target_timerange"]).end())
-            .max()
-            .unwrap_or_default();
-        self.set(document, "duration", json!(end.0));
+        let clips = self.edit.all_clips();
+        let end = clips.map(|clip| self.edit.target(clip).end()).max();
+        let path = field::root::DURATION.path;
+        self.edit.set(RootRef, path, &end.unwrap_or_default())
     }
+}
+
+fn range(range: TimeRange) -> Range {
+    Range::new(Micros(range.start), Micros(range.duration))
+}
+
+/// The path of a field of a material that may be in a compound clip.
+fn inside<T>(
+    within: &[PathPart<'static>],
+    field: &Field<MaterialRef, T>,
+) -> Vec<PathPart<'static>> {
+    let keys = field.path.iter().map(|key| PathPart::Key(key));
+    within.iter().copied().chain(keys).collect()
 }

@@ -54,12 +54,8 @@ pub(super) fn parse(source: Box<[u8]>) -> Result<Document> {
         duplicate_list,
         ..
     } = builder;
-    if elements.is_empty() || lists.is_empty() {
-        return Err(Error::new(
-            ErrorKind::NotADraft,
-            "the file is JSON, but not a draft document: it has neither tracks nor materials",
-        )
-        .hint("the document is draft_content.json or draft_info.json in the draft's folder"));
+    if elements.is_empty() {
+        return Err(not_a_draft());
     }
     elements.shrink_to_fit();
     lists.shrink_to_fit();
@@ -89,6 +85,14 @@ pub(super) fn parse(source: Box<[u8]>) -> Result<Document> {
         document.dialect = Dialect::Api;
     }
     Ok(document)
+}
+
+pub(super) fn not_a_draft() -> Error {
+    Error::new(
+        ErrorKind::NotADraft,
+        "the file is JSON, but not a draft document: it has neither tracks nor materials",
+    )
+    .hint("the document is draft_content.json or draft_info.json in the draft's folder")
 }
 
 /// Whether a text is cipher text: letters and digits in base 64, or bytes that are not text.

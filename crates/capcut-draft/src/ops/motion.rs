@@ -3,7 +3,7 @@
 use crate::document::{ClipRef, Dialect};
 use crate::error::{Error, Result, nearest, quoted_list};
 use crate::grid::Seconds;
-use crate::keyframes::{KeyframeList, KeyframePoint};
+use crate::keyframes::{KeyframeList, KeyframePoint, list_path};
 use crate::kinds::ClipKind;
 use crate::ops::session::Session;
 use crate::ops::{AddKeyframes, ClearKeyframes};
@@ -78,18 +78,8 @@ fn value_at(points: &[KeyframePoint], at: i64) -> Option<f64> {
 }
 
 impl Session<'_> {
-    fn list_path(group: usize) -> [PathPart<'static>; 3] {
-        [
-            PathPart::Key("common_keyframes"),
-            PathPart::Index(group),
-            PathPart::Key("keyframe_list"),
-        ]
-    }
-
     fn set_offset(&mut self, own: ClipRef, group: usize, index: usize, offset: i64) -> Result<()> {
-        let mut path = Self::list_path(group).to_vec();
-        path.extend([PathPart::Index(index), PathPart::Key("time_offset")]);
-        self.edit.set_at(own, &path, &offset)
+        self.edit.set_keyframe_offset(own, group, index, offset)
     }
 
     /// Moves keyframes that count from the clip's start when that moves by `moved`; those before it are dropped,
@@ -149,7 +139,7 @@ impl Session<'_> {
             if Some(index) == edge && !has_edge {
                 self.set_offset(own, group, index, at)?;
                 if let Some(value) = value {
-                    let mut path = Self::list_path(group).to_vec();
+                    let mut path = list_path(group).to_vec();
                     path.extend([
                         PathPart::Index(index),
                         PathPart::Key("values"),
@@ -158,7 +148,7 @@ impl Session<'_> {
                     self.edit.set_at(own, &path, &value)?;
                 }
             } else {
-                self.edit.remove_item(own, &Self::list_path(group), index)?;
+                self.edit.remove_item(own, &list_path(group), index)?;
             }
         }
         Ok(())
@@ -195,7 +185,7 @@ impl Session<'_> {
                 PathPart::Index(group),
             ]];
             for index in 0..list.points.len() {
-                let mut path = Self::list_path(group).to_vec();
+                let mut path = list_path(group).to_vec();
                 path.push(PathPart::Index(index));
                 paths.push(path);
             }
@@ -319,7 +309,7 @@ impl Session<'_> {
     fn put_keyframe(&mut self, own: ClipRef, group: usize, offset: i64, value: f64) -> Result<()> {
         let points = self.points(own, group);
         if let Some(known) = points.iter().position(|point| point.offset == offset) {
-            let mut path = Self::list_path(group).to_vec();
+            let mut path = list_path(group).to_vec();
             path.extend([
                 PathPart::Index(known),
                 PathPart::Key("values"),
@@ -335,7 +325,7 @@ impl Session<'_> {
             quoted(&id)
         );
         self.edit
-            .insert_item(own, &Self::list_path(group), index, json.as_bytes())
+            .insert_item(own, &list_path(group), index, json.as_bytes())
     }
 
     pub(crate) fn clear_keyframes(&mut self, operation: &ClearKeyframes) -> Result<()> {

@@ -204,7 +204,7 @@ impl SavedCopy {
         let newest = Self::DOCUMENTS.iter().filter_map(dated).max();
         let modified = newest.as_ref().map(|(modified, _)| *modified);
         let document = newest.and_then(|(_, path)| {
-            KnownDocument::of(Document::parse(std::fs::read(path).ok()?).ok()?)
+            KnownDocument::of(Document::parse_object(std::fs::read(path).ok()?).ok()?)
         });
         Some(Self {
             folder,
