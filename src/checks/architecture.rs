@@ -145,7 +145,7 @@ fn every_dependency_is_used() {
 }
 
 /// The modules that read draft documents only through `capcut_draft`.
-const MODEL_READERS: [&str; 10] = [
+const MODEL_READERS: [&str; 11] = [
     "compose::document",
     "draft::evidence",
     "backend::remote::save::materials",
@@ -153,6 +153,7 @@ const MODEL_READERS: [&str; 10] = [
     "engine::timelines",
     "lint::fix::captions",
     "lint::fix::document",
+    "lint::materials",
     "lint::overview",
     "local::preview_draft",
     "picture",

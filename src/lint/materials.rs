@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
+use capcut_draft::{TextContent, TextForm};
 use serde_json::Value;
 
 use super::Severity::{Error, Warning};
@@ -111,7 +112,8 @@ fn check_text(index: usize, text: &RawMaterial<'_>, is_old: bool, report: &mut P
     if content.trim_start().starts_with('<') || is_old && !content.trim_start().starts_with('{') {
         return;
     }
-    let Ok(content) = serde_json::from_str::<Value>(content) else {
+    let content = TextContent::read(content);
+    if content.form() != TextForm::Json {
         report.add(
             Error,
             "text-content",
@@ -120,9 +122,9 @@ fn check_text(index: usize, text: &RawMaterial<'_>, is_old: bool, report: &mut P
             "write the text again in the app",
         );
         return;
-    };
-    let words = content["text"].as_str().unwrap_or_default();
-    let styles = content["styles"].as_array().map_or(&[][..], Vec::as_slice);
+    }
+    let words = &*content.words();
+    let styles: Vec<Value> = serde_json::from_str(content.styles()).unwrap_or_default();
     if styles.is_empty() && !words.is_empty() {
         report.add(
             Warning,
@@ -131,10 +133,8 @@ fn check_text(index: usize, text: &RawMaterial<'_>, is_old: bool, report: &mut P
             "the text has no style",
             "give it a font and a size in the app",
         );
-    } else if !is_contiguous(words, styles) {
-        let end = styles
-            .last()
-            .and_then(|style| style["range"].get(1)?.as_u64());
+    } else if !is_contiguous(words, &styles) {
+        let end = content.ranges().last().and_then(|range| range.end);
         report.fixable(
             Warning,
             "text-ranges",
