@@ -152,8 +152,8 @@ struct Options {
 #[derive(Debug, Subcommand)]
 enum Command {
     Serve(serve::Serve),
-    Engine(engine::Engine),
-    Call(call::Call),
+    Engine(engine::EngineCommand),
+    Call(call::CallCommand),
     Tools(tools::Tools),
     Compose(compose::Compose),
     Init(init::Init),

@@ -79,7 +79,7 @@ pub(crate) type Health = Box<dyn Fn() -> BoxFuture<'static, (bool, Value)> + Sen
 pub(crate) type MakeLink = Box<dyn Fn(&DraftId) -> String + Send + Sync>;
 
 /// The API: its routes and what they need to answer.
-pub(crate) struct Api {
+pub(crate) struct ApiService {
     routes: HashMap<String, HttpRoute>,
     run: Run,
     health: Health,
@@ -105,7 +105,7 @@ struct HttpRoute {
     get: bool,
 }
 
-impl Api {
+impl ApiService {
     /// The API of a process, for any backend.
     pub(crate) fn of(app: &Arc<App>, allowed: &Arc<Allowed>, admission: Admission) -> Self {
         let engine = Arc::clone(&app.engine);
@@ -535,7 +535,11 @@ fn is_json(headers: &HeaderMap) -> bool {
 }
 
 /// Serves until `stop`. Then accepts no new connections and gives running calls up to [`LAST_CALLS`].
-pub(crate) async fn serve(listener: TcpListener, api: Arc<Api>, stop: impl Future<Output = ()>) {
+pub(crate) async fn serve(
+    listener: TcpListener,
+    api: Arc<ApiService>,
+    stop: impl Future<Output = ()>,
+) {
     let eager = Eager::default();
     let awake = tokio::spawn(eager.clone().stay_awake());
     let answering = {

@@ -57,12 +57,12 @@ pub(crate) struct Manifest {
     _log: LogKeys,
     #[serde(rename = "metrics")]
     _metrics: MetricsKeys,
-    pub api: Api,
-    pub journal: Journal,
-    pub lanes: Lanes,
+    pub api: ApiSection,
+    pub journal: JournalSection,
+    pub lanes: LanesSection,
     pub sync: Sync,
     pub retry: Policies,
-    pub breaker: Breaker,
+    pub breaker: BreakerSection,
     pub limits: Limits,
     pub tools: BTreeMap<String, Route>,
 }
@@ -88,7 +88,7 @@ struct MetricsKeys {
 /// The CapCut API server.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Api {
+pub(crate) struct ApiSection {
     /// Where to look for the server if no address was given, in this order.
     pub base_urls: Vec<String>,
     /// Additional headers for every request.
@@ -112,7 +112,7 @@ pub(crate) struct Api {
 /// The journal of drafts.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Journal {
+pub(crate) struct JournalSection {
     /// Which acknowledged calls survive a power failure.
     pub sync: SyncMode,
 }
@@ -120,7 +120,7 @@ pub(crate) struct Journal {
 /// Concurrency limits by kind of call.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Lanes {
+pub(crate) struct LanesSection {
     pub audio: Lane,
     pub visual: Lane,
     pub draft: Lane,
@@ -216,7 +216,7 @@ pub(crate) enum Retry {
 
 #[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Breaker {
+pub(crate) struct BreakerSection {
     /// Number of consecutive failures that open the breaker.
     pub failures: u32,
     pub cool_down_s: f64,

@@ -14,7 +14,7 @@ use reqwest::Url;
 
 use super::envelope;
 use crate::error::{Error, Result};
-use crate::manifest::{self, Api};
+use crate::manifest::{self, ApiSection};
 
 const AGENT: HeaderValue =
     HeaderValue::from_static(concat!("capcut-mcp/", env!("CARGO_PKG_VERSION")));
@@ -111,7 +111,7 @@ impl Wire {
     pub(super) async fn send(
         &self,
         base: &str,
-        api: &Api,
+        api: &ApiSection,
         message: Message<'_>,
         limit: u64,
     ) -> Result<Reply, Unanswered> {
@@ -123,7 +123,7 @@ impl Wire {
         Ok(reply)
     }
 
-    fn way(&self, base: &str, api: &Api) -> Result<&Way> {
+    fn way(&self, base: &str, api: &ApiSection) -> Result<&Way> {
         if let Some(way) = self.way.get() {
             return Ok(way);
         }
@@ -133,7 +133,7 @@ impl Wire {
 }
 
 impl Way {
-    fn new(base: &str, api: &Api, sender: &Sender) -> Result<Self> {
+    fn new(base: &str, api: &ApiSection, sender: &Sender) -> Result<Self> {
         let wanted = api.headers.values()?;
         let secrets = wanted.iter().map(|(_, value)| value.clone()).collect();
         let mut headers = HeaderMap::new();
@@ -213,7 +213,7 @@ impl Way {
 }
 
 impl HttpClient {
-    fn direct(url: &Url, api: &Api) -> Result<Self, hyper::http::Error> {
+    fn direct(url: &Url, api: &ApiSection) -> Result<Self, hyper::http::Error> {
         let authority = Authority::try_from(url.authority())?;
         let after = url
             .query()
@@ -233,7 +233,7 @@ impl HttpClient {
         })
     }
 
-    fn any(base: Url, api: &Api) -> Result<Self> {
+    fn any(base: Url, api: &ApiSection) -> Result<Self> {
         // Fails if another thread installed it already; it is the same provider everywhere.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let mut client = reqwest::Client::builder();

@@ -31,7 +31,7 @@ use crate::tools::{Caller, Object};
 
 Exit codes: 0 = success, 2 = wrong arguments or draft, 3 = media problem, 4 = unreachable or timed out
 (try again later), 70 = internal error, 130 = interrupted.")]
-pub(super) struct Call {
+pub(super) struct CallCommand {
     /// The tool; `capcut-mcp tools` lists them.
     #[arg(value_parser = tool_name(), hide_possible_values = true)]
     tool: String,
@@ -43,7 +43,7 @@ pub(super) struct Call {
     json: Option<String>,
 }
 
-impl Call {
+impl CallCommand {
     /// Decodes the call into the tool's request. Reports all problems together.
     pub(super) fn decode(&self) -> Result<DecodedCall> {
         self.decoded()
@@ -160,8 +160,8 @@ mod tests {
     use super::*;
     use crate::error::Kind;
 
-    fn call(line: &[&str]) -> Call {
-        let mut call = Call {
+    fn call(line: &[&str]) -> CallCommand {
+        let mut call = CallCommand {
             tool: line[0].to_owned(),
             pairs: Vec::new(),
             json: None,

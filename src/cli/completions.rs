@@ -63,7 +63,7 @@ fn fish_values() -> String {
 
 /// A parser for values, with the names that shells complete.
 #[derive(Clone)]
-pub(super) struct Named<T> {
+pub(super) struct CompletedParser<T> {
     names: fn() -> Vec<&'static str>,
     parse: fn(&str) -> Result<T, String>,
 }
@@ -72,19 +72,19 @@ pub(super) struct Named<T> {
 pub(super) fn named<T>(
     names: fn() -> Vec<&'static str>,
     parse: fn(&str) -> Result<T, String>,
-) -> Named<T> {
-    Named { names, parse }
+) -> CompletedParser<T> {
+    CompletedParser { names, parse }
 }
 
 /// The name of a tool. Unknown names are refused later, with the nearest known ones.
-pub(super) fn tool_name() -> Named<String> {
+pub(super) fn tool_name() -> CompletedParser<String> {
     named(
         || local::all().map(|spec| spec.name).collect(),
         |name| Ok(name.to_owned()),
     )
 }
 
-impl<T: Clone + Send + Sync + 'static> TypedValueParser for Named<T> {
+impl<T: Clone + Send + Sync + 'static> TypedValueParser for CompletedParser<T> {
     type Value = T;
 
     fn parse_ref(

@@ -443,10 +443,10 @@ fn is_lines(file: &Path) -> bool {
 }
 
 /// A plan with its label, or its error.
-type Named = (String, Result<PlanSource>);
+type NamedPlan = (String, Result<PlanSource>);
 
 /// The plans of a file, and a note if its encoding was guessed.
-fn plans(file: &Path) -> Result<(Vec<Named>, Option<String>)> {
+fn plans(file: &Path) -> Result<(Vec<NamedPlan>, Option<String>)> {
     if !is_lines(file) {
         let (source, note) = match read(file) {
             Ok((source, note)) => (Ok(source), note),

@@ -66,7 +66,7 @@ pub(super) struct Doctor {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 struct Finding {
     what: &'static str,
-    state: State,
+    state: CheckState,
     detail: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     hint: Option<String>,
@@ -74,7 +74,7 @@ struct Finding {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
-enum State {
+enum CheckState {
     Ok,
     /// Missing, but drafts can be made without it.
     Note,
@@ -83,7 +83,7 @@ enum State {
 }
 
 impl Finding {
-    fn new(what: &'static str, state: State, detail: impl Into<String>) -> Self {
+    fn new(what: &'static str, state: CheckState, detail: impl Into<String>) -> Self {
         Self {
             what,
             state,
@@ -93,15 +93,15 @@ impl Finding {
     }
 
     fn ok(what: &'static str, detail: impl Into<String>) -> Self {
-        Self::new(what, State::Ok, detail)
+        Self::new(what, CheckState::Ok, detail)
     }
 
     fn note(what: &'static str, detail: impl Into<String>) -> Self {
-        Self::new(what, State::Note, detail)
+        Self::new(what, CheckState::Note, detail)
     }
 
     fn problem(what: &'static str, detail: impl Into<String>) -> Self {
-        Self::new(what, State::Problem, detail)
+        Self::new(what, CheckState::Problem, detail)
     }
 
     fn hint(mut self, hint: impl Into<String>) -> Self {
@@ -119,7 +119,7 @@ impl Doctor {
         }
         let sound = findings
             .iter()
-            .all(|finding| finding.state != State::Problem);
+            .all(|finding| finding.state != CheckState::Problem);
         let text = if self.json {
             cli::json_text(&json!({
                 "version": env!("CARGO_PKG_VERSION"),
@@ -344,9 +344,9 @@ fn as_text(findings: &[Finding], sound: bool) -> String {
     sorting::sort_by_key(&mut findings, |finding| Reverse(finding.state));
     for finding in findings {
         let mark = match finding.state {
-            State::Ok => "ok  ",
-            State::Note => "note",
-            State::Problem => "BAD ",
+            CheckState::Ok => "ok  ",
+            CheckState::Note => "note",
+            CheckState::Problem => "BAD ",
         };
         line(format!(
             "{mark}  {:width$}  {}",

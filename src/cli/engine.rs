@@ -12,13 +12,13 @@ use tokio::net::TcpListener;
 use tokio::runtime::Builder;
 
 use super::monitor::Monitor;
-use super::names::Names;
+use super::names::ListenerNames;
 use crate::caller::Allowed;
 use crate::cli;
 use crate::engine::{self, EngineOptions};
 use crate::error::{Error, Kind, Result};
 use crate::exec::App;
-use crate::http::{self, Api};
+use crate::http::{self, ApiService};
 use crate::media;
 use crate::settings::{BackendChoice, Settings};
 
@@ -37,7 +37,7 @@ use crate::settings::{BackendChoice, Settings};
   capcut-mcp engine --port 9001 --edition jianying
   capcut-mcp engine --port 9100 --backend remote --api-url http://127.0.0.1:9000 --recover auto
   capcut-mcp engine --host 0.0.0.0 --allow-host nas.local --allow-dir /srv/media")]
-pub(super) struct Engine {
+pub(super) struct EngineCommand {
     /// The address to listen on; 0.0.0.0 also accepts other machines and containers.
     #[arg(long, default_value = "127.0.0.1", value_name = "ADDRESS", value_parser = parse_host)]
     host: IpAddr,
@@ -55,12 +55,12 @@ pub(super) struct Engine {
     #[arg(long, value_name = "URL", value_parser = parse_site)]
     draft_domain: Option<String>,
     #[command(flatten)]
-    names: Names,
+    names: ListenerNames,
     #[command(flatten)]
     monitor: Monitor,
 }
 
-impl Engine {
+impl EngineCommand {
     /// Two threads handle requests. Requests are short and share the journal, where one thread writes while the other
     /// reads and answers; further threads would only wait. Long work runs on separate threads.
     pub(super) fn run(self, settings: Settings) -> anyhow::Result<ExitCode> {
@@ -121,7 +121,7 @@ impl Engine {
         tracing::info!("{who} answers at http://{address}");
         http::serve(
             listener,
-            Arc::new(Api::of(&app, &allowed, self.names.admission())),
+            Arc::new(ApiService::of(&app, &allowed, self.names.admission())),
             end,
         )
         .await;

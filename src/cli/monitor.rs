@@ -11,7 +11,7 @@ use hyper::{Method, Response, StatusCode};
 use serde_json::json;
 use tokio::net::TcpListener;
 
-use super::names::Names;
+use super::names::ListenerNames;
 use crate::error::{Error, Kind, Result};
 use crate::exec::App;
 use crate::http::{self, Admission, Connections, Received};
@@ -48,7 +48,7 @@ fn parse_address(text: &str) -> Result<SocketAddr, String> {
 impl Monitor {
     /// As [`Monitor::listen`], but a failure only disables the metrics, with a warning in the log: the client must get
     /// its tools in any case.
-    pub(super) async fn listen_if_free(self, app: &Arc<App>, names: &Names) {
+    pub(super) async fn listen_if_free(self, app: &Arc<App>, names: &ListenerNames) {
         if let Err(error) = self.listen(app, names).await {
             let hint = error.hint.as_deref().unwrap_or_default();
             tracing::warn!("metrics are not available: {}; {hint}", error.cause());
@@ -56,7 +56,7 @@ impl Monitor {
     }
 
     /// Starts to listen, for as long as the runtime lives.
-    pub(super) async fn listen(self, app: &Arc<App>, names: &Names) -> Result<()> {
+    pub(super) async fn listen(self, app: &Arc<App>, names: &ListenerNames) -> Result<()> {
         let address = match (self.metrics, &app.settings.metrics) {
             (Some(address), _) => address,
             (None, Some(text)) => parse_address(text).map_err(|error| {

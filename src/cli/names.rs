@@ -7,7 +7,7 @@ use crate::settings;
 
 /// The names and sites from which a listener accepts requests, in addition to those of this machine.
 #[derive(Clone, Debug, Default, Args)]
-pub(super) struct Names {
+pub(super) struct ListenerNames {
     /// A host name for this server, in addition to localhost, IP addresses, this machine's name and
     /// host.docker.internal. Can be repeated.
     #[arg(long, value_name = "NAME", value_parser = parse_name)]
@@ -17,7 +17,7 @@ pub(super) struct Names {
     allow_origin: Vec<String>,
 }
 
-impl Names {
+impl ListenerNames {
     pub(super) fn admission(&self) -> Admission {
         let machine = settings::machine_name();
         Admission::new(machine.as_deref(), &self.public_host, &self.allow_origin)

@@ -8,7 +8,7 @@ use clap::Args;
 
 use super::completions::named;
 use super::monitor::Monitor;
-use super::names::Names;
+use super::names::ListenerNames;
 use crate::cli;
 use crate::error::Kind;
 use crate::exec::App;
@@ -26,7 +26,7 @@ pub(super) struct Serve {
     #[arg(long, value_name = "SET", value_parser = named(|| vec!["default", "full"], parse_tools), hide_possible_values = true)]
     pub(super) tools: Option<ToolChoice>,
     #[command(flatten)]
-    names: Names,
+    names: ListenerNames,
     #[command(flatten)]
     monitor: Monitor,
 }

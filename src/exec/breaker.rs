@@ -8,7 +8,7 @@ use crate::manifest;
 /// The recent results of one backend's calls.
 #[derive(Debug)]
 pub(crate) struct Breaker {
-    settings: manifest::Breaker,
+    settings: manifest::BreakerSection,
     state: BreakerPhase,
 }
 
@@ -62,7 +62,7 @@ pub(crate) enum Verdict {
 }
 
 impl Breaker {
-    pub(crate) fn new(settings: manifest::Breaker) -> Self {
+    pub(crate) fn new(settings: manifest::BreakerSection) -> Self {
         Self {
             settings,
             state: BreakerPhase::Closed { failures: 0 },
@@ -158,7 +158,7 @@ mod tests {
     const COOL_DOWN: Duration = Duration::from_mins(3);
 
     fn breaker() -> (Breaker, Instant) {
-        let settings = manifest::Breaker {
+        let settings = manifest::BreakerSection {
             failures: 3,
             cool_down_s: 180.0,
             trial_calls: 2,

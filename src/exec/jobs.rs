@@ -43,7 +43,7 @@ const LOOKED_EVERY: Duration = Duration::from_millis(250);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 #[schemars(inline)]
-pub(crate) enum Status {
+pub(crate) enum JobStage {
     Running,
     /// It ended, and its result says how.
     Done,
@@ -55,8 +55,8 @@ pub(crate) enum Status {
 
 /// The stored state of a job.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub(crate) struct State {
-    pub status: Status,
+pub(crate) struct JobState {
+    pub status: JobStage,
     /// The request, complete enough to resume the job.
     pub request: Box<RawValue>,
     pub draft_id: Option<DraftId>,
@@ -76,7 +76,7 @@ pub(crate) struct State {
     runner: String,
 }
 
-impl State {
+impl JobState {
     /// Why the job failed, as an error.
     pub(crate) fn failure(&self) -> Option<Error> {
         let text = self.error.as_deref()?;
@@ -92,9 +92,9 @@ impl State {
 
     fn fail(&mut self, error: &Error) {
         self.status = if error.kind == Kind::Cancelled {
-            Status::Cancelled
+            JobStage::Cancelled
         } else {
-            Status::Failed
+            JobStage::Failed
         };
         self.error = Some(error.to_string());
         self.error_kind = Some(error.kind.name().to_owned());
@@ -106,7 +106,7 @@ impl State {
 pub(crate) struct Handle {
     id: String,
     kind: &'static str,
-    state: watch::Sender<State>,
+    state: watch::Sender<JobState>,
     journal: Arc<Journal>,
     /// Held while the state is written to the journal, so that the last write is the newest state.
     keeping: Arc<tokio::sync::Mutex<()>>,
@@ -159,7 +159,7 @@ impl Handle {
         let mut state = self.state.borrow().clone();
         match outcome {
             Ok(result) => {
-                state.status = Status::Done;
+                state.status = JobStage::Done;
                 state.result = Some(result);
             }
             Err(error) => state.fail(&error),
@@ -191,7 +191,7 @@ impl Handle {
         }
     }
 
-    async fn keep(&self, state: &State) {
+    async fn keep(&self, state: &JobState) {
         if let Err(error) = put(&self.journal, &self.id, self.kind, state).await {
             tracing::warn!(job = self.id, %error, "the job's state could not be stored");
         }
@@ -203,7 +203,7 @@ fn stop_key(id: &str) -> String {
     format!("stop_{id}")
 }
 
-async fn put(journal: &Arc<Journal>, id: &str, kind: &str, state: &State) -> Result<()> {
+async fn put(journal: &Arc<Journal>, id: &str, kind: &str, state: &JobState) -> Result<()> {
     let json = serde_json::to_string(state)
         .map_err(|e| Error::internal("a job's state cannot be written as JSON").source(e))?;
     let job = journal::JobRecord {
@@ -211,7 +211,7 @@ async fn put(journal: &Arc<Journal>, id: &str, kind: &str, state: &State) -> Res
         kind: kind.to_owned(),
         draft: state.draft_id.clone(),
         state: json,
-        finished: state.status != Status::Running,
+        finished: state.status != JobStage::Running,
         pid: std::process::id(),
         updated_ms: 0,
     };
@@ -220,7 +220,7 @@ async fn put(journal: &Arc<Journal>, id: &str, kind: &str, state: &State) -> Res
 
 struct Job {
     kind: &'static str,
-    state: watch::Receiver<State>,
+    state: watch::Receiver<JobState>,
     cancel: CancellationToken,
 }
 
@@ -288,8 +288,8 @@ impl Jobs {
         let id = format!("{PREFIX}{}", uuid::Uuid::new_v4().simple());
         let request = serde_json::value::to_raw_value(request)
             .map_err(|e| Error::internal("a job's request cannot be written as JSON").source(e))?;
-        let state = State {
-            status: Status::Running,
+        let state = JobState {
+            status: JobStage::Running,
             request,
             draft_id: None,
             done: 0.0,
@@ -317,7 +317,7 @@ impl Jobs {
         {
             let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
             if known.len() >= REMEMBERED {
-                known.retain(|_, job| job.state.borrow().status == Status::Running);
+                known.retain(|_, job| job.state.borrow().status == JobStage::Running);
             }
             known.insert(
                 id.clone(),
@@ -346,24 +346,24 @@ impl Jobs {
     }
 
     /// The job's state, after at most `wait` if it still runs, in this process or another one.
-    pub(crate) async fn wait(&self, id: &str, wait: Duration) -> Result<State> {
+    pub(crate) async fn wait(&self, id: &str, wait: Duration) -> Result<JobState> {
         let Some(job) = self.job(id) else {
             return self.wait_elsewhere(id, wait).await;
         };
         let mut state = job.state.clone();
-        let ended = state.wait_for(|state| state.status != Status::Running);
+        let ended = state.wait_for(|state| state.status != JobStage::Running);
         // The state is returned whether the job has ended or not.
         let _ended = tokio::time::timeout(wait, ended).await;
         let state = job.state.borrow().clone();
         Ok(state)
     }
 
-    async fn wait_elsewhere(&self, id: &str, wait: Duration) -> Result<State> {
+    async fn wait_elsewhere(&self, id: &str, wait: Duration) -> Result<JobState> {
         let until = Instant::now() + wait;
         loop {
             let state = self.remembered(id).await?;
             let left = until.saturating_duration_since(Instant::now());
-            if state.status != Status::Running || left.is_zero() {
+            if state.status != JobStage::Running || left.is_zero() {
                 return Ok(state);
             }
             tokio::time::sleep(LOOKED_EVERY.min(left)).await;
@@ -379,10 +379,10 @@ impl Jobs {
 
     /// Asks the job to stop, also if another process runs it; the returned state contains what it had done by
     /// then.
-    pub(crate) async fn cancel(&self, id: &str, wait: Duration) -> Result<State> {
+    pub(crate) async fn cancel(&self, id: &str, wait: Duration) -> Result<JobState> {
         match self.job(id) {
             Some(job) => job.cancel.cancel(),
-            None if self.remembered(id).await?.status == Status::Running => {
+            None if self.remembered(id).await?.status == JobStage::Running => {
                 let stop = journal::JobRecord {
                     id: stop_key(id),
                     kind: "stop".to_owned(),
@@ -397,7 +397,7 @@ impl Jobs {
             None => {}
         }
         let mut state = self.wait(id, wait).await?;
-        if state.status == Status::Running {
+        if state.status == JobStage::Running {
             state.message = format!(
                 "it was asked to stop and has not stopped within {} s",
                 wait.as_secs()
@@ -427,7 +427,7 @@ impl Jobs {
                 let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
                 known
                     .values()
-                    .filter(|job| job.state.borrow().status == Status::Running)
+                    .filter(|job| job.state.borrow().status == JobStage::Running)
                     .map(|job| job.state.clone())
                     .collect()
             };
@@ -437,7 +437,7 @@ impl Jobs {
             for mut state in states {
                 // An error means that the job's task is gone, so it has ended.
                 let _ended = state
-                    .wait_for(|state| state.status != Status::Running)
+                    .wait_for(|state| state.status != JobStage::Running)
                     .await;
             }
         }
@@ -448,7 +448,7 @@ impl Jobs {
         let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         known
             .iter()
-            .filter(|(_, job)| job.state.borrow().status == Status::Running)
+            .filter(|(_, job)| job.state.borrow().status == JobStage::Running)
             .map(|(id, job)| (id.clone(), job.kind))
             .collect()
     }
@@ -462,7 +462,7 @@ impl Jobs {
     }
 
     /// The stored state of a job that this process does not run.
-    async fn remembered(&self, id: &str) -> Result<State> {
+    async fn remembered(&self, id: &str) -> Result<JobState> {
         // The same table holds other rows, such as stop requests, under ids with other prefixes.
         let row = self.journal.job_get(id).await?;
         let row = row.filter(|_| id.starts_with(PREFIX)).ok_or_else(|| {
@@ -473,10 +473,10 @@ impl Jobs {
                 format!("running jobs: {}", running.join(", "))
             })
         })?;
-        let mut state: State = serde_json::from_str(&row.state)
+        let mut state: JobState = serde_json::from_str(&row.state)
             .map_err(|e| Error::internal("a job's state cannot be read").source(e))?;
-        if state.status == Status::Running && !self.runner.is_there(&state.runner) {
-            state.status = Status::Interrupted;
+        if state.status == JobStage::Running && !self.runner.is_there(&state.runner) {
+            state.status = JobStage::Interrupted;
         }
         Ok(state)
     }
@@ -561,13 +561,13 @@ mod tests {
             .await
             .unwrap();
         let state = jobs.wait(&id, Duration::from_secs(5)).await.unwrap();
-        assert_eq!(state.status, Status::Done);
+        assert_eq!(state.status, JobStage::Done);
         assert_eq!(state.result, Some(json!({"b": 2})));
         jobs.drain().await;
         jobs.known.lock().unwrap().clear();
         assert_eq!(
             jobs.wait(&id, Duration::ZERO).await.unwrap().status,
-            Status::Done
+            JobStage::Done
         );
     }
 
@@ -583,10 +583,10 @@ mod tests {
             .unwrap();
         assert_eq!(
             jobs.wait(&id, Duration::ZERO).await.unwrap().status,
-            Status::Running
+            JobStage::Running
         );
         let state = jobs.cancel(&id, Duration::from_secs(5)).await.unwrap();
-        assert_eq!(state.status, Status::Cancelled);
+        assert_eq!(state.status, JobStage::Cancelled);
         assert_eq!(state.error.as_deref(), Some("stopped after 3 of 9"));
     }
 
@@ -610,7 +610,7 @@ mod tests {
         }
         drop(jobs);
         let state = of(journal).wait(&id, Duration::ZERO).await.unwrap();
-        assert_eq!(state.status, Status::Interrupted);
+        assert_eq!(state.status, JobStage::Interrupted);
         assert_eq!(
             state.draft_id,
             Some(DraftId("dfd_cat_1_00000001".to_owned()))
@@ -627,10 +627,10 @@ mod tests {
             .await
             .unwrap();
         let seen = other.wait(&id, Duration::ZERO).await.unwrap();
-        assert_eq!(seen.status, Status::Running);
+        assert_eq!(seen.status, JobStage::Running);
         drop(jobs);
         let seen = other.wait(&id, Duration::ZERO).await.unwrap();
-        assert_eq!(seen.status, Status::Interrupted);
+        assert_eq!(seen.status, JobStage::Interrupted);
     }
 
     #[tokio::test]
@@ -664,7 +664,7 @@ mod tests {
         let waiting = other.wait(&id, Duration::from_secs(60));
         let (waited, cancelled) = tokio::join!(waiting, other.cancel(&id, Duration::from_secs(60)));
         for state in [waited.unwrap(), cancelled.unwrap()] {
-            assert_eq!(state.status, Status::Cancelled);
+            assert_eq!(state.status, JobStage::Cancelled);
             assert_eq!(state.error.as_deref(), Some("stopped after 3 of 9"));
         }
         assert_eq!(
@@ -672,7 +672,7 @@ mod tests {
                 .await
                 .unwrap()
                 .status,
-            Status::Cancelled
+            JobStage::Cancelled
         );
     }
 
@@ -684,7 +684,7 @@ mod tests {
             .await
             .unwrap();
         let state = jobs.cancel(&id, Duration::from_millis(1)).await.unwrap();
-        assert_eq!(state.status, Status::Running);
+        assert_eq!(state.status, JobStage::Running);
         assert!(
             state.message.contains("has not stopped"),
             "{}",
@@ -726,7 +726,7 @@ mod tests {
             .await
             .unwrap();
         let state = jobs.wait(&id, Duration::from_secs(5)).await.unwrap();
-        assert_eq!(state.status, Status::Failed);
+        assert_eq!(state.status, JobStage::Failed);
         assert!(state.failure().unwrap().to_string().contains("oh no"));
         jobs.drain().await;
     }

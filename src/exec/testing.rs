@@ -42,14 +42,14 @@ pub(crate) enum Fault {
 
 type Faults = Box<dyn Fn(&str, usize) -> Fault + Send + Sync>;
 
-pub(crate) struct Api {
+pub(crate) struct TestApi {
     pub url: String,
-    pub state: Arc<State>,
+    pub state: Arc<TestApiState>,
     task: tokio::task::JoinHandle<()>,
 }
 
 #[derive(Default)]
-pub(crate) struct State {
+pub(crate) struct TestApiState {
     drafts: Mutex<HashMap<String, Value>>,
     /// The status that a save ends with, and its message.
     pub save_status: Mutex<Option<(&'static str, &'static str)>>,
@@ -62,13 +62,13 @@ pub(crate) struct State {
     pub delay_ms: AtomicUsize,
 }
 
-impl Api {
+impl TestApi {
     pub(crate) async fn start(
         faults: impl Fn(&str, usize) -> Fault + Send + Sync + 'static,
     ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
-        let state = Arc::new(State::default());
+        let state = Arc::new(TestApiState::default());
         let faults: Arc<Faults> = Arc::new(Box::new(faults));
         let shared = Arc::clone(&state);
         let task = tokio::spawn(async move {
@@ -126,7 +126,7 @@ impl Api {
     }
 }
 
-impl Drop for Api {
+impl Drop for TestApi {
     fn drop(&mut self) {
         self.task.abort();
     }
@@ -198,10 +198,10 @@ impl App {
 }
 
 /// A connection as the server counts it: until the end of its answer has been sent.
-struct Place<'a>(&'a State);
+struct Place<'a>(&'a TestApiState);
 
 impl<'a> Place<'a> {
-    fn take(state: &'a State) -> Self {
+    fn take(state: &'a TestApiState) -> Self {
         let open = state.open.fetch_add(1, Ordering::SeqCst) + 1;
         state.most.fetch_max(open, Ordering::SeqCst);
         Self(state)
@@ -214,7 +214,7 @@ impl Drop for Place<'_> {
     }
 }
 
-async fn serve(mut stream: TcpStream, state: &State, faults: &Faults) {
+async fn serve(mut stream: TcpStream, state: &TestApiState, faults: &Faults) {
     let place = Place::take(state);
     let Some((path, body)) = read(&mut stream).await else {
         return;
@@ -305,7 +305,7 @@ fn failure(text: &str) -> (u16, Value) {
     )
 }
 
-async fn answer(state: &State, path: &str, body: &Value) -> (u16, Value) {
+async fn answer(state: &TestApiState, path: &str, body: &Value) -> (u16, Value) {
     let id = body["draft_id"]
         .as_str()
         .or(body["task_id"].as_str())
@@ -340,7 +340,7 @@ async fn answer(state: &State, path: &str, body: &Value) -> (u16, Value) {
     }
 }
 
-impl State {
+impl TestApiState {
     fn restart(&self) {
         self.drafts.lock().unwrap().clear();
     }

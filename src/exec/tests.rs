@@ -5,7 +5,7 @@ use std::time::Instant;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use super::testing::{Api, Fault, app, app_on, app_with};
+use super::testing::{Fault, TestApi, app, app_on, app_with};
 use super::*;
 use crate::caller::{From, Manner};
 use crate::journal::{self, ENGINE, SyncMode};
@@ -20,7 +20,7 @@ async fn create(app: &Arc<App>) -> String {
 }
 
 /// Two processes with one journal, each with its own connection and engine.
-fn two(api: &Api, folder: &TempDir, recover: Recover) -> [Arc<App>; 2] {
+fn two(api: &TestApi, folder: &TempDir, recover: Recover) -> [Arc<App>; 2] {
     [(); 2].map(|()| {
         let given = Given {
             api_url: Some(api.url.clone()),
@@ -49,7 +49,7 @@ fn text(draft: &str, start: u32) -> Value {
 
 #[tokio::test]
 async fn a_draft_stays_on_the_backend_that_created_it() {
-    let api = Api::sound().await;
+    let api = TestApi::sound().await;
     let app = api.app(BackendChoice::Auto);
     let reply = app
         .test("create_draft", json!({ "name": "mine" }))
@@ -79,7 +79,7 @@ async fn a_draft_stays_on_the_backend_that_created_it() {
 
 #[tokio::test]
 async fn a_call_is_one_request() {
-    let api = Api::sound().await;
+    let api = TestApi::sound().await;
     let app = api.app(BackendChoice::Auto);
     let draft = create(&app).await;
     let before = api.state.asked.lock().unwrap().len();
@@ -116,7 +116,7 @@ async fn backend_remote_never_uses_the_engine() {
 
 #[tokio::test]
 async fn a_server_that_is_not_a_capcut_api_is_described_in_the_error() {
-    let api = Api::start(|_, _| Fault::Say(404, "", PAGE.into())).await;
+    let api = TestApi::start(|_, _| Fault::Say(404, "", PAGE.into())).await;
     let reply = api
         .app(BackendChoice::Auto)
         .test("create_draft", json!({}))
@@ -140,7 +140,7 @@ async fn a_server_that_is_not_a_capcut_api_is_described_in_the_error() {
 
 #[tokio::test]
 async fn new_drafts_go_to_the_engine_when_the_server_dies() {
-    let api = Api::sound().await;
+    let api = TestApi::sound().await;
     let app = api.app(BackendChoice::Auto);
     let draft = create(&app).await;
     api.stop();
@@ -157,7 +157,7 @@ async fn new_drafts_go_to_the_engine_when_the_server_dies() {
 
 #[tokio::test]
 async fn an_id_missing_from_the_journal_is_looked_up_on_the_server() {
-    let api = Api::sound().await;
+    let api = TestApi::sound().await;
     let draft = create(&api.app(BackendChoice::Auto)).await;
     let app = api.app(BackendChoice::Auto);
     app.test("add_text", text(&draft, 0)).await.unwrap();
@@ -184,7 +184,7 @@ async fn an_id_missing_from_the_journal_is_looked_up_on_the_server() {
 
 #[tokio::test]
 async fn a_reply_about_another_draft_is_an_error() {
-    let api = Api::sound().await;
+    let api = TestApi::sound().await;
     let app = api.app(BackendChoice::Auto);
     let draft = create(&app).await;
     api.restart();
@@ -201,7 +201,7 @@ async fn a_reply_about_another_draft_is_an_error() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn edits_with_lost_answers_are_applied_once() {
     const EDITS: u32 = 1000;
-    let api = Api::start(|path, number| match (path, number % 7) {
+    let api = TestApi::start(|path, number| match (path, number % 7) {
         ("/add_text", 2) => Fault::DropAfter,
         ("/add_text", 4) => Fault::DropBefore,
         ("/add_text", 6) => Fault::Truncate,
@@ -230,7 +230,7 @@ async fn edits_with_lost_answers_are_applied_once() {
 
 #[tokio::test]
 async fn an_unknown_outcome_is_reported_and_not_retried() {
-    let api = Api::start(|path, _| match path {
+    let api = TestApi::start(|path, _| match path {
         "/add_video_keyframe" => Fault::DropAfter,
         "/add_text" => Fault::Silence,
         _ => Fault::None,
@@ -264,7 +264,7 @@ async fn an_unknown_outcome_is_reported_and_not_retried() {
 
 #[tokio::test]
 async fn a_call_that_the_server_may_still_process_is_not_resent() {
-    let api = Api::sound().await;
+    let api = TestApi::sound().await;
     let app = app(Some(&api.url), BackendChoice::Auto, |manifest| {
         manifest.lanes.draft.timeout_s = 0.2;
     });
@@ -281,7 +281,7 @@ async fn a_call_that_the_server_may_still_process_is_not_resent() {
 
 #[tokio::test]
 async fn a_busy_server_is_retried_but_a_failing_one_is_not() {
-    let api = Api::start(|path, number| match (path, number) {
+    let api = TestApi::start(|path, number| match (path, number) {
         ("/add_text", 1) => Fault::Say(429, "Retry-After: 0\r\n", String::new()),
         ("/add_text", 2) => Fault::Say(503, "", PAGE.into()),
         ("/add_text", 4) | ("/query_script", 1 | 2) => Fault::Say(500, "", PAGE.into()),
@@ -310,7 +310,7 @@ async fn a_busy_server_is_retried_but_a_failing_one_is_not() {
 
 #[tokio::test]
 async fn the_breaker_opens_and_new_drafts_go_to_the_engine() {
-    let api = Api::start(|path, _| match path {
+    let api = TestApi::start(|path, _| match path {
         "/create_draft" | "/add_text" => Fault::Say(500, "", PAGE.into()),
         _ => Fault::None,
     })
@@ -338,7 +338,7 @@ async fn the_breaker_opens_and_new_drafts_go_to_the_engine() {
 
 #[tokio::test]
 async fn a_save_fails_if_its_status_says_so() {
-    let api = Api::sound().await;
+    let api = TestApi::sound().await;
     let app = api.app(BackendChoice::Auto);
     let draft = create(&app).await;
     let save = json!({ "draft_id": draft });
@@ -354,7 +354,7 @@ async fn a_save_fails_if_its_status_says_so() {
 
 #[tokio::test]
 async fn a_save_with_missing_media_fails() {
-    let api = Api::sound().await;
+    let api = TestApi::sound().await;
     let folder = tempfile::tempdir().unwrap();
     let app = app(Some(&api.url), BackendChoice::Auto, |manifest| {
         manifest.api.drafts_folder = folder.path().display().to_string();
@@ -386,7 +386,7 @@ async fn a_save_with_missing_media_fails() {
 
 #[tokio::test]
 async fn lists_are_cached_and_outdated_ones_used_if_the_server_is_gone() {
-    let api = Api::sound().await;
+    let api = TestApi::sound().await;
     let app = api.app(BackendChoice::Remote);
     for _ in 0..3 {
         let reply = app.test("get_transition_types", json!({})).await.unwrap();
@@ -412,7 +412,7 @@ async fn lists_are_cached_and_outdated_ones_used_if_the_server_is_gone() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_segment_is_lost_to_the_race_of_the_server() {
-    let api = Api::sound().await;
+    let api = TestApi::sound().await;
     api.state.delay_ms.store(3, Ordering::SeqCst);
     let app = api.app(BackendChoice::Auto);
     for _ in 0..5 {
@@ -440,7 +440,7 @@ async fn no_segment_is_lost_to_the_race_of_the_server() {
 
 #[tokio::test]
 async fn a_cancelled_call_ends_immediately_and_says_what_may_have_been_applied() {
-    let api = Api::sound().await;
+    let api = TestApi::sound().await;
     let app = api.app(BackendChoice::Auto);
     let draft = create(&app).await;
     api.state.delay_ms.store(10_000, Ordering::SeqCst);
@@ -474,7 +474,7 @@ async fn a_cancelled_call_ends_immediately_and_says_what_may_have_been_applied()
 
 #[tokio::test]
 async fn a_deleted_draft_takes_no_calls_until_it_is_restored() {
-    let api = Api::sound().await;
+    let api = TestApi::sound().await;
     let app = api.app(BackendChoice::Auto);
     let draft = create(&app).await;
     let reply = app
@@ -499,7 +499,7 @@ async fn a_deleted_draft_takes_no_calls_until_it_is_restored() {
 
 #[tokio::test]
 async fn an_answer_over_the_limit_is_refused() {
-    let api = Api::start(|path, _| match path {
+    let api = TestApi::start(|path, _| match path {
         "/query_script" => Fault::Say(200, "", "x".repeat(100_000)),
         _ => Fault::None,
     })
@@ -521,7 +521,7 @@ async fn an_answer_over_the_limit_is_refused() {
 #[tokio::test]
 async fn a_lost_draft_is_recreated_on_the_server_or_the_engine() {
     for to in ["remote", "embedded"] {
-        let api = Api::sound().await;
+        let api = TestApi::sound().await;
         let app = api.app(BackendChoice::Auto);
         let draft = create(&app).await;
         for start in 0..5 {
@@ -554,7 +554,7 @@ async fn a_lost_draft_is_recreated_on_the_server_or_the_engine() {
 }
 
 /// A process with `--recover auto`.
-fn auto(api: &Api, tune: impl FnOnce(&mut Manifest)) -> Arc<App> {
+fn auto(api: &TestApi, tune: impl FnOnce(&mut Manifest)) -> Arc<App> {
     app_with(
         Given {
             api_url: Some(api.url.clone()),
@@ -567,7 +567,7 @@ fn auto(api: &Api, tune: impl FnOnce(&mut Manifest)) -> Arc<App> {
 
 #[tokio::test]
 async fn recover_auto_recreates_a_forgotten_draft() {
-    let api = Api::sound().await;
+    let api = TestApi::sound().await;
     let app = auto(&api, |_| {});
     let draft = create(&app).await;
     for start in 0..5 {
@@ -606,7 +606,7 @@ async fn recover_auto_recreates_a_forgotten_draft() {
 
 #[tokio::test]
 async fn a_draft_recreated_by_another_process_is_continued() {
-    let api = Api::sound().await;
+    let api = TestApi::sound().await;
     let folder = tempfile::tempdir().unwrap();
     let [app, other] = two(&api, &folder, Recover::Auto);
     let draft = create(&app).await;
@@ -623,7 +623,7 @@ async fn a_draft_recreated_by_another_process_is_continued() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn several_processes_recreate_a_lost_draft_once() {
     for round in 0..5 {
-        let api = Api::start(|path, number| match (path, number) {
+        let api = TestApi::start(|path, number| match (path, number) {
             ("/add_text", 8) => Fault::Restart,
             _ => Fault::None,
         });
@@ -651,7 +651,7 @@ async fn several_processes_recreate_a_lost_draft_once() {
 
 #[tokio::test]
 async fn a_saved_engine_draft_is_recreated_from_the_calls_of_its_user() {
-    let api = Api::sound().await;
+    let api = TestApi::sound().await;
     let app = api.app(BackendChoice::Embedded);
     let folder = tempfile::tempdir().unwrap();
     let draft = create(&app).await;
@@ -681,7 +681,7 @@ async fn a_saved_engine_draft_is_recreated_from_the_calls_of_its_user() {
 #[tokio::test]
 async fn a_draft_that_another_process_deleted_takes_no_calls() {
     for backend in ["remote", "embedded"] {
-        let api = Api::sound().await;
+        let api = TestApi::sound().await;
         let folder = tempfile::tempdir().unwrap();
         let [app, other] = two(&api, &folder, Recover::Ask);
         let draft = if backend == "remote" {
@@ -712,7 +712,7 @@ async fn a_draft_that_another_process_deleted_takes_no_calls() {
 
 #[tokio::test]
 async fn a_long_chain_of_moves_is_followed_up_to_a_limit() {
-    let api = Api::sound().await;
+    let api = TestApi::sound().await;
     let app = auto(&api, |_| {});
     let mut drafts = Vec::new();
     for _ in 0..110 {
@@ -734,7 +734,7 @@ async fn a_long_chain_of_moves_is_followed_up_to_a_limit() {
 #[tokio::test]
 async fn recover_auto_moves_a_draft_to_the_engine_when_its_server_dies() {
     for failures in [100, 2] {
-        let api = Api::sound().await;
+        let api = TestApi::sound().await;
         let app = auto(&api, |manifest| manifest.breaker.failures = failures);
         let draft = create(&app).await;
         app.test("add_text", text(&draft, 0)).await.unwrap();
@@ -750,7 +750,7 @@ async fn recover_auto_moves_a_draft_to_the_engine_when_its_server_dies() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn parallel_calls_to_a_lost_draft_recreate_it_once_and_lose_nothing() {
     for round in 0..10 {
-        let api = Api::start(|path, number| match (path, number) {
+        let api = TestApi::start(|path, number| match (path, number) {
             ("/add_text", 10) => Fault::Restart,
             _ => Fault::None,
         });
@@ -780,7 +780,7 @@ async fn parallel_calls_to_a_lost_draft_recreate_it_once_and_lose_nothing() {
 
 #[tokio::test]
 async fn a_draft_that_cannot_be_recreated_is_reported_with_both_reasons() {
-    let api = Api::sound().await;
+    let api = TestApi::sound().await;
     let draft = create(&api.app(BackendChoice::Auto)).await;
     let app = auto(&api, |_| {});
     app.test("add_text", text(&draft, 0)).await.unwrap();
@@ -799,7 +799,7 @@ async fn a_draft_that_cannot_be_recreated_is_reported_with_both_reasons() {
 
 #[tokio::test]
 async fn a_moved_draft_refuses_edits_under_its_old_id() {
-    let api = Api::sound().await;
+    let api = TestApi::sound().await;
     let folder = tempfile::tempdir().unwrap();
     let [app, other] = two(&api, &folder, Recover::Ask);
     let draft = create(&app).await;
@@ -820,7 +820,7 @@ async fn a_moved_draft_refuses_edits_under_its_old_id() {
 
 #[tokio::test]
 async fn a_missing_track_on_a_forgotten_draft_is_reported_as_a_lost_draft() {
-    let api = Api::sound().await;
+    let api = TestApi::sound().await;
     let app = api.app(BackendChoice::Auto);
     let draft = create(&app).await;
     app.test("add_text", text(&draft, 0)).await.unwrap();
@@ -835,7 +835,7 @@ async fn a_missing_track_on_a_forgotten_draft_is_reported_as_a_lost_draft() {
 
 #[tokio::test]
 async fn a_draft_moves_from_the_engine_to_a_server() {
-    let api = Api::sound().await;
+    let api = TestApi::sound().await;
     let app = api.app(BackendChoice::Auto);
     let here = Backend::Embedded(Arc::clone(&app.engine));
     let request = local::find("create_draft").unwrap();
@@ -864,7 +864,7 @@ async fn a_draft_moves_from_the_engine_to_a_server() {
 
 #[tokio::test]
 async fn a_failed_recovery_leaves_no_draft_on_the_engine() {
-    let api = Api::sound().await;
+    let api = TestApi::sound().await;
     let app = api.app(BackendChoice::Auto);
     let draft = create(&app).await;
     // The test server accepts any font, the engine does not.
@@ -964,7 +964,7 @@ async fn both_backends_return_the_same_results() {
     let url = format!("http://{}", listener.local_addr().unwrap());
     let server = tokio::spawn(crate::http::serve(
         listener,
-        Arc::new(crate::http::Api::of(
+        Arc::new(crate::http::ApiService::of(
             &other,
             &Arc::default(),
             crate::http::Admission::new(None, &[], &[]),
@@ -1013,7 +1013,7 @@ async fn similar_ids_are_suggested_to_the_user_but_not_to_clients() {
 
 #[tokio::test]
 async fn a_server_fetches_no_media_that_its_client_may_not_read() {
-    let api = Api::sound().await;
+    let api = TestApi::sound().await;
     let app = api.app(BackendChoice::Remote);
     let draft = create(&app).await;
     for (tool, argument, source) in [

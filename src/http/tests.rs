@@ -65,7 +65,7 @@ impl Server {
         });
         let link = |draft: &DraftId| format!("https://drafts.test/?draft_id={draft}");
         let health: Health = Box::new(|| Box::pin(async { (true, json!({ "status": "ok" })) }));
-        let api = Api::new(health, Box::new(link), run);
+        let api = ApiService::new(health, Box::new(link), run);
         let (stop, stopped) = oneshot::channel::<()>();
         let served = tokio::spawn(serve(listener, Arc::new(api), async {
             let _ = stopped.await;

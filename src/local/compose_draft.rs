@@ -95,7 +95,7 @@ fn report(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
 
 impl JobReply {
     /// The reply of `job_status` for a job.
-    pub(crate) fn of(id: &str, mut state: jobs::State, detail: Detail) -> Self {
+    pub(crate) fn of(id: &str, mut state: jobs::JobState, detail: Detail) -> Self {
         if let (Detail::Failures, Some(report)) = (detail, &mut state.result) {
             shorten(report);
         }
@@ -104,18 +104,18 @@ impl JobReply {
             .as_ref()
             .and_then(|result| result["outcome"].as_str());
         let status = match (state.status, outcome) {
-            (jobs::Status::Done, Some(outcome)) => outcome.to_owned(),
+            (jobs::JobStage::Done, Some(outcome)) => outcome.to_owned(),
             (status, _) => name(status).to_owned(),
         };
         let message = match (state.status, &state.error) {
             (_, Some(error)) => error.clone(),
-            (jobs::Status::Running, None) => {
+            (jobs::JobStage::Running, None) => {
                 format!("{}; ask `job_status` again", or(&state.message, "running"))
             }
-            (jobs::Status::Interrupted, None) if state.kind == KIND => format!(
+            (jobs::JobStage::Interrupted, None) if state.kind == KIND => format!(
                 "the process that ran the job has ended; resume it with `compose_draft` and `resume`: {id:?}"
             ),
-            (jobs::Status::Interrupted, None) => {
+            (jobs::JobStage::Interrupted, None) => {
                 format!(
                     "the process that ran the job has ended; call `{}` again",
                     state.kind
@@ -139,13 +139,13 @@ fn or<'a>(text: &'a str, other: &'a str) -> &'a str {
     if text.is_empty() { other } else { text }
 }
 
-fn name(status: jobs::Status) -> &'static str {
+fn name(status: jobs::JobStage) -> &'static str {
     match status {
-        jobs::Status::Running => "running",
-        jobs::Status::Done => "done",
-        jobs::Status::Failed => "failed",
-        jobs::Status::Cancelled => "cancelled",
-        jobs::Status::Interrupted => "interrupted",
+        jobs::JobStage::Running => "running",
+        jobs::JobStage::Done => "done",
+        jobs::JobStage::Failed => "failed",
+        jobs::JobStage::Cancelled => "cancelled",
+        jobs::JobStage::Interrupted => "interrupted",
     }
 }
 
@@ -192,7 +192,7 @@ impl ComposeDraft {
                     ))
                     .hint("call that tool again"));
                 }
-                if state.status == jobs::Status::Running {
+                if state.status == jobs::JobStage::Running {
                     return Err(Error::conflict(format!("the job {id:?} is still running"))
                         .hint("ask `job_status`, or stop it with `cancel_job`"));
                 }
@@ -249,12 +249,12 @@ pub(crate) async fn start(
 }
 
 /// The reply for a finished run. A run that made nothing or was not saved is a failure.
-fn answer(id: &str, state: jobs::State, detail: Detail) -> Result<JobReply> {
+fn answer(id: &str, state: jobs::JobState, detail: Detail) -> Result<JobReply> {
     if let Some(error) = state.failure() {
         return Err(error);
     }
     match (state.status, state.result.clone()) {
-        (jobs::Status::Done, Some(result)) => {
+        (jobs::JobStage::Done, Some(result)) => {
             let report: RunReport = serde_json::from_value(result)
                 .map_err(|e| Error::internal("the report has another shape").source(e))?;
             match report.outcome {

@@ -23,9 +23,8 @@ pub(crate) struct QueryDraftStatus {
 }
 
 /// The status of a save.
-#[expect(clippy::struct_field_names, reason = "they are the names of the API")]
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
-pub(crate) struct Status {
+pub(crate) struct DraftStatus {
     /// `processing`, `completed` or `failed`.
     pub status: String,
     /// The step, or what went wrong.
@@ -62,7 +61,7 @@ impl Tool for QueryDraftStatus {
         after: "",
         unknown: "",
     };
-    type Reply = Status;
+    type Reply = DraftStatus;
 
     fn draft(&self) -> Option<&DraftId> {
         self.task_id.as_ref()
@@ -72,12 +71,12 @@ impl Tool for QueryDraftStatus {
         Leaves::Nothing
     }
 
-    async fn run(&self, engine: &Engine, _call: &Call) -> Result<Status> {
+    async fn run(&self, engine: &Engine, _call: &Call) -> Result<DraftStatus> {
         let Some(draft) = &self.task_id else {
             return Err(Error::invalid("`task_id` is missing"));
         };
         let progress = engine.progress(draft).await?;
-        Ok(Status {
+        Ok(DraftStatus {
             status: progress.state.name().to_owned(),
             message: progress.message,
             progress: progress.percent,
@@ -86,7 +85,7 @@ impl Tool for QueryDraftStatus {
         })
     }
 
-    fn reply_to_api(reply: Status, _link: &dyn Fn(&DraftId) -> String) -> Value {
+    fn reply_to_api(reply: DraftStatus, _link: &dyn Fn(&DraftId) -> String) -> Value {
         json!({
             "status": reply.status,
             "message": reply.message,

@@ -46,12 +46,12 @@ impl Home {
     }
 
     #[track_caller]
-    fn check(&self, what: &str, state: State, expected: &[&str]) {
+    fn check(&self, what: &str, state: CheckState, expected: &[&str]) {
         self.check_with(Given::default(), what, state, expected);
     }
 
     #[track_caller]
-    fn check_with(&self, given: Given, what: &str, state: State, expected: &[&str]) {
+    fn check_with(&self, given: Given, what: &str, state: CheckState, expected: &[&str]) {
         let findings = self.look_with(given);
         let finding = findings.iter().find(|finding| finding.what == what);
         let finding = finding.unwrap_or_else(|| panic!("no {what:?} in {findings:#?}"));
@@ -72,7 +72,7 @@ fn on_linux_drafts_are_kept_in_the_data_folder() {
     let home = Home::new(Os::Linux, &[]);
     home.check(
         "data folder",
-        State::Ok,
+        CheckState::Ok,
         &["/home/me/.local/share/capcut-mcp"],
     );
     for (what, app) in [
@@ -81,7 +81,7 @@ fn on_linux_drafts_are_kept_in_the_data_folder() {
     ] {
         home.check(
             what,
-            State::Note,
+            CheckState::Note,
             &[app, "does not run on Linux", "/home/me/.local/share"],
         );
     }
@@ -106,12 +106,12 @@ fn on_a_mac_the_apps_drafts_are_found_and_counted() {
     );
     home.check(
         "CapCut's drafts",
-        State::Ok,
+        CheckState::Ok,
         &[ROOT, "(2 drafts)", "version 179.0.0"],
     );
     home.check(
         "JianYing's drafts",
-        State::Note,
+        CheckState::Note,
         &[
             "Movies/JianyingPro",
             "Containers/com.lemon.lvpro",
@@ -136,12 +136,12 @@ fn on_windows_a_moved_drafts_folder_is_found() {
     );
     home.check(
         "JianYing's drafts",
-        State::Ok,
+        CheckState::Ok,
         &["E:/JianyingPro Drafts (1 draft)", "instead of", ROOT],
     );
     home.check(
         "CapCut's drafts",
-        State::Note,
+        CheckState::Note,
         &[r"AppData\Local\CapCut\User Data"],
     );
 }
@@ -173,14 +173,14 @@ fn a_configured_drafts_folder_must_exist() {
     home.check_with(
         given(),
         "CapCut's drafts",
-        State::Problem,
+        CheckState::Problem,
         &["/mnt/drafts does not exist"],
     );
     let home = Home::new(Os::Linux, &[("/mnt/drafts/a/draft_info.json", "{}")]);
     home.check_with(
         given(),
         "CapCut's drafts",
-        State::Ok,
+        CheckState::Ok,
         &["/mnt/drafts (1 draft)"],
     );
 }
@@ -196,11 +196,15 @@ fn a_data_folder_that_cannot_be_written_is_a_problem() {
         (Os::Windows, r"C:\Users\me\AppData\Local\capcut-mcp\data"),
     ] {
         let mut home = Home::new(os, &[]);
-        home.check("data folder", State::Ok, &[folder]);
+        home.check("data folder", CheckState::Ok, &[folder]);
         home.files.read_only = true;
-        home.check("data folder", State::Problem, &[folder, "--data-dir"]);
+        home.check("data folder", CheckState::Problem, &[folder, "--data-dir"]);
         home.env = &[];
-        home.check("data folder", State::Problem, &["no home", "--data-dir"]);
+        home.check(
+            "data folder",
+            CheckState::Problem,
+            &["no home", "--data-dir"],
+        );
     }
 }
 
@@ -211,9 +215,9 @@ fn programs_are_found_on_the_search_path_and_are_optional() {
         (Os::MacOs, "/opt/homebrew/bin/ffprobe"),
         (Os::Windows, r"C:\ffmpeg\bin\ffprobe.exe"),
     ] {
-        Home::new(os, &[(file, "")]).check("ffprobe", State::Ok, &[file]);
-        Home::new(os, &[]).check("ffprobe", State::Note, &["optional", "formats"]);
-        Home::new(os, &[]).check("ffmpeg", State::Note, &["optional", "covers"]);
+        Home::new(os, &[(file, "")]).check("ffprobe", CheckState::Ok, &[file]);
+        Home::new(os, &[]).check("ffprobe", CheckState::Note, &["optional", "formats"]);
+        Home::new(os, &[]).check("ffmpeg", CheckState::Note, &["optional", "covers"]);
     }
 }
 
@@ -222,11 +226,11 @@ fn a_settings_file_must_exist_only_if_its_path_was_given() {
     let home = Home::new(Os::Linux, &[("/home/me/.config/capcut-mcp/tools.toml", "")]);
     home.check(
         "settings file",
-        State::Ok,
+        CheckState::Ok,
         &["/home/me/.config/capcut-mcp/tools.toml"],
     );
     let home = Home::new(Os::Linux, &[]);
-    home.check("settings file", State::Ok, &["none"]);
+    home.check("settings file", CheckState::Ok, &["none"]);
     let given = Given {
         config_file: Some("/etc/mine.toml".into()),
         ..Given::default()
@@ -234,7 +238,7 @@ fn a_settings_file_must_exist_only_if_its_path_was_given() {
     home.check_with(
         given,
         "settings file",
-        State::Problem,
+        CheckState::Problem,
         &["/etc/mine.toml does not exist"],
     );
 }
@@ -247,12 +251,12 @@ fn an_absent_api_is_a_problem_only_with_the_remote_backend() {
     ));
     let present = Ok("a CapCut API at http://127.0.0.1:9000".to_owned());
     let state = |choice, server: &Result<String>| api(choice, true, server).state;
-    assert_eq!(state(BackendChoice::Auto, &absent), State::Ok);
-    assert_eq!(state(BackendChoice::Embedded, &absent), State::Ok);
-    assert_eq!(state(BackendChoice::Remote, &absent), State::Problem);
-    assert_eq!(state(BackendChoice::Auto, &present), State::Ok);
-    assert_eq!(state(BackendChoice::Remote, &present), State::Ok);
-    assert_eq!(state(BackendChoice::Embedded, &present), State::Note);
+    assert_eq!(state(BackendChoice::Auto, &absent), CheckState::Ok);
+    assert_eq!(state(BackendChoice::Embedded, &absent), CheckState::Ok);
+    assert_eq!(state(BackendChoice::Remote, &absent), CheckState::Problem);
+    assert_eq!(state(BackendChoice::Auto, &present), CheckState::Ok);
+    assert_eq!(state(BackendChoice::Remote, &present), CheckState::Ok);
+    assert_eq!(state(BackendChoice::Embedded, &present), CheckState::Note);
     let as_usual = api(BackendChoice::Auto, false, &absent).detail;
     assert!(
         as_usual.contains("the engine in this program") && !as_usual.contains("no answer"),
@@ -279,13 +283,18 @@ fn a_configured_drafts_folder_is_attributed_to_its_app() {
     ] {
         for name in ["draft_info.json", "draft_content.json"] {
             let home = Home::new(Os::Linux, &[(&format!("{dir}/a/{name}"), document)]);
-            home.check_with(given(dir), "JianYing's drafts", State::Ok, &["(1 draft)"]);
+            home.check_with(
+                given(dir),
+                "JianYing's drafts",
+                CheckState::Ok,
+                &["(1 draft)"],
+            );
         }
     }
     let home = Home::new(Os::Linux, &[("/mnt/CapCut Drafts/a/draft_info.json", "{}")]);
     let mut jianying = given("/mnt/CapCut Drafts");
     jianying.edition = Some(Edition::Jianying);
-    home.check_with(jianying, "CapCut's drafts", State::Ok, &["(1 draft)"]);
+    home.check_with(jianying, "CapCut's drafts", CheckState::Ok, &["(1 draft)"]);
 }
 
 #[test]

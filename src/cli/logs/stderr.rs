@@ -29,11 +29,11 @@ struct Waiting {
 struct Lines {
     text: Vec<u8>,
     dropped: usize,
-    state: State,
+    state: StderrState,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum State {
+enum StderrState {
     /// Whether no thread writes.
     Off,
     On,
@@ -58,7 +58,7 @@ impl Waiting {
             lines: Mutex::new(Lines {
                 text: Vec::new(),
                 dropped: 0,
-                state: State::Off,
+                state: StderrState::Off,
             }),
             changed: Condvar::new(),
         }
@@ -70,12 +70,12 @@ impl Waiting {
 
     fn start(&'static self, mut out: impl Write + Send + 'static) -> Result<()> {
         let mut lines = self.lines();
-        if lines.state == State::Off {
+        if lines.state == StderrState::Off {
             thread::Builder::new()
                 .name("log".to_owned())
                 .spawn(move || self.write_all_to(&mut out))
                 .map_err(|e| Error::internal("cannot start the log thread").source(e))?;
-            lines.state = State::On;
+            lines.state = StderrState::On;
         }
         Ok(())
     }
@@ -85,10 +85,10 @@ impl Waiting {
         let mut text = Vec::new();
         let mut lines = self.lines();
         loop {
-            let idle = |lines: &mut Lines| lines.text.is_empty() && lines.state == State::On;
+            let idle = |lines: &mut Lines| lines.text.is_empty() && lines.state == StderrState::On;
             let waited = self.changed.wait_while(lines, idle);
             lines = waited.unwrap_or_else(PoisonError::into_inner);
-            let gathers = |lines: &mut Lines| lines.state == State::On;
+            let gathers = |lines: &mut Lines| lines.state == StderrState::On;
             let waited = self.changed.wait_timeout_while(lines, MOMENT, gathers);
             lines = waited.unwrap_or_else(PoisonError::into_inner).0;
             if lines.text.is_empty() {
@@ -106,17 +106,17 @@ impl Waiting {
             }
             lines = self.lines();
         }
-        lines.state = State::Off;
+        lines.state = StderrState::Off;
         drop(lines);
         self.changed.notify_all();
     }
 
     fn end(&self) {
         let mut lines = self.lines();
-        if lines.state == State::On {
-            lines.state = State::Ending;
+        if lines.state == StderrState::On {
+            lines.state = StderrState::Ending;
             self.changed.notify_all();
-            let ending = |lines: &mut Lines| lines.state == State::Ending;
+            let ending = |lines: &mut Lines| lines.state == StderrState::Ending;
             let _ = self.changed.wait_timeout_while(lines, PATIENCE, ending);
         }
     }
