@@ -11,7 +11,7 @@ use std::borrow::Cow;
 use crate::edit::Edit;
 use crate::error::{Error, ErrorKind, Result};
 use crate::grid::{Grid, TimeRange};
-use crate::ids::{self, IdIndex, ShortNumbers};
+use crate::ids::{self, HashIndex, ShortNumbers};
 use crate::path::{PathPart, PathTarget, find};
 use crate::scan::{Scanner, Span, SyntaxError, number, plain, unescape};
 
@@ -47,6 +47,8 @@ pub(crate) struct Element {
     pub kind: Kind,
     /// The list that it is in; `u32::MAX` for the root, and for what was removed.
     pub list: u32,
+    /// The index in the list at which it was put; others may have moved it since.
+    pub position: u32,
     /// What is written before it in its list, as an index of `leads`.
     pub lead: u32,
     pub holes: Box<[ListHole]>,
@@ -55,6 +57,8 @@ pub(crate) struct Element {
     pub hash: u32,
     /// The number of the short id; 0 for materials.
     pub number: u32,
+    /// When a clip is shown.
+    pub target: TimeRange,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -63,6 +67,7 @@ pub(crate) struct Offsets {
     pub material_id: u32,
     pub target: u32,
     pub refs: u32,
+    pub group: u32,
 }
 
 #[derive(Clone, Debug)]
@@ -102,7 +107,9 @@ pub struct Document {
     pub(crate) elements: Vec<Element>,
     pub(crate) lists: Vec<List>,
     pub(crate) leads: Vec<Box<[u8]>>,
-    pub(crate) ids: IdIndex,
+    pub(crate) ids: HashIndex,
+    /// Clips by what links them: the ids of materials and groups.
+    pub(crate) links: HashIndex,
     pub(crate) clip_numbers: ShortNumbers,
     pub(crate) track_numbers: ShortNumbers,
     /// The spans of the source before and after the root object.
@@ -313,8 +320,19 @@ impl Document {
         self.ids
             .candidates(ids::hash(id.as_bytes()))
             .filter(move |slot| {
-                self.elements[*slot as usize].kind == kind && self.id_of(*slot) == id
+                self.elements[*slot as usize].kind == kind && self.has_id(*slot, id)
             })
+    }
+
+    fn has_id(&self, slot: u32, id: &str) -> bool {
+        let at = self.elements[slot as usize].offsets.id as usize;
+        let written = self.text_of(slot).get(at + 1..).unwrap_or_default();
+        // The text of most ids is the id itself.
+        let is_plain = at != 0
+            && written.starts_with(id.as_bytes())
+            && written.get(id.len()) == Some(&b'"')
+            && !id.contains(['"', '\\']);
+        is_plain || self.id_of(slot) == id
     }
 
     /// The id of an element; empty if it has none.
@@ -326,7 +344,7 @@ impl Document {
         self.string_at(slot, self.elements[slot as usize].offsets.id)
     }
 
-    fn string_at(&self, slot: u32, at: u32) -> Cow<'_, str> {
+    pub(crate) fn string_at(&self, slot: u32, at: u32) -> Cow<'_, str> {
         if at == 0 {
             return Cow::Borrowed("");
         }
@@ -400,11 +418,7 @@ impl Document {
 
     /// When a clip is shown on the timeline. What the document leaves out is 0.
     pub fn target(&self, clip: ClipRef) -> TimeRange {
-        let at = self.elements[clip.0 as usize].offsets.target;
-        if at == 0 {
-            return TimeRange::default();
-        }
-        read_range(self.text_of(clip.0), at as usize).unwrap_or_default()
+        self.elements[clip.0 as usize].target
     }
 
     /// The part of its file that a clip shows or plays; none if it has no such part.
@@ -622,7 +636,8 @@ impl Document {
         own + lists
             + self.elements.capacity() * size_of::<Element>()
             + self.lists.capacity() * size_of::<List>()
-            + self.elements.len() * 8
+            + self.ids.bytes()
+            + self.links.bytes()
     }
 }
 

@@ -5,9 +5,7 @@ use std::ops::Deref;
 
 use serde::{Deserialize, Serialize};
 
-use crate::document::{
-    ClipRef, Document, ElementRef, ElementText, Kind, MaterialRef, ROOT, TrackRef,
-};
+use crate::document::{ClipRef, Document, ElementRef, Kind, MaterialRef, ROOT, TrackRef};
 use crate::error::{Error, ErrorKind, Result};
 use crate::path::{PathPart, PathTarget, find};
 use crate::scan::{Scanner, Span};
@@ -101,28 +99,58 @@ impl Document {
     }
 
     fn path_of(&self, slot: u32) -> String {
+        let mut path = String::new();
+        self.write_path(slot, &mut path);
+        path
+    }
+
+    fn write_path(&self, slot: u32, path: &mut String) {
         if slot == ROOT {
-            return String::new();
+            return;
         }
         let list = self.elements[slot as usize].list;
-        format!("{}/{}", self.list_path(list), self.index_in(list, slot))
+        self.write_list_path(list, path);
+        path.push('/');
+        path.push_str(&self.index_in(list, slot).to_string());
     }
 
     fn list_path(&self, list: u32) -> String {
+        let mut path = String::new();
+        self.write_list_path(list, &mut path);
+        path
+    }
+
+    fn write_list_path(&self, list: u32, path: &mut String) {
         let list = &self.lists[list as usize];
         match list.kind {
-            Kind::Segment => format!("{}/segments", self.path_of(list.owner)),
-            Kind::Material => format!("materials/{}", list.name),
-            Kind::Root | Kind::Track => list.name.to_string(),
+            Kind::Segment => {
+                self.write_path(list.owner, path);
+                path.push_str("/segments");
+            }
+            Kind::Material => {
+                path.push_str("materials/");
+                path.push_str(&list.name);
+            }
+            Kind::Root | Kind::Track => path.push_str(&list.name),
         }
     }
 
+    /// The index of an element in its list. The search starts where it was last put, as few others moved since.
     pub(crate) fn index_in(&self, list: u32, slot: u32) -> usize {
         let items = &self.lists[list as usize].items;
-        items
-            .iter()
-            .position(|item| *item == slot)
-            .unwrap_or(items.len())
+        let near = (self.elements[slot as usize].position as usize).min(items.len());
+        let (before, after) = items.split_at(near);
+        let mut after = after.iter().enumerate();
+        let mut before = before.iter().rev().enumerate();
+        loop {
+            let (right, left) = (after.next(), before.next());
+            match (right, left) {
+                (Some((index, item)), _) if *item == slot => return near + index,
+                (_, Some((index, item))) if *item == slot => return near - 1 - index,
+                (None, None) => return items.len(),
+                _ => {}
+            }
+        }
     }
 
     fn list_at(&self, path: &str) -> Option<u32> {
@@ -251,7 +279,10 @@ impl<'d> Edit<'d> {
         let slot = element.slot();
         self.check_editable()?;
         match assignment(self.text_of(slot), path, value) {
-            Ok(Some((span, json))) => self.splice(slot, span, &json),
+            Ok(Some((span, json))) => {
+                let keeps_outline = self.keeps_outline(slot, path.first());
+                self.splice(slot, span, &json, keeps_outline)
+            }
             Ok(None) => Ok(()),
             Err(Unusual) => Err(self.unusual(slot, path)),
         }
@@ -289,7 +320,7 @@ impl<'d> Edit<'d> {
             return Ok(());
         };
         let spans: Vec<Span> = members.into_iter().map(|member| member.1).collect();
-        self.splice(slot, without(&spans, index), b"")
+        self.splice(slot, without(&spans, index), b"", false)
     }
 
     /// Adds an item to a list inside an element, such as a keyframe. `json` must be valid.
@@ -324,7 +355,7 @@ impl<'d> Edit<'d> {
                 }
             }
         };
-        self.splice(slot, Span { start: at, end: at }, &new)
+        self.splice(slot, Span { start: at, end: at }, &new, false)
     }
 
     /// Removes an item of a list inside an element.
@@ -339,7 +370,7 @@ impl<'d> Edit<'d> {
         if index >= items.len() {
             return Ok(());
         }
-        self.splice(slot, without(&items, index), b"")
+        self.splice(slot, without(&items, index), b"", false)
     }
 
     /// The spans of a list inside an element, and of its items.
@@ -388,8 +419,20 @@ impl<'d> Edit<'d> {
         ))
     }
 
+    /// Whether a value at this path can be set without reading the outline of the element again.
+    fn keeps_outline(&self, slot: u32, first: Option<&PathPart<'_>>) -> bool {
+        let element = &self.elements[slot as usize];
+        match (element.kind, first) {
+            (Kind::Segment, Some(PathPart::Key("target_timerange"))) => element.offsets.target != 0,
+            (Kind::Segment | Kind::Material, Some(PathPart::Key(key))) => {
+                !["id", "material_id", "extra_material_refs", "group_id"].contains(key)
+            }
+            _ => false,
+        }
+    }
+
     /// Replaces a span of an element's text; what stays the same at both ends is not recorded.
-    fn splice(&mut self, slot: u32, span: Span, new: &[u8]) -> Result<()> {
+    fn splice(&mut self, slot: u32, span: Span, new: &[u8], keeps_outline: bool) -> Result<()> {
         let old = span.of(self.text_of(slot));
         let is_boundary =
             |text: &[u8], at: usize| text.get(at).is_none_or(|byte| byte & 0xc0 != 0x80);
@@ -410,13 +453,22 @@ impl<'d> Edit<'d> {
         if old.is_empty() && new.is_empty() {
             return Ok(());
         }
+        let start = span.start + prefix;
         let change = Change::Splice(
             self.path_of(slot),
-            (span.start + prefix) as u32,
+            start as u32,
             String::from_utf8_lossy(old).into_owned(),
             String::from_utf8_lossy(new).into_owned(),
         );
-        self.apply_to(Some(slot), &change)
+        let text = spliced(self.text_of(slot), start, old.len(), new);
+        if keeps_outline {
+            let (start, old, new) = (start as u32, old.len() as u32, new.len() as u32);
+            self.document.set_text_after(slot, text, start, old, new);
+        } else {
+            self.document.set_text(slot, text)?;
+        }
+        self.changes.push(change);
+        Ok(())
     }
 
     /// Adds an element to a list of materials, which is created if it is missing; returns its reference.
@@ -527,12 +579,8 @@ impl<'d> Edit<'d> {
         self.apply(&change)
     }
 
+    /// Applies and records a change.
     fn apply(&mut self, change: &Change) -> Result<()> {
-        self.apply_to(None, change)
-    }
-
-    /// Applies and records a change. The slot of a splice is looked up unless it is given.
-    fn apply_to(&mut self, slot: Option<u32>, change: &Change) -> Result<()> {
         let mismatch = || {
             Error::new(
                 ErrorKind::Mismatch,
@@ -541,23 +589,14 @@ impl<'d> Edit<'d> {
         };
         match change {
             Change::Splice(path, from, old, new) => {
-                let slot = slot.or_else(|| self.slot_at(path)).ok_or_else(mismatch)?;
+                let slot = self.slot_at(path).ok_or_else(mismatch)?;
                 let text = self.text_of(slot);
                 let start = *from as usize;
-                let end = start + old.len();
-                if text.get(start..end) != Some(old.as_bytes()) {
+                if text.get(start..start + old.len()) != Some(old.as_bytes()) {
                     return Err(mismatch());
                 }
-                let mut own = Vec::with_capacity(text.len() + new.len() - old.len());
-                own.extend_from_slice(&text[..start]);
-                own.extend_from_slice(new.as_bytes());
-                own.extend_from_slice(&text[end..]);
-                let element = &mut self.document.elements[slot as usize];
-                let before = std::mem::replace(&mut element.text, ElementText::Own(own.into()));
-                if let Err(error) = self.document.read_again(slot) {
-                    self.document.elements[slot as usize].text = before;
-                    return Err(error);
-                }
+                let text = spliced(text, start, old.len(), new.as_bytes());
+                self.document.set_text(slot, text)?;
             }
             Change::Insert(path, index, lead, text) => {
                 let list = self.list_at(path).ok_or_else(mismatch)?;
@@ -592,11 +631,21 @@ impl<'d> Edit<'d> {
                 }
                 let slot = items.remove(from);
                 items.insert(to, slot);
+                self.document.elements[slot as usize].position = to as u32;
             }
         }
         self.changes.push(change.clone());
         Ok(())
     }
+}
+
+/// A text with some bytes of it replaced.
+fn spliced(text: &[u8], start: usize, old: usize, new: &[u8]) -> Box<[u8]> {
+    let mut own = Vec::with_capacity(text.len() + new.len() - old);
+    own.extend_from_slice(&text[..start]);
+    own.extend_from_slice(new);
+    own.extend_from_slice(&text[start + old..]);
+    own.into()
 }
 
 fn is_same_but_for_commas(a: &[u8], b: &[u8]) -> bool {

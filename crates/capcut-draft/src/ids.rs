@@ -14,38 +14,65 @@ pub(crate) fn hash(id: &[u8]) -> u32 {
     (hash >> 32) as u32
 }
 
-/// Elements by the hash of their id; one id may belong to several elements.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct IdIndex {
-    /// Hash and slot, sorted.
-    slots: Vec<(u32, u32)>,
+/// Elements by a hash, such as that of their id; several may have the same one.
+///
+/// The entries are in many small sorted groups, so that a change costs as little in a long document as in a short one.
+#[derive(Clone, Debug)]
+pub(crate) struct HashIndex {
+    /// Hash and slot. The first bits of a hash determine its group.
+    groups: Box<[Vec<(u32, u32)>]>,
 }
 
-impl IdIndex {
-    pub(crate) fn of(mut slots: Vec<(u32, u32)>) -> Self {
-        slots.sort_unstable();
-        slots.shrink_to_fit();
-        Self { slots }
+impl HashIndex {
+    pub(crate) fn of(entries: &[(u32, u32)]) -> Self {
+        const PER_GROUP: usize = 16;
+        let count = (entries.len() / PER_GROUP).max(PER_GROUP);
+        let mut index = Self {
+            groups: vec![Vec::new(); count].into(),
+        };
+        for entry in entries {
+            let group = index.group(entry.0);
+            index.groups[group].push(*entry);
+        }
+        for group in &mut index.groups {
+            group.sort_unstable();
+        }
+        index
+    }
+
+    fn group(&self, hash: u32) -> usize {
+        ((u64::from(hash) * self.groups.len() as u64) >> 32) as usize
     }
 
     pub(crate) fn insert(&mut self, hash: u32, slot: u32) {
-        let at = self.slots.partition_point(|own| *own < (hash, slot));
-        self.slots.insert(at, (hash, slot));
+        let group = self.group(hash);
+        let group = &mut self.groups[group];
+        let at = group.partition_point(|own| *own < (hash, slot));
+        group.insert(at, (hash, slot));
     }
 
     pub(crate) fn remove(&mut self, hash: u32, slot: u32) {
-        if let Ok(at) = self.slots.binary_search(&(hash, slot)) {
-            self.slots.remove(at);
+        let group = self.group(hash);
+        let group = &mut self.groups[group];
+        if let Ok(at) = group.binary_search(&(hash, slot)) {
+            group.remove(at);
         }
     }
 
-    /// The slots whose id may have this hash.
+    /// The slots that may belong to this hash.
     pub(crate) fn candidates(&self, hash: u32) -> impl Iterator<Item = u32> + '_ {
-        let from = self.slots.partition_point(|own| own.0 < hash);
-        self.slots[from..]
+        let group = &self.groups[self.group(hash)];
+        let from = group.partition_point(|own| own.0 < hash);
+        group[from..]
             .iter()
             .take_while(move |own| own.0 == hash)
             .map(|own| own.1)
+    }
+
+    /// How much memory it takes.
+    pub(crate) fn bytes(&self) -> usize {
+        let entries: usize = self.groups.iter().map(Vec::capacity).sum();
+        entries * size_of::<(u32, u32)>() + size_of_val(&*self.groups)
     }
 }
 
@@ -54,13 +81,20 @@ impl IdIndex {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct ShortNumbers {
     last: u32,
-    retired: HashMap<Box<str>, u32>,
+    /// By id, in the order in which they were removed: several elements may have one id.
+    retired: HashMap<Box<str>, Vec<u32>>,
 }
 
 impl ShortNumbers {
     pub(crate) fn next(&mut self, id: &str) -> u32 {
-        if let Some(number) = self.retired.remove(id) {
-            return number;
+        if let Some(numbers) = self.retired.get_mut(id) {
+            let number = numbers.pop();
+            if numbers.is_empty() {
+                self.retired.remove(id);
+            }
+            if let Some(number) = number {
+                return number;
+            }
         }
         self.last += 1;
         self.last
@@ -81,11 +115,14 @@ impl ShortNumbers {
     /// Frees the numbers after `last`; no element may have one.
     pub(crate) fn forget_after(&mut self, last: u32) {
         self.last = last;
-        self.retired.retain(|_, number| *number <= last);
+        self.retired.retain(|_, numbers| {
+            numbers.retain(|number| *number <= last);
+            !numbers.is_empty()
+        });
     }
 
     pub(crate) fn retire(&mut self, id: &str, number: u32) {
-        self.retired.insert(id.into(), number);
+        self.retired.entry(id.into()).or_default().push(number);
     }
 }
 
@@ -132,6 +169,38 @@ pub(crate) fn new_id(like: &str, seed: &str, salt: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn several_elements_have_one_hash_in_an_index() {
+        let entries: Vec<(u32, u32)> = (0..1_000_u32)
+            .map(|slot| (hash(&(slot % 700).to_le_bytes()), slot))
+            .collect();
+        let mut index = HashIndex::of(&entries);
+        let slots = |index: &HashIndex, id: u32| -> Vec<u32> {
+            index.candidates(hash(&id.to_le_bytes())).collect()
+        };
+        assert_eq!(slots(&index, 5), [5, 705]);
+        assert_eq!(slots(&index, 600), [600]);
+        index.insert(hash(&5_u32.to_le_bytes()), 9_999);
+        index.remove(hash(&5_u32.to_le_bytes()), 5);
+        assert_eq!(slots(&index, 5), [705, 9_999]);
+        assert_eq!(HashIndex::of(&[]).candidates(7).count(), 0);
+    }
+
+    #[test]
+    fn elements_with_one_id_get_their_own_numbers_back() {
+        let mut numbers = ShortNumbers::default();
+        assert_eq!(
+            [numbers.next("a"), numbers.next("a"), numbers.next("b")],
+            [1, 2, 3]
+        );
+        numbers.retire("a", 1);
+        numbers.retire("a", 2);
+        assert_eq!(
+            [numbers.next("a"), numbers.next("a"), numbers.next("a")],
+            [2, 1, 4]
+        );
+    }
 
     #[test]
     fn new_ids_have_the_style_of_the_old_ones() {

@@ -446,11 +446,7 @@ impl Session<'_> {
     pub(crate) fn report(&mut self, op: &'static str) -> OperationReport {
         OperationReport {
             op,
-            clips: self
-                .clips
-                .iter()
-                .map(|number| format!("c{number}"))
-                .collect(),
+            clips: self.changed_clips(),
             changes: std::mem::take(&mut self.changes),
             notes: std::mem::take(&mut self.notes),
         }

@@ -2,11 +2,11 @@
 
 use std::collections::HashSet;
 
-use crate::document::{ClipRef, Document, MaterialRef};
+use crate::document::{ClipRef, Document, Kind, MaterialRef};
 use crate::edit::Edit;
 use crate::error::{Error, Result};
-use crate::field::FieldValue;
-use crate::ids::new_id;
+use crate::field::{FieldValue, clip};
+use crate::ids::{self, new_id};
 use crate::path::PathPart;
 use crate::scan::{Scanner, unescape};
 
@@ -49,6 +49,11 @@ pub(crate) const MAIN_LISTS: [&str; 6] = [
     "effects",
 ];
 
+/// The hash of a group in the index of links, apart from those of materials.
+fn group_hash(group: &[u8]) -> u32 {
+    !ids::hash(group)
+}
+
 impl Document {
     /// All references of clips to materials that do not exist.
     pub fn dangling(&self) -> Vec<DanglingRef> {
@@ -74,14 +79,40 @@ impl Document {
 
     /// The clips that use a material, by its id.
     pub fn users(&self, id: &str) -> Vec<ClipRef> {
-        self.all_clips()
-            .filter(|clip| self.uses(*clip, id))
-            .collect()
+        let users = self.users_of(id).collect();
+        self.in_order(users)
+    }
+
+    /// The clips that use a material, in no order.
+    fn users_of<'d>(&'d self, id: &'d str) -> impl Iterator<Item = ClipRef> + 'd {
+        let candidates = self.links.candidates(ids::hash(id.as_bytes()));
+        candidates
+            .map(ClipRef)
+            .filter(move |clip| self.uses(*clip, id))
     }
 
     fn is_shared(&self, id: &str, own: ClipRef) -> bool {
+        self.users_of(id).any(|clip| clip != own)
+    }
+
+    /// The clips of a group.
+    pub(crate) fn members_of(&self, group: &str) -> Vec<ClipRef> {
+        let candidates = self.links.candidates(group_hash(group.as_bytes()));
+        let members = candidates
+            .map(ClipRef)
+            .filter(|clip| self.value(*clip, &clip::GROUP) == group);
+        self.in_order(members.collect())
+    }
+
+    /// Clips in the order of the document, each once.
+    fn in_order(&self, clips: Vec<ClipRef>) -> Vec<ClipRef> {
+        if clips.len() < 2 {
+            return clips;
+        }
+        let clips: HashSet<ClipRef> = clips.into_iter().collect();
         self.all_clips()
-            .any(|clip| clip != own && self.uses(clip, id))
+            .filter(|clip| clips.contains(clip))
+            .collect()
     }
 
     fn uses(&self, clip: ClipRef, id: &str) -> bool {
@@ -110,6 +141,20 @@ impl Document {
             }
             Ok(())
         });
+    }
+
+    /// The hashes under which the index of links has an element; none unless it is a clip.
+    pub(crate) fn links_of(&self, slot: u32) -> Vec<u32> {
+        let mut links = Vec::new();
+        let element = &self.elements[slot as usize];
+        if element.kind == Kind::Segment {
+            self.each_ref(ClipRef(slot), |id| links.push(ids::hash(id)));
+            let group = self.string_at(slot, element.offsets.group);
+            if !group.is_empty() {
+                links.push(group_hash(group.as_bytes()));
+            }
+        }
+        links
     }
 
     /// The additional materials of a clip in a list, such as `transitions`.
@@ -145,7 +190,7 @@ impl Document {
         loop {
             let seed = format!("{like}/{purpose}");
             let id = new_id(like, &seed, salt);
-            let hash = crate::ids::hash(id.as_bytes());
+            let hash = ids::hash(id.as_bytes());
             if self.ids.candidates(hash).next().is_none() {
                 return id;
             }
@@ -246,15 +291,10 @@ impl Edit<'_> {
 
     /// Removes those materials that no clip uses. Materials that other materials may refer to stay.
     pub(crate) fn drop_unused(&mut self, ids: &[String]) -> Result<()> {
-        let mut used = HashSet::new();
-        for clip in self.all_clips() {
-            self.each_ref(clip, |id| {
-                if let Some(id) = ids.iter().find(|own| own.as_bytes() == id) {
-                    used.insert(id);
-                }
-            });
-        }
-        for id in ids.iter().filter(|id| !used.contains(id)) {
+        for id in ids {
+            if self.users_of(id).next().is_some() {
+                continue;
+            }
             let materials: Vec<MaterialRef> = self.materials_by_id(id).collect();
             for material in materials {
                 let list = self.list_name(material);

@@ -379,12 +379,46 @@ pub(crate) fn unescape(written: &[u8]) -> Cow<'_, str> {
     if !written.contains(&b'\\') {
         return plain(written);
     }
-    let mut quoted = Vec::with_capacity(written.len() + 2);
-    quoted.push(b'"');
-    quoted.extend_from_slice(written);
-    quoted.push(b'"');
-    serde_json::from_slice::<String>(&quoted)
-        .map_or_else(|_| String::from_utf8_lossy(written), Cow::Owned)
+    decoded(written).map_or_else(|| String::from_utf8_lossy(written), Cow::Owned)
+}
+
+/// The text of a string with its escapes resolved; none if they are not valid.
+fn decoded(written: &[u8]) -> Option<String> {
+    let mut rest = std::str::from_utf8(written).ok()?;
+    let mut text = String::with_capacity(written.len());
+    let unit = |rest: &mut &str| {
+        let (digits, after) = rest.split_at_checked(4)?;
+        *rest = after;
+        u16::from_str_radix(digits, 16).ok()
+    };
+    while let Some((before, escape)) = rest.split_once('\\') {
+        text.push_str(before);
+        let mut after = escape.chars();
+        let code = after.next()?;
+        rest = after.as_str();
+        text.push(match code {
+            '"' | '\\' | '/' => code,
+            'b' => '\u{8}',
+            'f' => '\u{c}',
+            'n' => '\n',
+            'r' => '\r',
+            't' => '\t',
+            'u' => {
+                let first = unit(&mut rest)?;
+                match char::from_u32(first.into()) {
+                    Some(character) => character,
+                    None => {
+                        rest = rest.strip_prefix("\\u")?;
+                        let pair = [first, unit(&mut rest)?];
+                        char::decode_utf16(pair).next()?.ok()?
+                    }
+                }
+            }
+            _ => return None,
+        });
+    }
+    text.push_str(rest);
+    Some(text)
 }
 
 /// The text of a string without escapes. The source is valid UTF-8, and checking it is fast.
@@ -409,6 +443,28 @@ mod tests {
         }
         scanner.blanks();
         scanner.at == text.len()
+    }
+
+    #[test]
+    fn escapes_are_resolved_as_by_serde_json() {
+        for written in [
+            "plain",
+            "a\\nb\\t\\b\\f\\r",
+            "\\\"\\\\\\/",
+            "Gr\\u00f6\\u00DFe",
+            "\\ud83d\\ude00!",
+            "\\u0000",
+            "\u{1f600}\\n",
+            "\\\\u0041",
+            "\\ud800",
+            "\\ud800\\u0041",
+            "\\u12",
+            "\\x",
+            "\\",
+        ] {
+            let expected = serde_json::from_str::<String>(&format!("\"{written}\"")).ok();
+            assert_eq!(decoded(written.as_bytes()), expected, "{written}");
+        }
     }
 
     #[test]

@@ -248,6 +248,44 @@ fn a_transition_goes_with_its_left_clip_and_ends_with_its_neighbour() {
 }
 
 #[test]
+fn a_transition_is_shortened_when_the_clip_after_it_is() {
+    let duration = |document: &Document, id: &str| clip(document, id).transition.unwrap().duration;
+    let whole = duration(&app(), "c1");
+    let (document, reports) = done(json!([{"op": "trim", "clip": "c2", "duration": 0.2}]));
+    assert!(duration(&document, "c1") <= 0.2 && whole > 0.2);
+    assert!(
+        reports[0]
+            .changes
+            .iter()
+            .any(|change| change.contains("transition after c1"))
+    );
+    // One that was too long before is not part of another change.
+    let (mut document, _) = done(json!([{"op": "rename", "name": "x"}]));
+    let first = document.all_clips().next().unwrap();
+    let ids: Vec<String> = document.refs(first).into_iter().map(String::from).collect();
+    let transition = ids
+        .iter()
+        .find_map(|id| document.material_in("transitions", id))
+        .unwrap();
+    let mut edit = document.edit();
+    edit.set(transition, &["duration"], &60_000_000_i64)
+        .unwrap();
+    edit.commit();
+    run(
+        &mut document,
+        json!([{"op": "set", "clip": "c1", "volume": 0.5}]),
+    )
+    .unwrap();
+    assert_eq!(duration(&document, "c1"), 60.0);
+    run(
+        &mut document,
+        json!([{"op": "set", "clip": "c1", "transition_duration": 4}]),
+    )
+    .unwrap();
+    assert!(duration(&document, "c1") < 4.0);
+}
+
+#[test]
 fn a_clip_moves_on_its_track_but_not_over_another() {
     let (document, _) = done(json!([{"op": "move", "clip": "c8", "at": 5.02}]));
     assert_eq!(times(&document, &["c8"]), [(5.0, 6.5)]);
@@ -588,6 +626,34 @@ fn rows_show_gaps_overlaps_and_missing_references() {
     serde_json::to_string(&rows).unwrap();
 }
 
+/// What a document finds by its index is what a look at all clips finds.
+fn check_links(document: &Document) {
+    let mut users: BTreeMap<String, Vec<_>> = BTreeMap::new();
+    for clip in document.all_clips() {
+        let mut ids: BTreeSet<String> = document.refs(clip).into_iter().map(Into::into).collect();
+        ids.insert(document.material_id(clip).into_owned());
+        for id in ids {
+            users.entry(id).or_default().push(clip);
+        }
+        assert!(
+            document
+                .clips_by_id(&document.id(clip))
+                .any(|own| own == clip)
+        );
+        let range = document.range(clip, &["target_timerange"]);
+        assert_eq!(document.target(clip), range.unwrap_or_default());
+    }
+    for (id, clips) in users {
+        assert_eq!(document.users(&id), clips, "{id}");
+    }
+    for list in document.material_lists() {
+        for material in document.materials(list) {
+            let id = document.id(material);
+            assert!(document.materials_by_id(&id).any(|own| own == material) || id.is_empty());
+        }
+    }
+}
+
 /// A random operation; many are refused, which must change nothing.
 fn random_operation(document: &Document, random: &mut Random) -> Option<Value> {
     let clips: Vec<_> = document.all_clips().collect();
@@ -670,6 +736,9 @@ fn a_thousand_random_operations_keep_the_rules_and_are_undone_to_the_same_bytes(
             let new: Vec<_> = now.difference(&problems).collect();
             assert!(new.is_empty(), "{name} {operation}: {new:?}");
             problems = now;
+            if random.below(20) == 0 {
+                check_links(&document);
+            }
             for clip in document.all_clips() {
                 let (id, target) = (document.short_id(clip), document.target(clip));
                 let old = before.get(&id);

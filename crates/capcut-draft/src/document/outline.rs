@@ -2,9 +2,11 @@
 
 use super::{
     Dialect, Document, Element, ElementText, Kind, List, ListHole, Offsets, ROOT, RootRef,
+    read_range,
 };
 use crate::error::{Error, ErrorKind, Result};
-use crate::ids::{self, IdIndex, ShortNumbers};
+use crate::grid::TimeRange;
+use crate::ids::{self, HashIndex, ShortNumbers};
 use crate::scan::{Scan, Scanner, Span, is_key, unescape};
 
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
@@ -59,14 +61,15 @@ pub(super) fn parse(source: Box<[u8]>) -> Result<Document> {
     }
     elements.shrink_to_fit();
     lists.shrink_to_fit();
-    let ids = elements
+    let ids: Vec<(u32, u32)> = elements
         .iter()
         .zip(0..)
         .filter(|(element, _)| element.offsets.id != 0)
         .map(|(element, slot)| (element.hash, slot))
         .collect();
     let mut document = Document {
-        ids: IdIndex::of(ids),
+        ids: HashIndex::of(&ids),
+        links: HashIndex::of(&[]),
         source,
         elements,
         lists,
@@ -78,9 +81,13 @@ pub(super) fn parse(source: Box<[u8]>) -> Result<Document> {
         dialect: Dialect::App,
         duplicate_list,
     };
+    let mut links = Vec::new();
     for slot in 0..document.elements.len() as u32 {
         document.give_number(slot);
+        let own = document.links_of(slot);
+        links.extend(own.into_iter().map(|hash| (hash, slot)));
     }
+    document.links = HashIndex::of(&links);
     if document.text(RootRef, &["id"]).as_deref() == Some(API_DOCUMENT_ID) {
         document.dialect = Dialect::Api;
     }
@@ -157,11 +164,13 @@ impl<'t> Builder<'t> {
             text: ElementText::Source(0, 0),
             kind,
             list,
+            position: 0,
             lead,
             holes: Box::default(),
             offsets: Offsets::default(),
             hash: 0,
             number: 0,
+            target: TimeRange::default(),
         });
         let depth = match kind {
             Kind::Root => 0,
@@ -197,6 +206,7 @@ impl<'t> Builder<'t> {
         element.holes = outline.holes.into();
         element.offsets = outline.offsets;
         element.hash = outline.hash;
+        element.target = outline.target.unwrap_or_default();
         Ok(slot)
     }
 
@@ -290,7 +300,10 @@ impl<'t> Builder<'t> {
         if scanner.peek() != b']' {
             loop {
                 let lead = self.lead(before, scanner.at);
+                let position = items.len() as u32;
+                let index = self.elements.len();
                 items.push(self.element(scanner, kind, list, lead)?);
+                self.elements[index].position = position;
                 before = scanner.at;
                 scanner.blanks();
                 match scanner.peek() {
@@ -329,6 +342,7 @@ impl<'t> Builder<'t> {
 struct ElementOutline {
     offsets: Offsets,
     hash: u32,
+    target: Option<TimeRange>,
     holes: Vec<ListHole>,
     /// The text of a shell so far, and the offset in the source from where on it has to be added.
     shell: Option<(Vec<u8>, usize)>,
@@ -376,9 +390,13 @@ impl ElementOutline {
             }
             (b"target_timerange", b'{') if is_segment && self.offsets.target == 0 => {
                 self.offsets.target = at;
+                self.target = read_range(scanner.text, scanner.at);
             }
             (b"extra_material_refs", b'[') if is_segment && self.offsets.refs == 0 => {
                 self.offsets.refs = at;
+            }
+            (b"group_id", b'"') if is_segment && self.offsets.group == 0 => {
+                self.offsets.group = at;
             }
             _ => {}
         }
@@ -388,23 +406,25 @@ impl ElementOutline {
 
 impl Document {
     pub(crate) fn give_number(&mut self, slot: u32) {
+        let kind = self.elements[slot as usize].kind;
+        if matches!(kind, Kind::Root | Kind::Material) {
+            return;
+        }
         let id = self.id_of(slot).into_owned();
-        let element = &mut self.elements[slot as usize];
-        element.number = match element.kind {
-            Kind::Segment => self.clip_numbers.next(&id),
-            Kind::Track => self.track_numbers.next(&id),
-            Kind::Root | Kind::Material => return,
+        self.elements[slot as usize].number = if kind == Kind::Segment {
+            self.clip_numbers.next(&id)
+        } else {
+            self.track_numbers.next(&id)
         };
     }
 
-    /// Reads the outline of an element whose text was changed: offsets, id and lists.
+    /// Gives an element another text; its outline is read again: offsets, id, links and lists.
     ///
     /// A list that is new must be empty, and a list that is no longer there must have been empty.
-    pub(crate) fn read_again(&mut self, slot: u32) -> Result<()> {
+    pub(crate) fn set_text(&mut self, slot: u32, text: Box<[u8]>) -> Result<()> {
         let element = &self.elements[slot as usize];
         let (kind, old_hash, old_id) = (element.kind, element.hash, element.offsets.id);
-        let text = self.text_of(slot).to_vec();
-        let mut builder = Builder::new(&text, true, slot, self.lists.len() as u32);
+        let mut builder = Builder::new(&text, false, slot, self.lists.len() as u32);
         let mut scanner = Scanner::new(&text, 0);
         builder.element(&mut scanner, kind, element.list, element.lead)?;
         if builder.elements.len() != 1 || builder.duplicate_list.is_some() {
@@ -413,6 +433,7 @@ impl Document {
             ));
         }
         let mut new = builder.elements.remove(0);
+        let links_before = self.links_of(slot);
         let old_holes = std::mem::take(&mut self.elements[slot as usize].holes);
         let mut kept = Vec::new();
         for hole in &mut new.holes {
@@ -443,17 +464,61 @@ impl Document {
                 }
             }
         }
-        if old_id != 0 {
-            self.ids.remove(old_hash, slot);
-        }
-        if new.offsets.id != 0 {
-            self.ids.insert(new.hash, slot);
+        if (old_id != 0, old_hash) != (new.offsets.id != 0, new.hash) {
+            if old_id != 0 {
+                self.ids.remove(old_hash, slot);
+            }
+            if new.offsets.id != 0 {
+                self.ids.insert(new.hash, slot);
+            }
         }
         let element = &mut self.elements[slot as usize];
+        element.text = ElementText::Own(text);
         element.holes = new.holes;
         element.offsets = new.offsets;
         element.hash = new.hash;
+        element.target = new.target;
+        let links = self.links_of(slot);
+        if links != links_before {
+            for link in links_before {
+                self.links.remove(link, slot);
+            }
+            for link in links {
+                self.links.insert(link, slot);
+            }
+        }
         Ok(())
+    }
+
+    /// Gives an element another text, in which `new` bytes at `start` replace `old` ones. Its id, links and lists are as
+    /// they were.
+    pub(crate) fn set_text_after(
+        &mut self,
+        slot: u32,
+        text: Box<[u8]>,
+        start: u32,
+        old: u32,
+        new: u32,
+    ) {
+        let element = &mut self.elements[slot as usize];
+        debug_assert!(element.holes.is_empty());
+        let Offsets {
+            id,
+            material_id,
+            target,
+            refs,
+            group,
+        } = &mut element.offsets;
+        for offset in [id, material_id, target, refs, group] {
+            if *offset > start {
+                *offset = *offset - old + new;
+            }
+        }
+        if element.offsets.target != 0 {
+            let target = read_range(&text, element.offsets.target as usize);
+            element.target = target.unwrap_or_default();
+        }
+        element.text = ElementText::Own(text);
     }
 
     /// Adds the element of a text, with its lists, to the list at an index; returns its slot.
@@ -472,11 +537,12 @@ impl Document {
         if scanner.at != text.len() || builder.duplicate_list.is_some() {
             return Err(Error::invalid("the text to insert is not one element"));
         }
-        let base = self.leads.len() as u32;
+        // The first lead is empty, here as in the document.
+        let base = self.leads.len() as u32 - 1;
         for element in &mut builder.elements {
-            element.lead += base;
+            element.lead += if element.lead == 0 { 0 } else { base };
         }
-        self.leads.append(&mut builder.leads);
+        self.leads.extend(builder.leads.drain(1..));
         let lead = match self.leads.iter().position(|own| **own == *lead) {
             Some(known) => known,
             None => {
@@ -493,7 +559,11 @@ impl Document {
                 self.ids.insert(element.hash, slot);
             }
             self.give_number(slot);
+            for link in self.links_of(slot) {
+                self.links.insert(link, slot);
+            }
         }
+        self.elements[slot as usize].position = index as u32;
         self.lists[list as usize].items.insert(index, slot);
         Ok(slot)
     }
@@ -513,6 +583,9 @@ impl Document {
             }
         }
         let id = self.id_of(slot).into_owned();
+        for link in self.links_of(slot) {
+            self.links.remove(link, slot);
+        }
         let element = &mut self.elements[slot as usize];
         if element.offsets.id != 0 {
             self.ids.remove(element.hash, slot);
@@ -524,6 +597,7 @@ impl Document {
         }
         element.text = ElementText::Own(b"{}"[..].into());
         element.offsets = Offsets::default();
+        element.target = TimeRange::default();
         element.list = u32::MAX;
     }
 }

@@ -203,14 +203,13 @@ impl Session<'_> {
             self.touch(clips[0])?;
             for clip in &clips {
                 self.shift_frames(*clip, by)?;
-                self.clips.push(self.edit.elements[clip.0 as usize].number);
+                self.report_clip(*clip);
             }
             if is_magnetic {
                 self.keep_gaps()?;
             }
             count += clips.len();
         }
-        self.clips.dedup();
         self.changed(format!(
             "{count} clips from {} on moved by {}",
             Seconds(from),

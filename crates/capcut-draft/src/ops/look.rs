@@ -181,6 +181,7 @@ impl Session<'_> {
                 };
                 let transition = self.edit.own_copy(own, transition)?;
                 let duration = self.grid.floor((seconds * 1e6).round() as i64);
+                self.longer_transitions.push(own);
                 self.edit.set(transition, &["duration"], &duration)
             }
             ("background_blur", PropertyValue::Number(blur)) => {

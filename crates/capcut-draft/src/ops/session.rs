@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use crate::document::{ClipRef, Document, RootRef, TrackRef};
 use crate::edit::Edit;
 use crate::error::{Error, ErrorKind, Result};
-use crate::field::{clip, root, track};
+use crate::field::{clip, material, root, track};
 use crate::grid::{Grid, Seconds, TimeRange};
 use crate::kinds::ClipKind;
 
@@ -15,34 +15,50 @@ pub(crate) struct Session<'d> {
     pub grid: Grid,
     pub changes: Vec<String>,
     pub notes: Vec<String>,
-    /// The tracks whose clips moved, by number, as they were before.
-    tracks: HashMap<u32, TrackBefore>,
-    /// The numbers of the clips that the operation changed, in order.
-    pub clips: Vec<u32>,
+    /// The clips of the tracks on which something moved, as they were before, by the number of the track.
+    tracks: HashMap<u32, Vec<PlacedClip>>,
+    /// The numbers of the clips that the operation changed, in order, and as a set.
+    clips: Vec<u32>,
+    known_clips: HashSet<u32>,
+    /// Clips whose transition the operation made longer.
+    pub longer_transitions: Vec<ClipRef>,
     /// The end of the last clip before the operation.
     end_before: i64,
 }
 
-struct TrackBefore {
-    overlaps: HashSet<(u32, u32)>,
-    /// Clips that another one follows directly.
-    followed: HashSet<u32>,
+/// A clip with its place on its track. They are sorted by start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct PlacedClip {
+    start: i64,
+    end: i64,
+    number: u32,
+    clip: ClipRef,
+}
+
+/// What decides how long the transition after a clip can be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Neighbours {
+    number: u32,
+    clip: ClipRef,
+    length: i64,
+    /// Number and length of the clip that follows directly.
+    next: Option<(u32, i64)>,
 }
 
 impl<'d> Session<'d> {
     pub(crate) fn new(edit: Edit<'d>) -> Self {
         let grid = edit.grid();
-        let mut session = Self {
-            end_before: 0,
+        Self {
+            end_before: end(&edit),
             edit,
             grid,
             changes: Vec::new(),
             notes: Vec::new(),
             tracks: HashMap::new(),
             clips: Vec::new(),
-        };
-        session.begin();
-        session
+            known_clips: HashSet::new(),
+            longer_transitions: Vec::new(),
+        }
     }
 
     /// Starts the next operation.
@@ -51,6 +67,8 @@ impl<'d> Session<'d> {
         self.grid = self.edit.grid();
         self.tracks.clear();
         self.clips.clear();
+        self.known_clips.clear();
+        self.longer_transitions.clear();
         self.changes.clear();
         self.notes.clear();
     }
@@ -78,11 +96,22 @@ impl<'d> Session<'d> {
                 "unlock it first with {{\"op\": \"track\", \"track\": \"{id}\", \"lock\": false}}"
             )));
         }
+        self.report_clip(clip);
+        Ok(())
+    }
+
+    /// Notes that an operation changes a clip.
+    pub(crate) fn report_clip(&mut self, clip: ClipRef) {
         let number = self.edit.elements[clip.0 as usize].number;
-        if !self.clips.contains(&number) {
+        if self.known_clips.insert(number) {
             self.clips.push(number);
         }
-        Ok(())
+    }
+
+    /// The short ids of the clips that the operation changed.
+    pub(crate) fn changed_clips(&self) -> Vec<String> {
+        let ids = self.clips.iter().map(|number| format!("c{number}"));
+        ids.collect()
     }
 
     /// As [`touch`](Self::touch), where the clip moves or changes its length.
@@ -95,10 +124,7 @@ impl<'d> Session<'d> {
     pub(crate) fn touch_track(&mut self, track: TrackRef) {
         let number = self.edit.elements[track.0 as usize].number;
         if !self.tracks.contains_key(&number) {
-            let before = TrackBefore {
-                overlaps: overlaps(&self.edit, track),
-                followed: followed(&self.edit, track),
-            };
+            let before = placed_clips(&self.edit, track);
             self.tracks.insert(number, before);
         }
     }
@@ -146,10 +172,9 @@ impl<'d> Session<'d> {
         if group.is_empty() {
             return Vec::new();
         }
-        self.edit
-            .all_clips()
-            .filter(|other| *other != own && self.edit.value(*other, &clip::GROUP) == group)
-            .collect()
+        let mut linked = self.edit.members_of(&group);
+        linked.retain(|other| *other != own);
+        linked
     }
 
     /// Whether the app closes gaps on a track: the main track, its magnet on, and without gaps now.
@@ -180,10 +205,7 @@ impl<'d> Session<'d> {
             let old = self.edit.target(clip);
             // A rounding of a microsecond is not a move.
             if (old.start - target.start).abs() > 2 || (old.end() - target.end()).abs() > 2 {
-                let number = self.edit.elements[clip.0 as usize].number;
-                if !self.clips.contains(&number) {
-                    self.clips.push(number);
-                }
+                self.report_clip(clip);
                 if old.start != target.start {
                     self.edit
                         .set(clip, &["target_timerange", "start"], &target.start)?;
@@ -202,23 +224,45 @@ impl<'d> Session<'d> {
     /// # Errors
     /// `Conflict` if clips overlap that did not before.
     pub(crate) fn finish(&mut self) -> Result<()> {
-        let tracks: Vec<TrackRef> = self.edit.tracks();
-        for track in tracks {
+        for track in self.edit.tracks() {
             let number = self.edit.elements[track.0 as usize].number;
             let Some(before) = self.tracks.remove(&number) else {
                 continue;
             };
-            let now = overlaps(&self.edit, track);
-            if let Some((first, second)) = now.iter().find(|pair| !before.overlaps.contains(pair)) {
+            let now = placed_clips(&self.edit, track);
+            if now == before {
+                continue;
+            }
+            let known = overlaps_of(&before);
+            let overlaps = overlaps_of(&now);
+            if let Some((first, second)) = overlaps.iter().find(|pair| !known.contains(pair)) {
                 return Err(self.conflict(track, *first, *second));
             }
-            let followed = followed(&self.edit, track);
-            for number in before.followed.difference(&followed) {
-                self.drop_transition(track, *number)?;
+            self.check_transitions(&neighbours(&before), &neighbours(&now))?;
+        }
+        for clip in std::mem::take(&mut self.longer_transitions) {
+            let track = self.edit.track_of(clip);
+            let all = neighbours(&placed_clips(&self.edit, track));
+            if let Some(own) = all.iter().find(|own| own.clip == clip) {
+                self.fit_transition(own)?;
             }
         }
-        self.fit_transitions()?;
         self.set_duration()
+    }
+
+    /// Removes transitions to clips that no longer follow, and shortens those that are longer than their clips. Clips
+    /// that are as they were keep theirs.
+    fn check_transitions(&mut self, before: &[Neighbours], now: &[Neighbours]) -> Result<()> {
+        for own in now {
+            let old = before.binary_search_by_key(&own.number, |old| old.number);
+            let old = old.ok().map(|old| before[old]);
+            if old.is_some_and(|old| old.next.is_some()) && own.next.is_none() {
+                self.drop_transition(own.clip)?;
+            } else if old.map(|old| (old.length, old.next)) != Some((own.length, own.next)) {
+                self.fit_transition(own)?;
+            }
+        }
+        Ok(())
     }
 
     fn conflict(&self, track: TrackRef, first: u32, second: u32) -> Error {
@@ -245,12 +289,7 @@ impl<'d> Session<'d> {
         .hint("move or trim one of them first, use another track, or `shift` what follows")
     }
 
-    fn drop_transition(&mut self, track: TrackRef, number: u32) -> Result<()> {
-        let left = self
-            .edit
-            .clips(track)
-            .find(|clip| self.edit.elements[clip.0 as usize].number == number);
-        let Some(left) = left else { return Ok(()) };
+    fn drop_transition(&mut self, left: ClipRef) -> Result<()> {
         let ids: Vec<String> = self
             .edit
             .companions(left, &["transitions"])
@@ -266,46 +305,26 @@ impl<'d> Session<'d> {
         Ok(())
     }
 
-    /// Shortens transitions that are longer than one of their clips.
-    fn fit_transitions(&mut self) -> Result<()> {
-        let clips: Vec<ClipRef> = self.clips_by_number();
-        for clip in clips {
-            let transition = self.edit.companion(clip, &["transitions"]);
-            let Some(transition) = transition else {
-                continue;
-            };
-            let length = self.edit.number(transition, &["duration"]).unwrap_or(0.0) as i64;
-            let own = self.edit.target(clip);
-            let next = self
-                .edit
-                .clips(self.edit.track_of(clip))
-                .map(|next| self.edit.target(next))
-                .find(|next| (next.start - own.end()).abs() <= 2);
-            let longest = next.map_or(own.duration, |next| next.duration.min(own.duration));
-            if length > longest {
-                let transition = self.edit.own_copy(clip, transition)?;
-                let longest = self.grid.floor(longest).max(0);
-                self.edit.set(transition, &["duration"], &longest)?;
-                let id = self.edit.short_id(clip);
-                self.changed(format!(
-                    "the transition after {id} is shortened to {}",
-                    Seconds(longest)
-                ));
-            }
+    /// Shortens a transition that is longer than one of its clips.
+    fn fit_transition(&mut self, own: &Neighbours) -> Result<()> {
+        let Some(transition) = self.edit.companion(own.clip, &["transitions"]) else {
+            return Ok(());
+        };
+        let length = self.edit.value(transition, &material::DURATION);
+        let longest = own
+            .next
+            .map_or(own.length, |(_, next)| next.min(own.length));
+        if length > longest {
+            let transition = self.edit.own_copy(own.clip, transition)?;
+            let longest = self.grid.floor(longest).max(0);
+            self.edit.set(transition, &["duration"], &longest)?;
+            let id = self.edit.short_id(own.clip);
+            self.changed(format!(
+                "the transition after {id} is shortened to {}",
+                Seconds(longest)
+            ));
         }
         Ok(())
-    }
-
-    /// The clips that the operation touched and that still exist.
-    pub(crate) fn clips_by_number(&self) -> Vec<ClipRef> {
-        if self.clips.is_empty() {
-            return Vec::new();
-        }
-        let numbers: HashSet<u32> = self.clips.iter().copied().collect();
-        self.edit
-            .all_clips()
-            .filter(|clip| numbers.contains(&self.edit.elements[clip.0 as usize].number))
-            .collect()
     }
 
     /// The length of the draft follows its last clip, where it did before.
@@ -374,45 +393,59 @@ pub(crate) fn end(document: &Document) -> i64 {
     ends.max().unwrap_or(0)
 }
 
-/// Start, end and number of the clips of a track, by start.
-fn sorted(document: &Document, track: TrackRef) -> Vec<(i64, i64, u32)> {
-    let mut clips: Vec<(i64, i64, u32)> = document
+/// The clips of a track by start.
+fn placed_clips(document: &Document, track: TrackRef) -> Vec<PlacedClip> {
+    let mut clips: Vec<PlacedClip> = document
         .clips(track)
         .map(|clip| {
             let target = document.target(clip);
-            (
-                target.start,
-                target.end(),
-                document.elements[clip.0 as usize].number,
-            )
+            PlacedClip {
+                start: target.start,
+                end: target.end(),
+                number: document.elements[clip.0 as usize].number,
+                clip,
+            }
         })
         .collect();
     clips.sort_unstable();
     clips
 }
 
-/// The pairs of clips of a track that overlap, by number; at least one pair for each clip that begins before an
-/// earlier one ends.
+/// The pairs of clips of a track that overlap, by number.
 pub(crate) fn overlaps(document: &Document, track: TrackRef) -> HashSet<(u32, u32)> {
+    overlaps_of(&placed_clips(document, track))
+}
+
+fn overlaps_of(clips: &[PlacedClip]) -> HashSet<(u32, u32)> {
     let mut pairs = HashSet::new();
-    let mut open: Vec<(i64, u32)> = Vec::new();
-    for (start, end, number) in sorted(document, track) {
-        open.retain(|(end, _)| *end > start);
-        pairs.extend(
-            open.iter()
-                .map(|(_, other)| (*other.min(&number), *other.max(&number))),
-        );
-        if end > start {
-            open.push((end, number));
+    let mut open: Vec<&PlacedClip> = Vec::new();
+    for clip in clips {
+        open.retain(|earlier| earlier.end > clip.start);
+        pairs.extend(open.iter().map(|earlier| {
+            let (first, second) = (earlier.number, clip.number);
+            (first.min(second), first.max(second))
+        }));
+        if clip.end > clip.start {
+            open.push(clip);
         }
     }
     pairs
 }
 
-fn followed(document: &Document, track: TrackRef) -> HashSet<u32> {
-    sorted(document, track)
-        .windows(2)
-        .filter(|pair| (pair[1].0 - pair[0].1).abs() <= 2)
-        .map(|pair| pair[0].2)
-        .collect()
+/// The neighbours of clips, sorted by number.
+fn neighbours(clips: &[PlacedClip]) -> Vec<Neighbours> {
+    let mut all: Vec<Neighbours> = clips
+        .iter()
+        .zip(clips.iter().skip(1).map(Some).chain([None]))
+        .map(|(own, next)| Neighbours {
+            number: own.number,
+            clip: own.clip,
+            length: own.end - own.start,
+            next: next
+                .filter(|next| (next.start - own.end).abs() <= 2)
+                .map(|next| (next.number, next.end - next.start)),
+        })
+        .collect();
+    all.sort_unstable();
+    all
 }
