@@ -440,6 +440,19 @@ pub(crate) fn scheme_of(edition: Edition, app_version: &str) -> Option<u32> {
         .map(|(_, scheme, _)| *scheme)
 }
 
+/// Whether the local id of a material links it to the app's list of media. Pictures and the sounds of the app's library
+/// have none; sounds of the user had one up to CapCut 8.9 and JianYing 10.9.
+pub(crate) fn is_linked_to_media_list(list: &str, kind: &str, new_version: &str) -> bool {
+    const LAST_LINKED_SOUND: u32 = 175;
+    match (list, kind) {
+        ("videos", "video") => true,
+        ("audios", "extract_music") => parts(new_version)
+            .and_then(|parts| parts.first().copied())
+            .is_some_and(|scheme| scheme <= LAST_LINKED_SOUND),
+        _ => false,
+    }
+}
+
 /// The numbers of a version without trailing zeros; `None` if it is not a version. A beta suffix, as in
 /// `8.5.0-beta4`, is ignored.
 pub(crate) fn parts(version: &str) -> Option<Vec<u32>> {

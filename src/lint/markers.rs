@@ -319,19 +319,6 @@ pub(super) fn saved_by_app(document: &RawDocument<'_>) -> bool {
     })
 }
 
-/// Whether the local id of a material of this kind links it to the list of media. Pictures and the sounds of the
-/// app's library have none; sounds of the user had one up to CapCut 8.9 and JianYing 10.9.
-pub(super) fn is_linked(document: &RawDocument<'_>, list: &str, kind: &str) -> bool {
-    const LAST_LINKED_SOUND: u32 = 175;
-    match (list, kind) {
-        ("videos", "video") => true,
-        ("audios", "extract_music") => parts(document.new_version.str())
-            .and_then(|parts| parts.first().copied())
-            .is_some_and(|scheme| scheme <= LAST_LINKED_SOUND),
-        _ => false,
-    }
-}
-
 /// Whether markers are missing or older than the app version that they name.
 pub(super) fn are_stale(document: &RawDocument<'_>) -> bool {
     !missing(document).is_empty() || stale(document).is_some()

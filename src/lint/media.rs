@@ -12,6 +12,7 @@ use super::markers;
 use super::sniff::{self, FileContents};
 use super::{LintContext, ProblemReport};
 use crate::engine::paths::{file_name, is_foreign};
+use crate::engine::profile::is_linked_to_media_list;
 use crate::engine::registry;
 use crate::media::{Facts, MediaFormat};
 use crate::units::Micros;
@@ -116,7 +117,11 @@ pub(super) fn check(context: &LintContext<'_>, report: &mut ProblemReport) -> Ve
             media.push(FileMaterial {
                 within: part.within.clone(),
                 is_linked: part.within.is_empty()
-                    && markers::is_linked(document, list, material.kind.str()),
+                    && is_linked_to_media_list(
+                        list,
+                        material.kind.str(),
+                        document.new_version.str(),
+                    ),
                 list,
                 index,
                 kind: material.kind.str().to_owned(),

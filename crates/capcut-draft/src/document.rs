@@ -660,12 +660,15 @@ pub(crate) fn read_range(text: &[u8], at: usize) -> Option<TimeRange> {
     read.is_ok().then_some(range)
 }
 
-/// A time in microseconds.
+/// A time in microseconds. Those that no draft can have are limited, so that sums of times fit.
 pub(crate) fn micros(text: &[u8]) -> Option<i64> {
+    const LONGEST: i64 = 1 << 42;
     let text = std::str::from_utf8(text).ok()?;
-    text.parse()
+    let micros = text
+        .parse()
         .ok()
-        .or_else(|| text.parse::<f64>().ok().map(|number| number as i64))
+        .or_else(|| text.parse::<f64>().ok().map(|number| number as i64));
+    micros.map(|micros| micros.clamp(-LONGEST, LONGEST))
 }
 
 impl From<SyntaxError> for Error {

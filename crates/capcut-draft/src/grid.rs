@@ -55,12 +55,12 @@ impl Grid {
 
     /// The last frame that begins at `time` or before.
     pub fn frame(self, time: i64) -> i64 {
-        ((time + 1) as f64 * self.fps / 1e6).ceil() as i64 - 1
+        (time.saturating_add(1) as f64 * self.fps / 1e6).ceil() as i64 - 1
     }
 
     /// The frame of an edge that is a sum of rounded times, up to 2 µs below a frame.
     pub(crate) fn frame_of_sum(self, time: i64) -> i64 {
-        self.frame(time + 2)
+        self.frame(time.saturating_add(2))
     }
 
     /// The time of the last frame at `time` or before.

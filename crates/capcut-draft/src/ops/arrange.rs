@@ -122,6 +122,7 @@ impl Session<'_> {
                 self.edit.describe(own)
             )));
         }
+        self.report_clip(own);
         let old = self.edit.target(own);
         let target = self.range_of_frames(first + by, last + by);
         if old.start != target.start {
@@ -203,7 +204,6 @@ impl Session<'_> {
             self.touch(clips[0])?;
             for clip in &clips {
                 self.shift_frames(*clip, by)?;
-                self.report_clip(*clip);
             }
             if is_magnetic {
                 self.keep_gaps()?;

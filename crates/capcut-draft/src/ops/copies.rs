@@ -1,6 +1,6 @@
 //! Operations that copy and remove clips, with their materials and animations.
 
-use crate::document::{ClipRef, MaterialRef};
+use crate::document::{ClipRef, MaterialRef, micros};
 use crate::error::{Error, Result};
 use crate::field::clip;
 use crate::grid::Seconds;
@@ -196,8 +196,8 @@ impl Session<'_> {
             let time = |key| {
                 let value = self.animation_value(material, index, key);
                 value
-                    .and_then(|value| value.parse::<f64>().ok())
-                    .unwrap_or(0.0) as i64
+                    .and_then(|value| micros(value.as_bytes()))
+                    .unwrap_or(0)
             };
             let (start, duration) = (time("start"), time("duration"));
             let new_duration = match kind.as_str() {

@@ -139,7 +139,7 @@ impl Session<'_> {
 
     pub(crate) fn speed(&self, own: ClipRef) -> f64 {
         let speed = self.edit.value(own, &clip::SPEED);
-        if speed.is_finite() && speed > 0.0 {
+        if (1e-3..=1e3).contains(&speed) {
             speed
         } else {
             1.0

@@ -264,11 +264,10 @@ impl Session<'_> {
         let name_key = if is_sound { "name" } else { "material_name" };
         self.edit.set(main, &[name_key], media.name())?;
         self.edit.set(main, &["duration"], &media.length())?;
-        self.edit.set(
-            main,
-            &["local_material_id"],
-            media.bin_id.as_deref().unwrap_or(""),
-        )?;
+        let bin_id = media.bin_id.as_deref().unwrap_or("");
+        if !bin_id.is_empty() || self.edit.raw(main, &["local_material_id"]).is_some() {
+            self.edit.set(main, &["local_material_id"], bin_id)?;
+        }
         if !is_sound {
             let kind = if media.kind == MediaFileKind::Image {
                 "photo"

@@ -297,6 +297,7 @@ impl<'d> Session<'d> {
             .collect();
         for id in ids {
             self.edit.drop_ref(left, &id)?;
+            self.report_clip(left);
             let id = self.edit.short_id(left);
             self.changed(format!(
                 "the transition after {id} is removed, as no clip follows it directly"
@@ -318,6 +319,7 @@ impl<'d> Session<'d> {
             let transition = self.edit.own_copy(own.clip, transition)?;
             let longest = self.grid.floor(longest).max(0);
             self.edit.set(transition, &["duration"], &longest)?;
+            self.report_clip(own.clip);
             let id = self.edit.short_id(own.clip);
             self.changed(format!(
                 "the transition after {id} is shortened to {}",

@@ -3,7 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use capcut_draft::{Document, MaterialRef};
+use capcut_draft::field::material::KIND as MATERIAL_KIND;
+use capcut_draft::field::root;
+use capcut_draft::{Document, MaterialRef, RootRef};
 
 use super::super::fetching::{FetchedFile, fetch_one};
 use super::super::home::DraftLocation;
@@ -13,6 +15,7 @@ use crate::draft::finished::Needed;
 use crate::engine::documents::{CopiedFile, document_error};
 use crate::engine::package::files::BinEntry;
 use crate::engine::paths::{below, file_name, is_foreign, located, plain};
+use crate::engine::profile::is_linked_to_media_list;
 use crate::engine::registry;
 use crate::error::Result;
 use crate::media::Media;
@@ -121,6 +124,7 @@ impl CopiedMedia {
     /// Lets the document use the copies.
     pub(super) fn place(&self, document: &mut Document, home: &DraftLocation) -> Result<()> {
         let all: Vec<_> = media_of(document).collect();
+        let version = document.value(RootRef, &root::NEW_VERSION);
         let mut edit = document.edit();
         for (list, material, source) in all {
             let Some(file) = self.files.get(&source) else {
@@ -129,8 +133,8 @@ impl CopiedMedia {
             let path = format!("{}/{}", home.media, file.inside);
             edit.set(material, &["path"], path.as_str())
                 .map_err(document_error)?;
-            // The apps link only videos to the media bin.
-            if list == "videos" {
+            let kind = edit.value(material, &MATERIAL_KIND);
+            if is_linked_to_media_list(list, &kind, &version) {
                 edit.set(material, &["local_material_id"], file.bin_id.as_str())
                     .map_err(document_error)?;
             }
