@@ -431,13 +431,39 @@ fn range(reader: &mut impl BufRead, length: usize) -> Option<Option<(usize, usiz
 
 fn memory(report: &mut Report, home: &Path) {
     const DRAFTS: usize = 10_000;
-    let engine = Engine::start(home);
-    let mut client = engine.client();
+    let empty = Engine::start(home);
+    let mut client = empty.client();
     for _ in 0..DRAFTS {
         client.draft();
     }
     report.at_most(
         "memory with 10,000 drafts",
+        empty.memory() / 1e6,
+        100.0,
+        "MB",
+    );
+    drop(empty);
+    let engine = Engine::start(home);
+    let mut client = engine.client();
+    let captions: Vec<String> = (0..20)
+        .map(|n| {
+            format!(
+                "{}\n00:00:{n:02},000 --> 00:00:{:02},000\nWords to read, {n}\n",
+                n + 1,
+                n + 1
+            )
+        })
+        .collect();
+    let captions = captions.join("\n");
+    for _ in 0..DRAFTS {
+        let draft = client.draft();
+        client.call(
+            "add_subtitle",
+            &json!({ "draft_id": draft, "srt": captions }),
+        );
+    }
+    report.at_most(
+        "memory with 10,000 drafts of 20 captions",
         engine.memory() / 1e6,
         100.0,
         "MB",

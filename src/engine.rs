@@ -80,6 +80,8 @@ pub(crate) struct EngineOptions {
     pub capcut_dirs: Vec<PathBuf>,
     /// Possible drafts folders of JianYing.
     pub jianying_dirs: Vec<PathBuf>,
+    /// Maximum size of the drafts in memory.
+    pub memory_bytes: usize,
 }
 
 impl EngineOptions {
@@ -89,6 +91,7 @@ impl EngineOptions {
             data_dir: settings.data_dir().ok().map(Path::to_owned),
             capcut_dirs: settings.drafts_dirs(Edition::Capcut).to_owned(),
             jianying_dirs: settings.drafts_dirs(Edition::Jianying).to_owned(),
+            memory_bytes: 64 << 20,
         }
     }
 }
@@ -198,8 +201,8 @@ impl Engine {
             media,
             runner: Arc::new(Runner::new(&*journal)),
             journal,
+            drafts: HeldDrafts::new(options.memory_bytes),
             options,
-            drafts: HeldDrafts::default(),
             saves: Saves::default(),
             covers: Arc::default(),
         }
@@ -340,14 +343,14 @@ impl Engine {
                     } else {
                         Ok(())
                     };
-                    let weight = state.weight();
+                    let bytes = state.bytes();
                     drop(state);
                     if let Err(error) = applied {
                         // The journal has the call; the draft is read from it again.
                         self.drafts.forget(id);
                         return Err(error);
                     }
-                    self.drafts.grew(&held, weight);
+                    self.drafts.resized(&held, bytes);
                     return Ok(placed);
                 }
                 Ok(Appended::Conflict) => {
@@ -510,9 +513,9 @@ impl Engine {
     /// Puts a draft that was built again in the place of its earlier state.
     fn replace(&self, held: &HeldDraft, state: DraftState) {
         *held.refreshed() = refreshed_now(&state.draft);
-        let weight = state.weight();
+        let bytes = state.bytes();
         *held.lock() = state;
-        self.drafts.grew(held, weight);
+        self.drafts.resized(held, bytes);
     }
 
     /// The stored data of a draft's calls, from a sequence number on.

@@ -139,9 +139,10 @@ impl App {
 
     pub(crate) fn with_options(
         settings: Settings,
-        options: engine::EngineOptions,
+        mut options: engine::EngineOptions,
     ) -> Result<Arc<Self>> {
         let manifest = Arc::new(Manifest::load(settings.config_file.as_ref())?);
+        options.memory_bytes = manifest.limits.memory_bytes;
         let journal = journal::of(settings.data_dir().ok(), manifest.journal.sync);
         let media = MediaStore::new(manifest.limits.media.clone(), settings.data_dir().ok());
         let engine = Arc::new(Engine::new(

@@ -249,6 +249,8 @@ pub(crate) struct Limits {
     pub request_timeout_s: f64,
     /// Maximum size of a message of an MCP client.
     pub message_bytes: usize,
+    /// Maximum size of the drafts that the engine keeps in memory.
+    pub memory_bytes: usize,
     pub media: MediaLimits,
 }
 
@@ -484,6 +486,7 @@ impl Manifest {
         for (key, bytes) in [
             ("request_bytes", self.limits.request_bytes),
             ("message_bytes", self.limits.message_bytes),
+            ("memory_bytes", self.limits.memory_bytes),
         ] {
             check(bytes > 0, format!("limits.{key}"), POSITIVE);
         }

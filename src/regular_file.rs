@@ -49,7 +49,14 @@ pub(crate) fn append(path: &Path, links: Links) -> io::Result<File> {
 
 /// The content of a regular file of at most `most` bytes.
 pub(crate) fn read(path: &Path, most: u64, links: Links) -> io::Result<Vec<u8>> {
-    read_all(open(path, links)?, most)
+    read_file(open(path, links)?, most)
+}
+
+/// The content of a file, if it is at most `most` bytes.
+pub(crate) fn read_file(file: File, most: u64) -> io::Result<Vec<u8>> {
+    let size = file.metadata()?.len().min(most);
+    // With one byte more, the end of the file is found without growing.
+    read_into(Vec::with_capacity(size as usize + 1), file, most)
 }
 
 /// The text of a file that the user named on the command line; it may be a pipe (`<(…)`, `/dev/stdin`).
@@ -64,7 +71,10 @@ pub(crate) fn read_stdin(most: u64) -> io::Result<Text> {
 
 /// The rest of `source`, if it is at most `most` bytes.
 pub(crate) fn read_all(source: impl io::Read, most: u64) -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
+    read_into(Vec::new(), source, most)
+}
+
+fn read_into(mut bytes: Vec<u8>, source: impl io::Read, most: u64) -> io::Result<Vec<u8>> {
     source
         .take(most.saturating_add(1))
         .read_to_end(&mut bytes)?;

@@ -1,6 +1,7 @@
 //! Backups of files of a draft, outside of all drafts: before `lint --fix`, and before an opened draft is saved into its
 //! folder.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -78,13 +79,35 @@ impl Backup {
         Ok(())
     }
 
-    /// Copies files of the draft before they change.
-    pub(crate) fn keep_all<'a>(&mut self, names: impl IntoIterator<Item = &'a str>) -> Result<()> {
+    /// Copies files of the draft before they change. Of those with the same hash, one is copied, and the others become
+    /// links to it.
+    pub(crate) fn keep_all<'a>(
+        &mut self,
+        names: impl IntoIterator<Item = &'a str>,
+        hashes: &BTreeMap<String, String>,
+    ) -> Result<()> {
+        let mut copies: BTreeMap<&str, &str> = BTreeMap::new();
         for name in names {
+            let hash = hashes.get(name).map(String::as_str);
+            if let Some(first) = hash.and_then(|hash| copies.get(hash))
+                && self.link(first, name).is_ok()
+            {
+                continue;
+            }
             let from = self.draft.join(name);
             self.copy(&from, name)?;
+            copies.extend(hash.map(|hash| (hash, name)));
         }
         self.write_index()
+    }
+
+    /// Keeps a file as a link to a copy with the same content.
+    fn link(&mut self, first: &str, name: &str) -> std::io::Result<()> {
+        let to = self.folder.join(name);
+        fs::create_dir_all(to.parent().unwrap_or(&self.folder))?;
+        fs::hard_link(self.folder.join(first), &to)?;
+        self.kept.push(name.to_owned());
+        Ok(())
     }
 
     /// Whether the file was not kept before.

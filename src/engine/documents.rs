@@ -247,12 +247,14 @@ impl DraftState {
         }
     }
 
-    /// How much memory it takes, in segments of the compact form.
-    pub(super) fn weight(&self) -> usize {
-        const SEGMENT_BYTES: usize = 512;
+    /// About how much memory it takes.
+    pub(super) fn bytes(&self) -> usize {
+        // As measured with captions.
+        const DRAFT_BYTES: usize = 1536;
+        const SEGMENT_BYTES: usize = 1024;
         let document = self.document.as_deref();
-        let bytes = document.map_or(0, Document::memory_bytes);
-        self.draft.len() + bytes / SEGMENT_BYTES
+        let document = document.map_or(0, Document::memory_bytes);
+        DRAFT_BYTES + self.draft.len() * SEGMENT_BYTES + document
     }
 
     /// Applies what a later record stores, unless it [rebuilds](RecordedEdit::rebuilds) the draft.
@@ -531,9 +533,9 @@ impl Engine {
                             return Err(error);
                         }
                     }
-                    let weight = state.weight();
+                    let bytes = state.bytes();
                     drop(state);
-                    self.drafts.grew(&held, weight);
+                    self.drafts.resized(&held, bytes);
                     return Ok(Changed {
                         reports: plan.reports,
                         is_recorded: true,

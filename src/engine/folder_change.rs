@@ -190,8 +190,9 @@ impl ChangeRecord {
         let mut hashes = Hashes::default();
         self.files.iter().all(|(name, file)| {
             let path = folder.join(name);
-            file.after.is_at(&path, &mut hashes)
-                || hashes.of(&path) == file.before
+            // Usually as before: then it is read once.
+            hashes.of(&path) == file.before
+                || file.after.is_at(&path, &mut hashes)
                 || hashes.of(&folder.join(name_before(&self.renamed, name))) == file.before
         })
     }

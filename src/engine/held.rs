@@ -1,5 +1,4 @@
-//! The drafts in memory: the most recently used ones, up to a total number of segments. A document counts as the
-//! segments that take as much memory.
+//! The drafts in memory: the most recently used ones, up to a total size. Others are read from the journal again.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -13,15 +12,12 @@ use crate::engine::{aside, folder_change};
 /// Maximum number of drafts in memory; others are only in the journal.
 const MAX_DRAFTS: usize = 10_000;
 
-/// Maximum number of segments of all drafts together; about half a kilobyte each.
-const MAX_SEGMENTS: usize = 100_000;
-
 /// A draft in memory. Its lock is never held across an `await`, but its turn may be.
 pub(crate) struct HeldDraft {
     state: Mutex<DraftState>,
     turns: tokio::sync::Mutex<()>,
     used: AtomicU64,
-    segments: AtomicUsize,
+    bytes: AtomicUsize,
     refreshed: Mutex<Refreshed>,
 }
 
@@ -57,14 +53,30 @@ impl HeldDraft {
     }
 }
 
-#[derive(Default)]
 pub(crate) struct HeldDrafts {
     by_id: Mutex<HashMap<DraftId, Arc<HeldDraft>>>,
     clock: AtomicU64,
-    segments: AtomicUsize,
+    bytes: AtomicUsize,
+    /// Maximum size of all drafts together. Drafts that are in use stay.
+    most_bytes: usize,
 }
 
 impl HeldDrafts {
+    pub(crate) fn new(most_bytes: usize) -> Self {
+        Self {
+            by_id: Mutex::default(),
+            clock: AtomicU64::new(0),
+            bytes: AtomicUsize::new(0),
+            most_bytes,
+        }
+    }
+
+    /// About how much memory the drafts take.
+    #[cfg(test)]
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes.load(Ordering::Relaxed)
+    }
+
     fn map(&self) -> MutexGuard<'_, HashMap<DraftId, Arc<HeldDraft>>> {
         self.by_id.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -81,18 +93,18 @@ impl HeldDrafts {
 
     /// Adds a draft; if it was added in the meantime, that one is kept.
     pub(crate) fn insert(&self, state: DraftState, refreshed: Refreshed) -> Arc<HeldDraft> {
-        let segments = state.weight();
+        let bytes = state.bytes();
         let id = state.draft.id.clone();
         let mut map = self.map();
         let held = map
             .entry(id)
             .or_insert_with(|| {
-                self.segments.fetch_add(segments, Ordering::Relaxed);
+                self.bytes.fetch_add(bytes, Ordering::Relaxed);
                 Arc::new(HeldDraft {
                     state: Mutex::new(state),
                     turns: tokio::sync::Mutex::default(),
                     used: AtomicU64::new(self.now()),
-                    segments: AtomicUsize::new(segments),
+                    bytes: AtomicUsize::new(bytes),
                     refreshed: Mutex::new(refreshed),
                 })
             })
@@ -101,36 +113,37 @@ impl HeldDrafts {
         held
     }
 
-    /// Updates the number of segments of a draft.
-    pub(crate) fn grew(&self, held: &HeldDraft, segments: usize) {
-        let before = held.segments.swap(segments, Ordering::Relaxed);
-        let all = self
-            .segments
-            .fetch_add(segments.saturating_sub(before), Ordering::Relaxed);
-        if all > MAX_SEGMENTS {
+    /// Updates the size of a draft.
+    pub(crate) fn resized(&self, held: &HeldDraft, bytes: usize) {
+        let before = held.bytes.swap(bytes, Ordering::Relaxed);
+        if bytes < before {
+            self.lost(before - bytes);
+            return;
+        }
+        let more = bytes - before;
+        let all = self.bytes.fetch_add(more, Ordering::Relaxed) + more;
+        if all > self.most_bytes {
             self.make_room(&mut self.map());
         }
     }
 
     pub(crate) fn forget(&self, id: &DraftId) {
         if let Some(held) = self.map().remove(id) {
-            self.lost(&held);
+            self.lost(held.bytes.load(Ordering::Relaxed));
         }
     }
 
-    fn lost(&self, held: &HeldDraft) {
-        let segments = held.segments.load(Ordering::Relaxed);
+    fn lost(&self, bytes: usize) {
+        let less = |all: usize| Some(all.saturating_sub(bytes));
         let _ = self
-            .segments
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |all| {
-                Some(all.saturating_sub(segments))
-            });
+            .bytes
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, less);
     }
 
     /// Removes the least recently used drafts, a tenth at a time; drafts in use stay.
     fn make_room(&self, map: &mut HashMap<DraftId, Arc<HeldDraft>>) {
         let is_full =
-            |len: usize| len > MAX_DRAFTS || self.segments.load(Ordering::Relaxed) > MAX_SEGMENTS;
+            |len: usize| len > MAX_DRAFTS || self.bytes.load(Ordering::Relaxed) > self.most_bytes;
         if !is_full(map.len()) || map.len() < 2 {
             return;
         }
@@ -146,7 +159,7 @@ impl HeldDrafts {
                 break;
             }
             if let Some(held) = map.remove(&id) {
-                self.lost(&held);
+                self.lost(held.bytes.load(Ordering::Relaxed));
             }
         }
     }

@@ -20,12 +20,19 @@ use crate::settings::{Given, Os};
 use crate::units::{Micros, Range};
 
 fn engine(journal: &Arc<Journal>) -> Engine {
+    engine_with(journal, 64 << 20)
+}
+
+fn engine_with(journal: &Arc<Journal>, memory_bytes: usize) -> Engine {
     let settings = Settings::new(Os::Linux, &|_| None, Given::default()).unwrap();
     Engine::new(
         Edition::Capcut,
         MediaStore::new(MediaLimits::default(), None),
         Arc::clone(journal),
-        EngineOptions::new(&settings),
+        EngineOptions {
+            memory_bytes,
+            ..EngineOptions::new(&settings)
+        },
     )
 }
 
@@ -346,6 +353,50 @@ async fn a_first_call_that_fails_leaves_no_draft() {
     });
     assert!(engine.edit(target, &call(), nothing).await.is_err());
     assert!(journal.list(true, 10, None).await.unwrap().is_empty());
+}
+
+/// Drafts beyond the limit leave the memory and are read from the journal again.
+#[tokio::test]
+async fn drafts_in_memory_have_a_maximum_size() {
+    const MEMORY_BYTES: usize = 100_000;
+    let journal = journal::in_memory();
+    let engine = engine_with(&journal, MEMORY_BYTES);
+    let mut drafts = Vec::new();
+    for _ in 0..30 {
+        let new = NewDraft {
+            name: None,
+            note: None,
+            width: 1080.0,
+            height: 1920.0,
+            edition: Edition::Capcut,
+        };
+        let id = engine.create(new, &call()).await.unwrap();
+        let cues = (0..20).map(|start| Caption {
+            range: range(start * 8, 7),
+            text: start.to_string(),
+            number: 0,
+            look: None,
+        });
+        let edit = Edit::Captions(Box::new(Captions {
+            track: choice(0, TrackKind::Text),
+            look: TextContent::default(),
+            cues: cues.collect(),
+            further: Vec::new(),
+        }));
+        let target = CallTarget {
+            draft: Some(&id),
+            width: 0.0,
+            height: 0.0,
+        };
+        engine.edit(target, &call(), edit).await.unwrap();
+        let draft = engine.read(&id, Draft::clone).await.unwrap();
+        drafts.push((id, draft));
+        assert!(engine.drafts.bytes() <= MEMORY_BYTES + 25_000);
+    }
+    for (id, draft) in drafts {
+        assert_eq!(engine.read(&id, Draft::clone).await.unwrap(), draft);
+        assert!(engine.drafts.bytes() <= MEMORY_BYTES + 25_000);
+    }
 }
 
 /// Concurrent edits of many drafts share transactions; readers must not see an edit twice or too early.

@@ -415,7 +415,8 @@ impl FixRun {
             .keys()
             .map(|name| name_before(&pending.renamed, name))
             .collect();
-        self.backup.keep_all(names.iter().map(String::as_str))?;
+        self.backup
+            .keep_all(names.iter().map(String::as_str), &BTreeMap::new())?;
         let files = pending.files.iter().map(|(name, bytes)| NewFile {
             name,
             bytes,

@@ -52,11 +52,12 @@ pub(super) fn limits(manifest: &Manifest) -> Vec<Finding> {
         Finding::ok(
             "limits: clients",
             format!(
-                "a body over HTTP {} bytes, {} s, {} s between two parts; a message over MCP {} bytes",
+                "a body over HTTP {} bytes, {} s, {} s between two parts; a message over MCP {} bytes; drafts in memory {} bytes",
                 limits.request_bytes,
                 limits.request_timeout_s,
                 limits.request_pause_s,
-                limits.message_bytes
+                limits.message_bytes,
+                limits.memory_bytes
             ),
         ),
         Finding::ok(

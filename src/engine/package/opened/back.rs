@@ -45,6 +45,8 @@ pub(crate) struct PreparedChange {
     change: FolderChange,
     /// The files that change.
     names: Vec<String>,
+    /// The hashes of the documents before.
+    hashes: BTreeMap<String, String>,
     removes_backup: bool,
     /// Files that other programs changed since the draft was opened.
     changed: Vec<String>,
@@ -269,6 +271,7 @@ impl CheckedFolder {
             draft,
             change: self.change,
             names,
+            hashes: self.hashes,
             removes_backup,
             changed: self.changed,
             notes,
@@ -434,7 +437,7 @@ impl PreparedChange {
     fn commit_now(mut self, backups: &Path) -> Result<SavedPackage> {
         let folder = self.draft.folder().to_owned();
         let mut backup = Backup::new(&folder, backups);
-        backup.keep_all(self.names.iter().map(String::as_str))?;
+        backup.keep_all(self.names.iter().map(String::as_str), &self.hashes)?;
         if self.removes_backup {
             backup.keep_folder(&folder.join(BACKUP), BACKUP)?;
         }
