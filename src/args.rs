@@ -230,26 +230,6 @@ pub(crate) fn loose<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option
     }
 }
 
-/// As [`loose`]; null stands for 0.
-pub(crate) fn loose_zero<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
-    Ok(loose(deserializer)?.unwrap_or(0.0))
-}
-
-/// As [`loose`]; null stands for 1.
-pub(crate) fn loose_one<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
-    Ok(loose(deserializer)?.unwrap_or(1.0))
-}
-
-/// As [`loose`]; null stands for 5.
-pub(crate) fn loose_five<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
-    Ok(loose(deserializer)?.unwrap_or(5.0))
-}
-
-/// As [`loose`]; null stands for -0.8, the position of captions.
-pub(crate) fn loose_low<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
-    Ok(loose(deserializer)?.unwrap_or(-0.8))
-}
-
 /// A canvas side of a new draft. The API ignores it when the draft exists, so what is not a number becomes NaN
 /// and is only reported when the side is needed.
 pub(crate) fn side<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
@@ -356,10 +336,78 @@ pub(crate) fn api_position(
     }
 }
 
-/// Defaults that many fields share.
+/// Defaults of arguments: those of the list of properties, and of what is no property of a clip.
 pub(crate) mod default {
-    pub(crate) fn one() -> f64 {
-        1.0
+    use capcut_draft::{Property, PropertyDefault};
+
+    /// The default of an argument of a tool; a constant, so that a name that the list lacks does not compile.
+    const fn listed(argument: &str, tool: &str) -> PropertyDefault {
+        match Property::named(argument) {
+            Some(property) => property.default_in(tool),
+            None => panic!("the list of properties has no such argument"),
+        }
+    }
+
+    pub(crate) const fn number_in(argument: &str, tool: &str) -> f64 {
+        match listed(argument, tool) {
+            PropertyDefault::Number(number) => number,
+            _ => panic!("its default is no number"),
+        }
+    }
+
+    const fn text_in(argument: &str, tool: &str) -> &'static str {
+        match listed(argument, tool) {
+            PropertyDefault::Text(text) => text,
+            _ => panic!("its default is no text"),
+        }
+    }
+
+    /// Functions of the names of arguments that give their defaults.
+    macro_rules! numbers {
+        ($tool:literal: $($argument:ident)*) => {
+            $(pub(crate) fn $argument() -> f64 {
+                const { number_in(stringify!($argument), $tool) }
+            })*
+        };
+    }
+
+    macro_rules! texts {
+        ($tool:literal: $($argument:ident)*) => {
+            $(pub(crate) fn $argument() -> String {
+                const { text_in(stringify!($argument), $tool) }.to_owned()
+            })*
+        };
+    }
+
+    numbers!("":
+        volume speed alpha transform_x transform_y scale_x scale_y rotation
+        mask_rotation mask_feather font_size font_alpha border_width border_alpha
+        background_round_radius background_width background_height
+        shadow_alpha shadow_angle shadow_distance);
+    texts!("": font_color border_color shadow_color);
+
+    pub(crate) mod add_image {
+        use super::number_in;
+
+        #[expect(
+            clippy::unnecessary_wraps,
+            reason = "serde requires the type of the field"
+        )]
+        pub(crate) fn transition_duration() -> Option<f64> {
+            Some(const { number_in("transition_duration", "add_image") })
+        }
+    }
+
+    pub(crate) mod add_text {
+        use super::{number_in, text_in};
+        numbers!("add_text": background_alpha shadow_smoothing);
+        texts!("add_text": background_color);
+    }
+
+    pub(crate) mod add_subtitle {
+        use super::{number_in, text_in};
+        numbers!("add_subtitle": background_alpha font_size transform_y);
+        texts!("add_subtitle": background_color);
     }
 
     pub(crate) fn half() -> f64 {
@@ -381,9 +429,31 @@ pub(crate) mod default {
     pub(crate) fn height() -> f64 {
         1920.0
     }
+}
 
-    pub(crate) fn black() -> String {
-        "#000000".to_owned()
+/// Numbers that the API copies into the draft unchecked, as [`loose`]; null stands for the default.
+pub(crate) mod loose {
+    use serde::Deserializer;
+
+    use super::{default, loose};
+
+    macro_rules! arguments {
+        ($($argument:ident)*) => {
+            $(pub(crate) fn $argument<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
+                Ok(loose(deserializer)?.unwrap_or_else(default::$argument))
+            })*
+        };
+    }
+
+    arguments!(volume alpha transform_x transform_y scale_x scale_y rotation background_round_radius);
+
+    pub(crate) mod add_subtitle {
+        use serde::Deserializer;
+
+        use crate::args::default::add_subtitle as default;
+        use crate::args::loose;
+
+        arguments!(font_size transform_y);
     }
 }
 

@@ -15,7 +15,7 @@ mod resume;
 mod review;
 mod run;
 pub(crate) mod schema;
-mod section;
+pub(crate) mod section;
 pub(crate) mod source;
 mod steps;
 mod structure;

@@ -37,7 +37,6 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::args::duplicates::given_twice;
-use crate::args::schema;
 use crate::args::suggest::nearest;
 use crate::error::{Error, Kind, Result, shortened};
 use crate::exec::{App, Context, Step, call_log};
@@ -421,8 +420,20 @@ fn tool(spec: &'static Spec) -> Tool {
     );
     Tool::new(spec.name, spec.description(), spec.listed_input())
         .with_title(spec.title)
-        .with_raw_output_schema(schema::shown_output(spec.output()))
+        .with_raw_output_schema(spec.output().clone())
         .with_annotations(annotations)
+}
+
+/// Removes nulls: output schemas declare values that may be absent, not null.
+fn without_nulls(value: &mut Value) {
+    match value {
+        Value::Object(members) => {
+            members.retain(|_, value| !value.is_null());
+            members.values_mut().for_each(without_nulls);
+        }
+        Value::Array(items) => items.iter_mut().for_each(without_nulls),
+        _ => {}
+    }
 }
 
 /// Structured content, and the same as text for clients that read only text.
@@ -431,10 +442,7 @@ fn success(
     lines: Option<fn(&Value) -> String>,
     shorten: impl FnOnce(Value) -> Value,
 ) -> CallToolResult {
-    if let Value::Object(members) = &mut reply {
-        // Output schemas declare values that may be absent, not null.
-        members.retain(|_, value| !value.is_null());
-    }
+    without_nulls(&mut reply);
     // Faster than `Display`.
     let mut text = serde_json::to_string(&reply).unwrap_or_default();
     if text.len() > proportion::MOST {

@@ -15,6 +15,7 @@ pub(crate) mod add_video_keyframe;
 pub(crate) mod create_draft;
 pub(crate) mod generate_draft_url;
 pub(crate) mod lists;
+mod look;
 pub(crate) mod query_draft_status;
 pub(crate) mod query_script;
 pub(crate) mod save_draft;

@@ -38,15 +38,16 @@ pub(crate) enum InputRule {
 /// A value that normalisation gives an argument.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Preset {
-    Text(&'static str),
+    /// The default of the list of properties.
+    Listed,
     Number(f64),
     On,
 }
 
 impl Preset {
-    pub(super) fn value(self) -> Value {
+    pub(super) fn value(self, argument: &str) -> Value {
         match self {
-            Self::Text(text) => text.into(),
+            Self::Listed => property::default_in(argument, "").unwrap_or_default(),
             Self::Number(number) => property::json(number),
             Self::On => true.into(),
         }

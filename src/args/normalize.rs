@@ -145,12 +145,12 @@ fn defaults(rule: InputRule, arguments: &mut Object) {
         InputRule::Default(argument, beside, preset)
             if !arguments.contains_key(argument) && !arguments.contains_key(beside) =>
         {
-            arguments.insert(argument.to_owned(), preset.value());
+            arguments.insert(argument.to_owned(), preset.value(argument));
         }
         InputRule::With(argument, needs, preset)
             if arguments.contains_key(argument) && !arguments.contains_key(needs) =>
         {
-            arguments.insert(needs.to_owned(), preset.value());
+            arguments.insert(needs.to_owned(), preset.value(needs));
         }
         _ => {}
     }

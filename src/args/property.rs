@@ -1,7 +1,7 @@
-//! The kinds of argument values: unit, range, likely mistakes and accepted notations.
+//! How argument values are read: likely mistakes and accepted notations. Units and ranges are those of the list of
+//! properties, [`capcut_draft::PROPERTIES`].
 //!
-//! One list for tools and for items of plans. [`of`] gives the row of an argument by its name and [`Property::read`]
-//! brings a value into the form of the schema: `"50%"` for a volume becomes 0.5, `"1:30"` for a time 90, `"red"`
+//! [`of`] gives the row of an argument by its name and [`ArgumentRow::read`] brings a value into the form of the schema: `"50%"` for a volume becomes 0.5, `"1:30"` for a time 90, `"red"`
 //! for a colour `"#FF0000"`. An impossible value gives an error with the unit, the range and the likely meaning; a
 //! possible but unusual value gives a note.
 //!
@@ -14,7 +14,10 @@ mod colour;
 mod notation;
 
 use std::borrow::Cow;
+use std::ops::Deref;
 
+use capcut_draft::measure::{self, Measure};
+use capcut_draft::{Property, PropertyArgument, PropertyDefault, Unit};
 use serde_json::Value;
 
 pub(crate) use colour::Colour;
@@ -22,199 +25,86 @@ pub(crate) use notation::{decimal, json};
 
 use crate::error::shortened;
 
-/// What a value is measured in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Unit {
-    /// Seconds, on the timeline or in a file.
-    Seconds,
-    /// Volume factor.
-    Loudness,
-    /// 0 is invisible, 1 opaque.
-    Opacity,
-    /// Size factor.
-    Scale,
-    /// Half canvas widths or heights, from the centre.
-    HalfCanvases,
-    /// Pixels.
-    Pixels,
-    /// Font size on the app's own scale.
-    FontSize,
-    Colour,
-    Degrees,
-    /// Strength from 0 to 100.
-    Strength,
-    /// Speed factor.
-    Speed,
-    /// Change relative to the original picture, -1 to 1.
-    Adjustment,
-    /// An id that is a number, written as text.
-    NumericId,
-    /// An id, a name or a URL: without surrounding blanks.
-    Word,
-}
+/// How the values of an argument are read.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ArgumentRow(&'static Measure);
 
-/// A kind of value.
-#[derive(Debug)]
-pub(crate) struct Property {
-    pub unit: Unit,
-    /// Unit and range in words, for messages.
-    pub says: &'static str,
-    /// Values outside are refused.
-    pub range: (f64, f64),
-    /// Values outside are accepted with a note.
-    pub usual: (f64, f64),
-}
+impl Deref for ArgumentRow {
+    type Target = Measure;
 
-const ANY: (f64, f64) = (f64::NEG_INFINITY, f64::INFINITY);
-/// A day.
-const LONGEST: f64 = 86_400.0;
-
-const fn row(unit: Unit, says: &'static str, range: (f64, f64), usual: (f64, f64)) -> Property {
-    Property {
-        unit,
-        says,
-        range,
-        usual,
+    fn deref(&self) -> &Measure {
+        self.0
     }
 }
 
-static TIME: Property = row(
-    Unit::Seconds,
-    "seconds from 0 to 86400 (a day), such as 1.5, \"1:30\" or \"1500ms\"",
-    (0.0, LONGEST),
-    (0.0, LONGEST),
-);
-static SHIFT: Property = row(
-    Unit::Seconds,
-    "seconds, such as 1.5 or -0.5",
-    (-LONGEST, LONGEST),
-    (-LONGEST, LONGEST),
-);
-static SHORT_TIME: Property = row(
-    Unit::Seconds,
-    "seconds, 0 or more; usually 0.1 to 10",
-    (0.0, LONGEST),
-    (0.0, 60.0),
-);
-static VOLUME: Property = row(
-    Unit::Loudness,
-    "a factor from 0 to 10, 1 is unchanged",
-    (0.0, 20.0),
-    (0.0, 2.0),
-);
-static OPACITY: Property = row(
-    Unit::Opacity,
-    "from 0 (invisible) to 1 (opaque)",
-    (0.0, 1.0),
-    (0.0, 1.0),
-);
-static SCALE: Property = row(
-    Unit::Scale,
-    "a factor, 1 is unchanged; usually 0.1 to 5",
-    (0.0, 20.0),
-    (0.01, 10.0),
-);
-static POSITION: Property = row(
-    Unit::HalfCanvases,
-    "half canvases from the centre: -1 is the left or lower edge, 1 is the right or upper edge",
-    (-20.0, 20.0),
-    (-2.0, 2.0),
-);
-static PIXELS: Property = row(Unit::Pixels, "a number of pixels", ANY, ANY);
-static FONT_SIZE: Property = row(
-    Unit::FontSize,
-    "on the app's own scale, 1 to 300; usually 5 to 15",
-    (1.0, 300.0),
-    (2.0, 300.0),
-);
-static COLOUR: Property = row(
-    Unit::Colour,
-    "a colour, such as \"#FFCC00\", \"red\" or \"rgb(255, 204, 0)\"",
-    ANY,
-    ANY,
-);
-static ANGLE: Property = row(
-    Unit::Degrees,
-    "degrees, clockwise",
-    (-36_000.0, 36_000.0),
-    ANY,
-);
-static STRENGTH: Property = row(Unit::Strength, "from 0 to 100", (0.0, 100.0), (0.0, 100.0));
-static ADJUSTMENT: Property = row(
-    Unit::Adjustment,
-    "from -1 to 1, 0 is unchanged, such as \"+0.2\"",
-    (-1.0, 1.0),
-    (-1.0, 1.0),
-);
-/// What a keyframe can move to.
-static KEYFRAME_POSITION: Property = row(
-    Unit::HalfCanvases,
-    "half canvases from the centre, -10 to 10: -1 is the left or lower edge, 1 is the right or upper edge; or pixels, such as \"100px\"",
-    (-10.0, 10.0),
-    (-2.0, 2.0),
-);
-static SPEED: Property = row(
-    Unit::Speed,
-    "a factor above 0, 1 is unchanged; the app accepts 0.1 to 100",
-    (f64::MIN_POSITIVE, 100.0),
-    (0.1, 10.0),
-);
-static NUMERIC_ID: Property = row(
-    Unit::NumericId,
-    "a number with digits only, the app's resource id",
-    ANY,
-    ANY,
-);
-static WORD: Property = row(Unit::Word, "text", ANY, ANY);
-
 /// The row of a tool's argument; none for text, switches, counts and similar arguments.
-pub(crate) fn of(argument: &str) -> Option<&'static Property> {
-    Some(match argument {
+pub(crate) fn of(argument: &str) -> Option<ArgumentRow> {
+    if let Some(listed) = listed(argument) {
+        return of_measure(listed.measure);
+    }
+    let measure = match argument {
         "start" | "end" | "duration" | "target_start" | "time" | "times" | "at" | "from" | "to"
-        | "source_start" | "source_end" | "start_time" | "end_time" => &TIME,
-        "time_offset" => &SHIFT,
-        "fade_in"
-        | "fade_out"
-        | "transition_duration"
-        | "intro_duration"
+        | "source_start" | "source_end" | "start_time" | "end_time" => &measure::TIME,
+        "time_offset" => &measure::SHIFT,
+        "intro_duration"
         | "outro_duration"
         | "animation_duration"
         | "intro_animation_duration"
         | "outro_animation_duration"
-        | "combo_animation_duration" => &SHORT_TIME,
-        "volume" => &VOLUME,
-        "alpha" | "font_alpha" | "border_alpha" | "background_alpha" | "shadow_alpha" => &OPACITY,
-        "scale_x" | "scale_y" => &SCALE,
-        "transform_x" | "transform_y" => &POSITION,
-        "width" | "height" | "mask_center_x" | "mask_center_y" => &PIXELS,
-        "font_size" | "size" => &FONT_SIZE,
-        "color" | "font_color" | "border_color" | "background_color" | "shadow_color" => &COLOUR,
-        "rotation" | "mask_rotation" | "shadow_angle" => &ANGLE,
-        "params" | "effect_params" | "mask_feather" | "mask_round_corner" | "border_width" => {
-            &STRENGTH
-        }
-        "speed" => &SPEED,
-        "sticker_id" => &NUMERIC_ID,
+        | "combo_animation_duration" => &measure::SHORT_TIME,
+        "width" | "height" => &measure::PIXELS,
+        "params" | "effect_params" => &measure::STRENGTH,
+        "sticker_id" => &measure::NUMERIC_ID,
         "draft_id" | "job_id" | "task_id" | "resume" | "bubble_effect_id"
         | "bubble_resource_id" | "effect_effect_id" | "video_url" | "audio_url" | "image_url"
         | "transition" | "mask_type" | "font" | "effect_type" | "animation" | "intro_animation"
-        | "outro_animation" | "combo_animation" | "property_type" => &WORD,
+        | "outro_animation" | "combo_animation" | "property_type" => &measure::WORD,
         _ => return None,
-    })
+    };
+    Some(ArgumentRow(measure))
+}
+
+/// The entry of the list of properties for an argument of a tool that adds clips.
+pub(crate) fn listed(argument: &str) -> Option<&'static PropertyArgument> {
+    Property::named(argument)?.argument.as_ref()
+}
+
+/// The default of an argument of a tool, as JSON.
+pub(crate) fn default_in(argument: &str, tool: &str) -> Option<Value> {
+    match Property::named(argument)?.default_in(tool) {
+        PropertyDefault::Number(number) => Some(json(number)),
+        PropertyDefault::Switch(on) => Some(on.into()),
+        PropertyDefault::Text(text) => Some(text.into()),
+        _ => None,
+    }
 }
 
 /// The row of a keyframe's value, by what it changes.
-pub(crate) fn of_keyframe(property_type: &str) -> Option<&'static Property> {
+pub(crate) fn of_keyframe(property_type: &str) -> Option<ArgumentRow> {
     match property_type {
-        "position_x" | "position_y" => Some(&KEYFRAME_POSITION),
-        "uniform_scale" => Some(&SCALE),
-        "saturation" | "contrast" | "brightness" => Some(&ADJUSTMENT),
+        "position_x" | "position_y" => Some(ArgumentRow(&measure::KEYFRAME_POSITION)),
+        "uniform_scale" => Some(ArgumentRow(&measure::SCALE)),
+        "saturation" | "contrast" | "brightness" => Some(ArgumentRow(&measure::ADJUSTMENT)),
         other => of(other),
     }
 }
 
+/// The row of a property of clips.
+pub(crate) fn of_property(name: &str) -> Option<ArgumentRow> {
+    of_measure(Property::named(name)?.measure)
+}
+
+/// The row of a measure that has notations.
+fn of_measure(measure: &'static Measure) -> Option<ArgumentRow> {
+    let is_read = !matches!(
+        measure.unit,
+        Unit::Switch | Unit::Choice(_) | Unit::Words | Unit::Plain
+    );
+    is_read.then_some(ArgumentRow(measure))
+}
+
 /// The row of a member of an object within an argument, such as `text_styles[0].style.color`.
-pub(crate) fn of_member(name: &str) -> Option<&'static Property> {
+pub(crate) fn of_member(name: &str) -> Option<ArgumentRow> {
     match name {
         "size" | "color" | "alpha" | "font" => of(name),
         _ => None,
@@ -230,11 +120,11 @@ pub(crate) struct ParsedValue {
     pub alpha: Option<f64>,
 }
 
-impl Property {
+impl ArgumentRow {
     /// Brings a value into the form of the schema. Values of another type are left to the schema's check.
-    pub(crate) fn read(&self, value: &mut Value) -> Result<ParsedValue, String> {
+    pub(crate) fn read(self, value: &mut Value) -> Result<ParsedValue, String> {
         match self.unit {
-            Unit::Colour => self.colour(value),
+            Unit::Color => self.colour(value),
             Unit::NumericId => self.numeric_id(value),
             Unit::Word => {
                 trim(value);
@@ -245,7 +135,7 @@ impl Property {
     }
 
     /// The number that a value stands for, for messages and comparisons.
-    pub(crate) fn value(&self, value: &Value) -> Option<f64> {
+    pub(crate) fn value(self, value: &Value) -> Option<f64> {
         match value {
             Value::Number(number) => number.as_f64(),
             Value::String(text) => notation::number(self.unit, text),
@@ -254,7 +144,7 @@ impl Property {
     }
 
     /// Checks a number.
-    pub(crate) fn check(&self, number: f64) -> Result<Option<String>, String> {
+    pub(crate) fn check(self, number: f64) -> Result<Option<String>, String> {
         let (low, high) = self.range;
         if !(low..=high).contains(&number) {
             let meant = self
@@ -275,7 +165,7 @@ impl Property {
         )))
     }
 
-    fn number(&self, value: &mut Value) -> Result<ParsedValue, String> {
+    fn number(self, value: &mut Value) -> Result<ParsedValue, String> {
         let number = match &*value {
             Value::Number(number) => number.as_f64(),
             Value::String(text) => match notation::number(self.unit, text) {
@@ -311,7 +201,7 @@ impl Property {
         })
     }
 
-    fn list(&self, value: &mut Value) -> Result<ParsedValue, String> {
+    fn list(self, value: &mut Value) -> Result<ParsedValue, String> {
         let Value::Array(items) = value else {
             return Ok(ParsedValue::default());
         };
@@ -332,7 +222,7 @@ impl Property {
     }
 
     /// The probable meaning of a number that is unusual or outside the range.
-    fn meant(&self, number: f64) -> Option<String> {
+    fn meant(self, number: f64) -> Option<String> {
         let tidy = |number: f64| (number * 1000.0).round() / 1000.0;
         let percent = || Some(format!("did you mean {}?", tidy(number / 100.0)));
         match self.unit {
@@ -358,7 +248,7 @@ impl Property {
                 "for a size in pixels give `position` as {x, y, width, height}".to_owned(),
             ),
             Unit::Scale if number > 10.0 => percent(),
-            Unit::HalfCanvases if number.abs() > 20.0 => Some(
+            Unit::HalfCanvas if number.abs() > 20.0 => Some(
                 "for pixels write \"100px\", or give `position` as {x, y} from the upper left corner"
                     .to_owned(),
             ),
@@ -374,7 +264,7 @@ impl Property {
         }
     }
 
-    fn colour(&self, value: &mut Value) -> Result<ParsedValue, String> {
+    fn colour(self, value: &mut Value) -> Result<ParsedValue, String> {
         let text = match &*value {
             Value::String(text) => text,
             Value::Number(number) => {
@@ -416,7 +306,7 @@ impl Property {
         }
     }
 
-    fn numeric_id(&self, value: &mut Value) -> Result<ParsedValue, String> {
+    fn numeric_id(self, value: &mut Value) -> Result<ParsedValue, String> {
         trim(value);
         let text: Cow<'_, str> = match &*value {
             Value::String(text) => text.as_str().into(),

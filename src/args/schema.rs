@@ -11,7 +11,7 @@ use serde_json::{Map, Number, Value, json};
 
 use crate::args::Object;
 use crate::args::input_rule::{InputRule, ToolTimes};
-use crate::args::property::json as json_number;
+use crate::args::property::{self, json as json_number};
 
 /// The schema of a tool's arguments.
 pub(crate) fn input<T: JsonSchema>() -> Object {
@@ -21,6 +21,38 @@ pub(crate) fn input<T: JsonSchema>() -> Object {
 /// The schema of a tool's reply.
 pub(crate) fn output<T: JsonSchema>() -> Object {
     generate(T::json_schema, Side::Output)
+}
+
+/// Completes the arguments that are properties of clips: description and default are those of the list of properties.
+pub(crate) fn describe(input: &mut Object, tool: &str) {
+    let required = input.get("required").cloned().unwrap_or_default();
+    let required = |name: &str| {
+        let names = required.as_array();
+        names.is_some_and(|names| names.iter().any(|one| one == name))
+    };
+    let Some(Value::Object(properties)) = input.get_mut("properties") else {
+        return;
+    };
+    for (name, schema) in properties {
+        let (Some(listed), Value::Object(schema)) = (property::listed(name), schema) else {
+            continue;
+        };
+        if schema.contains_key("description") {
+            continue;
+        }
+        // The order of the keys is that of `KEPT`.
+        let mut described = object([
+            ("type", schema.shift_remove("type").unwrap_or_default()),
+            ("description", listed.description().into()),
+        ]);
+        described.append(schema);
+        *schema = described;
+        if !required(name)
+            && let Some(default) = property::default_in(name, tool)
+        {
+            schema.entry("default").or_insert(default);
+        }
+    }
 }
 
 /// The schema of arguments as clients see it: with the names that callers expect, without deprecated arguments (which
@@ -129,36 +161,17 @@ fn without_the_obvious(property: &mut Value) {
     }
 }
 
-/// The schema of a reply as clients see it: every field, because some clients drop what is not declared. `required` is
-/// left out to save space: the list of tools is in the context of every conversation.
-pub(crate) fn shown_output(schema: &Arc<Object>) -> Arc<Object> {
-    let mut shown = (**schema).clone();
-    shown.shift_remove("required");
-    Arc::new(shown)
-}
-
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Side {
     Input,
     Output,
-    /// Within an output: an object in a list or a field is declared with members of any name.
-    Inner,
-}
-
-impl Side {
-    fn inner(self) -> Self {
-        match self {
-            Self::Input => Self::Input,
-            Self::Output | Self::Inner => Self::Inner,
-        }
-    }
 }
 
 // Not generic, so that it is compiled only once.
 fn generate(of: fn(&mut SchemaGenerator) -> Schema, side: Side) -> Object {
     let settings = match side {
         Side::Input => SchemaSettings::draft2020_12(),
-        Side::Output | Side::Inner => SchemaSettings::draft2020_12().for_serialize(),
+        Side::Output => SchemaSettings::draft2020_12().for_serialize(),
     };
     let settings = settings.with(|s| {
         s.inline_subschemas = true;
@@ -207,7 +220,7 @@ fn flatten(schema: Value, side: Side) -> Flat {
     let mut nullable = false;
     for key in ["anyOf", "oneOf", "allOf"] {
         if let Some(Value::Array(branches)) = schema.shift_remove(key) {
-            nullable |= merge(&mut schema, branches);
+            nullable |= merge(&mut schema, branches, side);
         }
     }
     let kind = single_type(&schema, &mut nullable);
@@ -217,6 +230,13 @@ fn flatten(schema: Value, side: Side) -> Flat {
     for key in KEPT {
         match schema.shift_remove(key) {
             None | Some(Value::Null) => {}
+            // The values of a map.
+            Some(values @ Value::Object(_))
+                if key == "additionalProperties" && side == Side::Output =>
+            {
+                let values = flatten(values, side);
+                flat.insert(key.into(), Value::Object(values.schema));
+            }
             Some(others) if key == "additionalProperties" && others != Value::Bool(true) => {}
             // A reply needs names and types only; bounds and descriptions are for arguments.
             _ if side != Side::Input && key != "type" && key != "enum" => {}
@@ -244,7 +264,7 @@ fn flatten(schema: Value, side: Side) -> Flat {
     match kind.as_str() {
         "array" => {
             let items = schema.shift_remove("items").unwrap_or(Value::Bool(true));
-            let items = flatten(items, side.inner());
+            let items = flatten(items, side);
             flat.insert("items".into(), Value::Object(items.schema));
         }
         "object" => flatten_object(&mut schema, &mut flat, side),
@@ -259,16 +279,16 @@ fn flatten(schema: Value, side: Side) -> Flat {
 fn flatten_object(schema: &mut Object, flat: &mut Object, side: Side) {
     // Some clients refuse the whole list for one object without `properties`; an empty one allows any.
     let properties = match schema.shift_remove("properties") {
-        Some(Value::Object(properties)) if side != Side::Inner => properties,
+        Some(Value::Object(properties)) => properties,
         _ => Map::new(),
     };
     let mut required: Vec<Value> = match schema.shift_remove("required") {
-        Some(Value::Array(names)) if side != Side::Inner => names,
+        Some(Value::Array(names)) => names,
         _ => Vec::new(),
     };
     let mut out = Map::new();
     for (name, property) in properties {
-        let property = flatten(property, side.inner());
+        let property = flatten(property, side);
         if property.nullable {
             required.retain(|r| r.as_str() != Some(name.as_str()));
         }
@@ -281,8 +301,9 @@ fn flatten_object(schema: &mut Object, flat: &mut Object, side: Side) {
 }
 
 /// Merges the branches of a choice into one schema: null is dropped, constants become an `enum`, and of several other
-/// branches the first one is used. Returns whether null was among them.
-fn merge(schema: &mut Object, branches: Vec<Value>) -> bool {
+/// branches the first one is used. An object of a reply has the fields of all branches, and requires those that all have.
+/// Returns whether null was among them.
+fn merge(schema: &mut Object, branches: Vec<Value>, side: Side) -> bool {
     let before = branches.len();
     let branches: Vec<Object> = branches
         .into_iter()
@@ -304,12 +325,32 @@ fn merge(schema: &mut Object, branches: Vec<Value>) -> bool {
     if constants.len() >= branches.len() && !constants.is_empty() {
         schema.insert("type".into(), "string".into());
         schema.insert("enum".into(), Value::Array(constants));
-    } else if let Some(first) = branches.into_iter().next() {
-        for (key, value) in first {
-            schema.entry(key).or_insert(value);
-        }
+        return nullable;
+    }
+    let mut branches = branches.into_iter();
+    for (key, value) in branches.next().into_iter().flatten() {
+        schema.entry(key).or_insert(value);
+    }
+    if side == Side::Output {
+        branches.for_each(|branch| join(schema, branch));
     }
     nullable
+}
+
+/// Adds the fields of another branch to an object.
+fn join(schema: &mut Object, mut branch: Object) {
+    if let (Some(Value::Object(properties)), Some(Value::Object(more))) = (
+        schema.get_mut("properties"),
+        branch.shift_remove("properties"),
+    ) {
+        for (name, property) in more {
+            properties.entry(name).or_insert(property);
+        }
+    }
+    let required = branch.shift_remove("required").unwrap_or_default();
+    if let Some(Value::Array(names)) = schema.get_mut("required") {
+        names.retain(|name| required.as_array().is_some_and(|all| all.contains(name)));
+    }
 }
 
 fn single_type(schema: &Object, nullable: &mut bool) -> String {
@@ -459,10 +500,6 @@ mod tests {
         );
         let nothing = shown_input(&Arc::new(input::<Nothing>()), &[]);
         assert_eq!(nothing["additionalProperties"], false);
-        let reply = shown_output(&Arc::new(output::<Everything>()));
-        assert_eq!(reply["properties"]["maybe"], json!({ "type": "integer" }));
-        assert_eq!(reply["properties"]["count"], json!({ "type": "integer" }));
-        assert!(reply.get("required").is_none());
     }
 
     #[test]
@@ -507,15 +544,54 @@ mod tests {
     }
 
     #[test]
-    fn objects_within_a_reply_may_have_any_fields() {
+    fn objects_within_a_reply_are_declared_in_full() {
         let schema = Value::Object(output::<Everything>());
-        let point = json!({ "type": "object", "properties": {} });
+        let point = json!({
+            "type": "object",
+            "properties": { "x": { "type": "number" }, "y": { "type": "number" } },
+            "required": ["y"],
+        });
         assert_eq!(schema["properties"]["point"], point);
         assert_eq!(
             schema["properties"]["points"],
             json!({ "type": "array", "items": point })
         );
+        assert_eq!(
+            schema["properties"]["map"],
+            json!({ "type": "object", "additionalProperties": { "type": "integer" }, "properties": {} })
+        );
         assert_eq!(schema["properties"]["number"], json!({ "type": "number" }));
+        assert_eq!(
+            schema["properties"]["easing"],
+            json!({ "type": "string", "enum": ["linear", "ease_in"] })
+        );
+    }
+
+    #[test]
+    fn an_object_of_several_forms_has_the_fields_of_all_of_them() {
+        #[derive(Serialize, JsonSchema)]
+        #[serde(untagged)]
+        enum Shape {
+            Circle { name: String, radius: f64 },
+            Square { name: String, side: f64 },
+        }
+        #[derive(Serialize, JsonSchema)]
+        struct Shapes {
+            shapes: Vec<Shape>,
+        }
+        let schema = Value::Object(output::<Shapes>());
+        assert_eq!(
+            schema["properties"]["shapes"]["items"],
+            json!({
+                "type": "object",
+                "properties": {
+                    "name": { "type": "string" },
+                    "radius": { "type": "number" },
+                    "side": { "type": "number" },
+                },
+                "required": ["name"],
+            })
+        );
     }
 
     #[test]

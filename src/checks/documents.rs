@@ -6,11 +6,14 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::Path;
 
+use capcut_draft::{PROPERTIES, PropertyDefault};
 use serde_json::Value;
 
 use super::check_section;
+use crate::args::property;
 use crate::cli::{self, tools};
 use crate::compose::schema;
+use crate::compose::section::Section;
 use crate::local;
 use crate::tool::Spec;
 
@@ -154,6 +157,108 @@ fn plan_keys() -> String {
 #[test]
 fn the_plans_page_matches_the_schema() {
     check_section("docs/plans.md", "keys", &plan_keys());
+}
+
+/// The properties that `set` changes, from their list.
+fn clip_properties() -> String {
+    let mut text = String::from(
+        "| property | also | what it is | value | default | clips |\n|---|---|---|---|---|---|\n",
+    );
+    for property in &PROPERTIES {
+        let quoted = |names: &[&str]| {
+            let names: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
+            names.join(", ")
+        };
+        let default = match property.default {
+            PropertyDefault::Number(number) => format!("`{number}`"),
+            PropertyDefault::Switch(on) => format!("`{on}`"),
+            PropertyDefault::Text("") => "none".to_owned(),
+            PropertyDefault::Text(text) => format!("`{text}`"),
+            _ => String::new(),
+        };
+        let kinds: Vec<String> = property
+            .kinds
+            .iter()
+            .map(|kind| {
+                serde_json::json!(kind)
+                    .as_str()
+                    .unwrap_or_default()
+                    .to_owned()
+            })
+            .collect();
+        let _ = writeln!(
+            text,
+            "| `{}` | {} | {} | {} | {default} | {} |",
+            property.name,
+            quoted(property.aliases),
+            cell(property.about),
+            cell(property.measure.says),
+            if kinds.len() > 8 {
+                "all".to_owned()
+            } else {
+                kinds.join(", ")
+            },
+        );
+    }
+    text
+}
+
+#[test]
+fn the_editing_page_lists_the_properties() {
+    check_section("docs/editing-drafts.md", "properties", &clip_properties());
+}
+
+/// Unit, range, default and description of a property stand in the list of properties, and nowhere else.
+#[test]
+fn tools_and_plans_take_properties_from_their_list() {
+    let mut repeated = Vec::new();
+    let mut checked = 0;
+    for path in super::files("src/tools", "rs") {
+        let text = super::read(&path);
+        let mut attributes = String::new();
+        for line in text.lines() {
+            let Some(name) = line
+                .strip_prefix("    pub ")
+                .and_then(|line| Some(line.split_once(": ")?.0))
+            else {
+                attributes.push_str(line);
+                attributes.push('\n');
+                if line == "}" || line.ends_with('{') {
+                    attributes.clear();
+                }
+                continue;
+            };
+            let attributes = std::mem::take(&mut attributes);
+            let is_older_name = attributes.contains("\"deprecated\"");
+            if property::listed(name).is_none() || is_older_name {
+                continue;
+            }
+            checked += 1;
+            let own_default = attributes
+                .split_once("default = \"")
+                .and_then(|(_, rest)| rest.split('"').next())
+                .is_some_and(|function| {
+                    !function.starts_with("default::") || !function.ends_with(&format!("::{name}"))
+                });
+            // Its default is `default::speed()`, but null stands for another value.
+            let is_optional = name == "speed";
+            if attributes.contains("///")
+                || attributes.contains("range(")
+                || (own_default && !is_optional)
+            {
+                repeated.push(format!("{}: `{name}`", super::shown(&path)));
+            }
+        }
+    }
+    for section in Section::ALL {
+        for key in section.rules() {
+            if property::listed(key).is_some() {
+                repeated.push(format!("{}: `{key}`", section.key()));
+            }
+        }
+    }
+    assert!(checked > 50, "only {checked} arguments");
+    assert!(repeated.is_empty(), "written a second time: {repeated:#?}");
 }
 
 fn command_line() -> String {

@@ -1,11 +1,12 @@
 //! Numbers such as `1,500` in a table mean 1.5 or 1500: the other numbers of the table decide which.
 
+use capcut_draft::Unit;
 use std::collections::BTreeMap;
 
 use serde_json::Value;
 
 use super::table::InputTable;
-use crate::args::property::{self, Unit};
+use crate::args::property;
 use crate::tools::ROUTED;
 
 /// What a comma in a number is.
@@ -171,7 +172,7 @@ fn columns_of(value: &Value, key: Option<&str>, uses: &mut BTreeMap<String, Colu
 /// The unit of an argument that is a number.
 fn number_of(argument: &str) -> Option<Unit> {
     if let Some(property) = property::of(argument) {
-        let is_text = matches!(property.unit, Unit::Colour | Unit::NumericId | Unit::Word);
+        let is_text = matches!(property.unit, Unit::Color | Unit::NumericId | Unit::Word);
         return (!is_text).then_some(property.unit);
     }
     let is_number = ROUTED.iter().any(|spec| {

@@ -452,6 +452,41 @@ impl Engine {
         saved
     }
 
+    /// Copies a draft into the drafts folder of its app, by the rules of a save there. It is refused while the app is
+    /// running. `None`: the app has no such folder on this machine.
+    pub(crate) async fn deploy(
+        &self,
+        id: &DraftId,
+        wish: SaveWish,
+        call: &Call,
+    ) -> Result<Option<SavedPackage>> {
+        let gate = self.saves.gate(id);
+        let _alone = gate.lock().await;
+        if let Some(from) = self.opened(id).await? {
+            return Err(Error::invalid(format!(
+                "draft {id} was opened from {} and is saved there",
+                from.path().display()
+            )));
+        }
+        let (draft, subject) = self.subject(id).await?;
+        if registry::find(self.dirs(draft.edition)).is_none() {
+            return Ok(None);
+        }
+        let wish = SaveWish {
+            while_running: WhileRunning::Refuse,
+            name: wish.name,
+            profile: wish.profile,
+            app_version: wish.app_version,
+            overwrite: wish.overwrite,
+            ..SaveWish::default()
+        };
+        let (request, _) = self.request(&draft, &wish, None, &call.caller).await?;
+        let media = self.media(&call.caller);
+        package::save_document(subject, &request, &media, &self.covers, &|_| ())
+            .await
+            .map(Some)
+    }
+
     /// The compact form of a draft, and what is saved of it.
     async fn subject(&self, id: &DraftId) -> Result<(Draft, Subject)> {
         let held = self.hold(id).await?;
@@ -742,11 +777,7 @@ impl Engine {
                 note: None,
             });
         }
-        let dirs = match edition {
-            Edition::Capcut => &self.options.capcut_dirs,
-            Edition::Jianying => &self.options.jianying_dirs,
-        };
-        if let Some(drafts) = registry::find(dirs) {
+        if let Some(drafts) = registry::find(self.dirs(edition)) {
             return Ok(SaveDestination {
                 drafts,
                 target: None,
@@ -767,6 +798,14 @@ impl Engine {
             }),
             note: Some(note),
         })
+    }
+
+    /// Where the app of this edition may have its drafts folder.
+    fn dirs(&self, edition: Edition) -> &[PathBuf] {
+        match edition {
+            Edition::Capcut => &self.options.capcut_dirs,
+            Edition::Jianying => &self.options.jianying_dirs,
+        }
     }
 
     /// Whether an app on this machine keeps its drafts in this folder.

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::caller::Caller;
+use crate::compose::batch::report::BatchReport;
 use crate::compose::plan::Plan;
 use crate::compose::report::{Detail, RunOutcome, RunReport, shorten};
 use crate::compose::source::Places;
@@ -19,6 +20,7 @@ use crate::exec::jobs::{self, Handle};
 use crate::exec::{App, Context};
 use crate::local::LocalTool;
 use crate::tool::Hints;
+use crate::tools::save_draft::Saved;
 use crate::tools::{Object, to_value};
 
 /// The kind of the job.
@@ -89,8 +91,14 @@ pub(crate) struct JobReply {
     pub report: Option<Value>,
 }
 
-fn report(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
-    schemars::json_schema!({ "type": "object" })
+/// A job is a plan, a batch or a save.
+fn report(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
+    let kinds = [
+        generator.subschema_for::<RunReport>(),
+        generator.subschema_for::<BatchReport>(),
+        generator.subschema_for::<Saved>(),
+    ];
+    schemars::json_schema!({ "anyOf": kinds })
 }
 
 impl JobReply {

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::args::input_rule::InputRule;
+use crate::args::property;
 use crate::draft::ids::DraftId;
 use crate::engine::documents::{self, DraftChange, document_error};
 use crate::error::{Error, Result};
@@ -95,7 +96,7 @@ impl LocalTool for EditDraft {
     }
 
     async fn run(&self, app: &Arc<App>, context: &Context) -> Result<EditedDraft> {
-        let mut operations = self.operations(app, context).await?;
+        let (mut operations, unusual) = self.operations(app, context).await?;
         let draft = editable(app, &self.draft_id, Self::NAME, context).await?;
         if app.engine.opened(&draft.id).await?.is_some() {
             for_opened(&mut operations)?;
@@ -114,7 +115,7 @@ impl LocalTool for EditDraft {
             draft_id: draft.id.clone(),
             changes: Vec::new(),
             clips: Vec::new(),
-            notes: draft.note.into_iter().collect(),
+            notes: draft.note.into_iter().chain(unusual).collect(),
         };
         for report in changed.reports {
             reply.changes.extend(report.changes);
@@ -177,20 +178,54 @@ pub(super) async fn out_of_date(app: &App, draft: &DraftId) -> Result<Option<Str
 }
 
 impl EditDraft {
-    /// The operations, with the files of `replace_media` measured.
-    async fn operations(&self, app: &Arc<App>, context: &Context) -> Result<Vec<Operation>> {
+    /// The operations, with the files of `replace_media` measured and the values of `set` in the form of the document;
+    /// and notes on unusual values.
+    async fn operations(
+        &self,
+        app: &Arc<App>,
+        context: &Context,
+    ) -> Result<(Vec<Operation>, Vec<String>)> {
         let mut operations = Vec::with_capacity(self.operations.len());
+        let mut notes = Vec::new();
         for (index, value) in self.operations.iter().enumerate() {
             let within = |mut error: Error| {
                 error.message = format!("operations[{index}]: {}", error.message);
                 error
             };
-            let value = measured(app, value, context).await.map_err(within)?;
+            let mut value = measured(app, value, context).await.map_err(within)?;
+            notes.extend(plain_values(&mut value).map_err(within)?);
             let read = Operation::read(&value).map_err(document_error);
             operations.push(read.map_err(within)?);
         }
-        Ok(operations)
+        Ok((operations, notes))
     }
+}
+
+/// Reads the notations of the values of a `set`, such as `"50%"`; returns notes on unusual values.
+fn plain_values(operation: &mut Value) -> Result<Vec<String>> {
+    let mut notes = Vec::new();
+    let Value::Object(members) = operation else {
+        return Ok(notes);
+    };
+    if members.get("op").is_none_or(|op| op != "set") {
+        return Ok(notes);
+    }
+    for (name, value) in members {
+        let Some(row) = property::of_property(name) else {
+            continue;
+        };
+        let read = row
+            .read(value)
+            .map_err(|fault| Error::invalid(format!("`{name}` {fault}")))?;
+        notes.extend(read.note.map(|note| format!("`{name}` {note}")));
+        if let Some(alpha) = read.alpha {
+            return Err(Error::invalid(format!(
+                "`{name}` has the opacity {alpha}, which is a property of its own"
+            ))
+            .hint("give the colour as \"#RRGGBB\", and its opacity as `opacity`, `border_alpha`, `background_alpha` or `shadow_alpha`"));
+        }
+    }
+    Ok(notes)
 }
 
 /// An operation whose `media` and `still` are files as the document crate expects them.

@@ -46,6 +46,7 @@ pub(crate) struct Inspected {
     pub draft_id: DraftId,
     pub summary: String,
     /// From the lowest layer up.
+    #[schemars(schema_with = "crate::local::rows::schema")]
     pub tracks: Vec<Value>,
     /// `offset` of the next page.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -3,7 +3,8 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
-use capcut_draft::{ClipRow, Document, InspectFilter, Summary, TrackRow};
+use capcut_draft::{ClipRow, Document, InspectFilter, Summary, TrackRow, TransitionRow};
+use schemars::{Schema, SchemaGenerator, json_schema};
 use serde_json::{Map, Value, json};
 
 use crate::engine::documents::document_error;
@@ -199,10 +200,7 @@ fn clip_value(row: &ClipRow, folder: Option<&Path>) -> Value {
     }
     if let Some(transition) = &row.transition {
         let name = shortened(&transition.name, NAME);
-        put(
-            "transition",
-            format!("{name} {} s", seconds(transition.duration)).into(),
-        );
+        put("transition", transition_text(transition, &name).into());
     }
     if !row.effects.is_empty() {
         let names = row.effects.iter().take(3);
@@ -224,9 +222,54 @@ fn clip_value(row: &ClipRow, folder: Option<&Path>) -> Value {
     Value::Object(clip)
 }
 
+fn transition_text(transition: &TransitionRow, name: &str) -> String {
+    format!("{name} {} s", seconds(transition.duration))
+}
+
+/// The schema of the rows, in both forms.
+pub(crate) fn schema(_: &mut SchemaGenerator) -> Schema {
+    let text = json!({ "type": "string" });
+    let number = json!({ "type": "number" });
+    let switch = json!({ "type": "boolean" });
+    let texts = json!({ "type": "array", "items": text });
+    let pair = json!({ "type": "array", "items": number });
+    let clip = json!({
+        "type": "object",
+        "properties": {
+            "id": text, "full_id": text, "kind": text, "start": number, "end": number,
+            "words": text, "media": text, "path": text, "source": pair, "speed": number,
+            "volume": number, "transition": text, "effects": texts,
+            "keyframes": { "type": "object" }, "group": text, "hidden": switch,
+            "missing": switch, "missing_materials": texts, "missing_file": switch,
+        },
+        "required": ["id", "kind", "start", "end"],
+    });
+    json_schema!({
+        "type": "array",
+        "items": {
+            "type": "object",
+            "properties": {
+                "id": text, "kind": text, "name": text, "main": switch, "muted": switch,
+                "hidden": switch, "locked": switch,
+                "gaps": { "type": "array", "items": pair },
+                "overlaps": { "type": "array", "items": texts },
+                "clips": { "type": "array", "items": clip },
+            },
+            "required": ["id", "kind"],
+        },
+    })
+}
+
 /// All that is known of a clip.
 fn full_value(row: &ClipRow, folder: Option<&Path>) -> Value {
     let mut clip = json!(row);
+    if let Some(transition) = &row.transition {
+        clip["transition"] = transition_text(transition, &transition.name).into();
+    }
+    if !row.missing.is_empty() {
+        clip["missing_materials"] = json!(row.missing);
+        clip["missing"] = true.into();
+    }
     for name in ["start", "end"] {
         let time = clip[name].as_f64().unwrap_or_default();
         clip[name] = seconds(time).into();

@@ -119,6 +119,9 @@ impl Spec {
     fn schemas(&self) -> &Schemas {
         self.schemas.get_or_init(|| {
             let mut input = (self.make_input)();
+            if self.is_routed() {
+                schema::describe(&mut input, self.name);
+            }
             let description = match input.shift_remove("description") {
                 Some(Value::String(text)) => text,
                 _ => String::new(),

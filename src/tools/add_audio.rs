@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::args::input_rule::{InputRule, ToolTimes};
 use crate::args::lenient::{Checked, always};
 use crate::args::reply::Placed;
-use crate::args::{self, default};
+use crate::args::{self, default, loose};
 use crate::catalog;
 use crate::draft::evidence::Leaves;
 use crate::draft::ids::DraftId;
@@ -62,20 +62,16 @@ pub(crate) struct AddAudio {
     #[serde(default = "main_track", deserialize_with = "args::optional_text")]
     #[schemars(with = "Option<String>")]
     pub track_name: Option<String>,
-    /// Playback speed factor, above 0 to 100.
     #[serde(default = "normal")]
     pub speed: Option<f64>,
-    /// Loudness factor, 0 to 10; 1 is unchanged.
-    #[serde(default = "default::one", deserialize_with = "args::loose_one")]
+    #[serde(default = "default::volume", deserialize_with = "loose::volume")]
     #[schemars(with = "f64")]
     pub volume: f64,
-    /// Fade-in, seconds.
     #[serde(default, deserialize_with = "args::own_number")]
-    #[schemars(with = "f64", range(min = 0))]
+    #[schemars(with = "f64")]
     pub fade_in: f64,
-    /// Fade-out, seconds.
     #[serde(default, deserialize_with = "args::own_number")]
-    #[schemars(with = "f64", range(min = 0))]
+    #[schemars(with = "f64")]
     pub fade_out: f64,
     /// Voice or sound effect; `search_catalog` kinds voice_filter, audio_scene, tone, …
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -110,7 +106,7 @@ fn main_track() -> Option<String> {
     reason = "serde requires the type of the field"
 )]
 fn normal() -> Option<f64> {
-    Some(1.0)
+    Some(default::speed())
 }
 
 impl AddAudio {
@@ -137,7 +133,7 @@ impl AddAudio {
             start: self.start,
             end: self.end(strict),
             target_start: self.target_start,
-            speed: self.speed.unwrap_or(1.0),
+            speed: self.speed.unwrap_or_else(default::speed),
         }
     }
 
@@ -246,7 +242,7 @@ impl Tool for AddAudio {
         let start = Micros::from_seconds(self.target_start);
         let length = self
             .end(strict)
-            .map(|end| (end - self.start) / self.speed.unwrap_or(1.0));
+            .map(|end| (end - self.start) / self.speed.unwrap_or_else(default::speed));
         Leaves::segment(
             self.track_name.as_deref(),
             start,

@@ -9,21 +9,21 @@ use crate::args::input_rule::{
 };
 use crate::args::lenient::{Checked, always, beside};
 use crate::args::reply::Placed;
-use crate::args::{self, Content, Position, default};
+use crate::args::{self, default};
 use crate::catalog;
-use crate::draft::clip::Clip;
 use crate::draft::evidence::Leaves;
 use crate::draft::ids::DraftId;
-use crate::draft::material::{Animations, Mask, MediaKind, Phase, Transition};
+use crate::draft::material::{Animations, MediaKind, Phase};
 use crate::draft::segment::{self, Picture};
 use crate::draft::track::TrackKind;
 use crate::engine::edit::{Edit, SegmentPlacement, Used};
 use crate::engine::lengths;
-use crate::engine::parts::{self, MaskWish};
+use crate::engine::parts;
 use crate::engine::timeline::TrackChoice;
-use crate::engine::{self, CallTarget, Canvas, Engine};
+use crate::engine::{self, Canvas, Engine};
 use crate::error::{Error, Faults, Result};
 use crate::tool::{CatalogName, Group, Hints, Texts, Tool, Turn};
+use crate::tools::look::PictureLook;
 use crate::tools::{Call, Object};
 use crate::units::{Edition, Micros, Range};
 
@@ -54,30 +54,6 @@ pub(crate) struct AddImage {
     /// New track's layer; higher is in front.
     #[serde(default)]
     pub relative_index: f64,
-    /// Half canvases: -1 left edge, 1 right.
-    #[serde(default, deserialize_with = "args::loose_zero")]
-    #[schemars(with = "f64")]
-    pub transform_x: f64,
-    /// Half canvases: -1 bottom edge, 1 top.
-    #[serde(default, deserialize_with = "args::loose_zero")]
-    #[schemars(with = "f64")]
-    pub transform_y: f64,
-    /// Width factor; 1 fits the canvas.
-    #[serde(default = "default::one", deserialize_with = "args::loose_one")]
-    #[schemars(with = "f64")]
-    pub scale_x: f64,
-    /// Height factor.
-    #[serde(default = "default::one", deserialize_with = "args::loose_one")]
-    #[schemars(with = "f64")]
-    pub scale_y: f64,
-    /// Or {x, y, width, height} in pixels.
-    #[serde(
-        default,
-        deserialize_with = "args::place",
-        skip_serializing_if = "Option::is_none"
-    )]
-    #[schemars(with = "Option<Position>")]
-    pub position: Option<Position>,
     /// Entrance; `search_catalog` kind video_intro.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub intro_animation: Option<String>,
@@ -104,60 +80,8 @@ pub(crate) struct AddImage {
     /// Seconds; 0: the whole clip.
     #[serde(default = "default::half")]
     pub combo_animation_duration: f64,
-    /// To the next clip; `search_catalog` kind transition.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub transition: Option<String>,
-    /// Seconds.
-    #[serde(default = "default::some_half")]
-    pub transition_duration: Option<f64>,
-    /// Such as "Circle"; `search_catalog` kind mask.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub mask_type: Option<String>,
-    /// Centre, pixels to the right of the middle.
-    #[serde(default)]
-    pub mask_center_x: f64,
-    /// Centre, pixels above the middle.
-    #[serde(default)]
-    pub mask_center_y: f64,
-    /// Height, fraction of the canvas.
-    #[serde(default = "default::half")]
-    pub mask_size: f64,
-    /// Degrees.
-    #[serde(default)]
-    pub mask_rotation: f64,
-    /// Soft edge, 0 to 100.
-    #[serde(default)]
-    pub mask_feather: f64,
-    /// Shows what is outside the mask.
-    #[serde(default, deserialize_with = "args::truthy")]
-    #[schemars(with = "bool")]
-    pub mask_invert: bool,
-    /// Rectangle's width, fraction.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub mask_rect_width: Option<f64>,
-    /// Corner rounding, 0 to 100.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub mask_round_corner: Option<f64>,
-    /// Blurred background, weak to strong.
-    #[serde(
-        default,
-        deserialize_with = "args::level",
-        skip_serializing_if = "Option::is_none"
-    )]
-    #[schemars(with = "Option<f64>", extend("enum" = [1, 2, 3, 4]))]
-    pub background_blur: Option<f64>,
-    /// Canvas of a new draft, pixels (HTTP only).
-    #[serde(default = "default::width", deserialize_with = "args::side")]
-    #[schemars(with = "f64", extend("deprecated" = true))]
-    pub width: f64,
-    /// Canvas of a new draft, pixels (HTTP only).
-    #[serde(default = "default::height", deserialize_with = "args::side")]
-    #[schemars(with = "f64", extend("deprecated" = true))]
-    pub height: f64,
-    /// The app's drafts folder, for paths; use that of `save_draft`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(extend("deprecated" = true))]
-    pub draft_folder: Option<String>,
+    #[serde(flatten)]
+    pub look: PictureLook,
 }
 
 fn three() -> f64 {
@@ -173,39 +97,6 @@ fn main_track() -> Option<String> {
 }
 
 impl AddImage {
-    fn target(&self) -> CallTarget<'_> {
-        CallTarget {
-            draft: self.draft_id.as_ref(),
-            width: self.width,
-            height: self.height,
-        }
-    }
-
-    fn transition(&self, edition: Edition) -> Result<Option<Transition>> {
-        parts::transition(
-            edition,
-            self.transition.as_deref(),
-            self.transition_duration,
-        )
-    }
-
-    fn mask(&self, canvas: Canvas) -> Result<Option<Mask>> {
-        parts::mask(
-            canvas,
-            MaskWish {
-                name: self.mask_type.as_deref(),
-                center_x: self.mask_center_x,
-                center_y: self.mask_center_y,
-                size: self.mask_size,
-                rotation: self.mask_rotation,
-                feather: self.mask_feather,
-                invert: self.mask_invert,
-                rect_width: self.mask_rect_width,
-                round_corner: self.mask_round_corner,
-            },
-        )
-    }
-
     /// Entrance and exit animations, or one animation of the whole clip, which excludes them.
     fn animations(&self, edition: Edition, length: Micros) -> Result<Option<Animations>> {
         let given = |name: &Option<String>| name.clone().filter(|name| !name.is_empty());
@@ -372,16 +263,6 @@ impl Tool for AddImage {
             self.combo_animation.as_deref(),
         );
         [
-            CatalogName::new(
-                "transition",
-                &[catalog::NameKind::Transition],
-                self.transition.as_deref(),
-            ),
-            CatalogName::new(
-                "mask_type",
-                &[catalog::NameKind::Mask],
-                self.mask_type.as_deref(),
-            ),
             CatalogName::new("intro_animation", &[catalog::NameKind::VideoIntro], intro),
             CatalogName::new("animation", &[catalog::NameKind::VideoIntro], older),
             CatalogName::new("outro_animation", &[catalog::NameKind::VideoOutro], outro),
@@ -389,6 +270,7 @@ impl Tool for AddImage {
         ]
         .into_iter()
         .flatten()
+        .chain(self.look.names())
         .collect()
     }
 
@@ -443,21 +325,20 @@ impl Tool for AddImage {
             }
         }
         faults.of(self.animations(canvas.edition, target.duration));
-        faults.of(self.transition(canvas.edition));
-        faults.of(self.mask(canvas));
-        faults.of(parts::blur(self.background_blur));
-        faults.of(args::folder(self.draft_folder.as_deref()));
+        self.look.faults_on(canvas, Self::NAME, &mut faults);
         faults
     }
 
     async fn run(&self, engine: &Engine, call: &Call) -> Result<Placed> {
-        let canvas = engine.canvas(self.target()).await?;
+        let canvas = engine
+            .canvas(self.look.target(self.draft_id.as_ref()))
+            .await?;
         let target = lengths::span(self.start, self.end)?;
         let animations = self.animations(canvas.edition, target.duration)?;
-        let transition = self.transition(canvas.edition)?;
-        let mask = self.mask(canvas)?;
-        let blur = parts::blur(self.background_blur)?;
-        let folder = args::folder(self.draft_folder.as_deref())?;
+        let transition = self.look.transition(canvas.edition)?;
+        let mask = self.look.mask(canvas, Self::NAME)?;
+        let blur = self.look.blur()?;
+        let folder = self.look.folder()?;
         let looked = engine
             .look(
                 "image_url",
@@ -470,22 +351,7 @@ impl Tool for AddImage {
         let known = looked.known;
         let size = (known.read && known.width > 0)
             .then_some((f64::from(known.width), f64::from(known.height)));
-        let clip = args::clip(
-            engine::is_strict(call),
-            self.position,
-            (canvas.width, canvas.height),
-            Content::Picture {
-                size,
-                scale: (self.scale_x, self.scale_y),
-            },
-            Clip {
-                transform_x: parts::finite("transform_x", self.transform_x)?,
-                transform_y: parts::finite("transform_y", self.transform_y)?,
-                scale_x: parts::finite("scale_x", self.scale_x)?,
-                scale_y: parts::finite("scale_y", self.scale_y)?,
-                ..Clip::default()
-            },
-        );
+        let clip = self.look.clip(engine::is_strict(call), canvas, size)?;
         let edit = Edit::Place(Box::new(SegmentPlacement {
             track: TrackChoice {
                 name: self.track_name.clone(),
@@ -513,22 +379,16 @@ impl Tool for AddImage {
                 given: Micros::ZERO,
             }),
         }));
-        let mut placed = engine.edit(self.target(), call, edit).await?;
+        let mut placed = engine
+            .edit(self.look.target(self.draft_id.as_ref()), call, edit)
+            .await?;
         placed.notes.extend(looked.note);
         Ok(placed)
     }
 
     fn to_api(&self, arguments: &Object) -> Object {
         let mut arguments = arguments.clone();
-        args::api_position(
-            &mut arguments,
-            self.position,
-            (self.width, self.height),
-            Content::Picture {
-                size: None,
-                scale: (self.scale_x, self.scale_y),
-            },
-        );
+        self.look.to_api(&mut arguments);
         arguments
     }
 

@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::args::input_rule::{InputRule, NO_FILE_TIMES, ToolTimes};
 use crate::args::lenient::{Checked, always};
 use crate::args::reply::Placed;
-use crate::args::{self, Content, Position, default};
+use crate::args::{self, Content, Position, default, loose};
 use crate::draft::clip::Clip;
 use crate::draft::evidence::Leaves;
 use crate::draft::ids::DraftId;
@@ -53,20 +53,22 @@ pub(crate) struct AddSticker {
     /// New track's layer; higher is in front.
     #[serde(default)]
     pub relative_index: f64,
-    /// Half canvases: -1 left edge, 1 right.
-    #[serde(default, deserialize_with = "args::loose_zero")]
+    #[serde(
+        default = "default::transform_x",
+        deserialize_with = "loose::transform_x"
+    )]
     #[schemars(with = "f64")]
     pub transform_x: f64,
-    /// Half canvases: -1 bottom edge, 1 top.
-    #[serde(default, deserialize_with = "args::loose_zero")]
+    #[serde(
+        default = "default::transform_y",
+        deserialize_with = "loose::transform_y"
+    )]
     #[schemars(with = "f64")]
     pub transform_y: f64,
-    /// Width factor; 1 fits the canvas.
-    #[serde(default = "default::one", deserialize_with = "args::loose_one")]
+    #[serde(default = "default::scale_x", deserialize_with = "loose::scale_x")]
     #[schemars(with = "f64")]
     pub scale_x: f64,
-    /// Height factor.
-    #[serde(default = "default::one", deserialize_with = "args::loose_one")]
+    #[serde(default = "default::scale_y", deserialize_with = "loose::scale_y")]
     #[schemars(with = "f64")]
     pub scale_y: f64,
     /// Or {x, y, width, height} in pixels.
@@ -77,19 +79,15 @@ pub(crate) struct AddSticker {
     )]
     #[schemars(with = "Option<Position>")]
     pub position: Option<Position>,
-    /// Rotation clockwise, degrees.
-    #[serde(default, deserialize_with = "args::loose_zero")]
+    #[serde(default = "default::rotation", deserialize_with = "loose::rotation")]
     #[schemars(with = "f64")]
     pub rotation: f64,
-    /// Opacity, 0 to 1.
-    #[serde(default = "default::one", deserialize_with = "args::loose_one")]
+    #[serde(default = "default::alpha", deserialize_with = "loose::alpha")]
     #[schemars(with = "f64")]
     pub alpha: f64,
-    /// Mirrored left to right.
     #[serde(default, deserialize_with = "args::truthy")]
     #[schemars(with = "bool")]
     pub flip_horizontal: bool,
-    /// Mirrored top to bottom.
     #[serde(default, deserialize_with = "args::truthy")]
     #[schemars(with = "bool")]
     pub flip_vertical: bool,

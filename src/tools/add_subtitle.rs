@@ -10,7 +10,7 @@ use serde_json::value::RawValue;
 use crate::args::input_rule::{IN_THE_APP, InputRule, Preset};
 use crate::args::lenient::{Checked, always, beside};
 use crate::args::reply::Placed;
-use crate::args::{self, Content, Position, default, property};
+use crate::args::{self, Content, Position, default, loose, property};
 use crate::catalog;
 use crate::draft::clip::Clip;
 use crate::draft::evidence::Leaves;
@@ -60,70 +60,62 @@ pub(crate) struct AddSubtitle {
     #[serde(default = "usual_font", deserialize_with = "args::optional_text")]
     #[schemars(with = "Option<String>", extend("default" = null))]
     pub font: Option<String>,
-    /// Size on the app's scale, 1 to 300.
-    #[serde(default = "five", deserialize_with = "args::loose_five")]
+    #[serde(
+        default = "default::add_subtitle::font_size",
+        deserialize_with = "loose::add_subtitle::font_size"
+    )]
     #[schemars(with = "f64")]
     pub font_size: f64,
-    /// Colour: "#FFCC00", "red", "rgb(255, 204, 0)".
-    #[serde(default = "white")]
+    #[serde(default = "default::font_color")]
     pub font_color: String,
-    /// Opacity, 0 to 1.
-    #[serde(default = "default::one", deserialize_with = "args::loose_one")]
+    #[serde(default = "default::alpha", deserialize_with = "loose::alpha")]
     #[schemars(with = "f64")]
     pub alpha: f64,
-    /// Bold.
     #[serde(default, deserialize_with = "args::truthy")]
     #[schemars(with = "bool")]
     pub bold: bool,
-    /// Italic.
     #[serde(default, deserialize_with = "args::truthy")]
     #[schemars(with = "bool")]
     pub italic: bool,
-    /// Underlined.
     #[serde(default, deserialize_with = "args::truthy")]
     #[schemars(with = "bool")]
     pub underline: bool,
-    /// Top-to-bottom text.
     #[serde(default, deserialize_with = "args::switch")]
     #[schemars(with = "bool")]
     pub vertical: bool,
-    /// Outline, 0 to 100; 0 is none. With a colour: 40.
-    #[serde(default)]
+    #[serde(default = "default::border_width")]
     pub border_width: f64,
-    /// Colour.
-    #[serde(default = "default::black")]
+    #[serde(default = "default::border_color")]
     pub border_color: String,
-    /// Opacity, 0 to 1.
-    #[serde(default = "default::one")]
+    #[serde(default = "default::border_alpha")]
     pub border_alpha: f64,
-    /// Opacity, 0 to 1; 0: none. With a colour: 1.
-    #[serde(default)]
+    #[serde(default = "default::add_subtitle::background_alpha")]
     pub background_alpha: f64,
-    /// Colour.
-    #[serde(default = "default::black")]
+    #[serde(default = "default::add_subtitle::background_color")]
     pub background_color: String,
     /// Shape.
     #[serde(default)]
     #[schemars(extend("enum" = [0, 1, 2]))]
     pub background_style: f64,
-    /// Half canvases: -1 left edge, 1 right.
-    #[serde(default, deserialize_with = "args::loose_zero")]
+    #[serde(
+        default = "default::transform_x",
+        deserialize_with = "loose::transform_x"
+    )]
     #[schemars(with = "f64")]
     pub transform_x: f64,
-    /// Half canvases: -1 bottom edge, 1 top.
-    #[serde(default = "low", deserialize_with = "args::loose_low")]
+    #[serde(
+        default = "default::add_subtitle::transform_y",
+        deserialize_with = "loose::add_subtitle::transform_y"
+    )]
     #[schemars(with = "f64")]
     pub transform_y: f64,
-    /// Width factor; 1 fits the canvas.
-    #[serde(default = "default::one", deserialize_with = "args::loose_one")]
+    #[serde(default = "default::scale_x", deserialize_with = "loose::scale_x")]
     #[schemars(with = "f64")]
     pub scale_x: f64,
-    /// Height factor.
-    #[serde(default = "default::one", deserialize_with = "args::loose_one")]
+    #[serde(default = "default::scale_y", deserialize_with = "loose::scale_y")]
     #[schemars(with = "f64")]
     pub scale_y: f64,
-    /// Rotation, degrees.
-    #[serde(default, deserialize_with = "args::loose_zero")]
+    #[serde(default = "default::rotation", deserialize_with = "loose::rotation")]
     #[schemars(with = "f64")]
     pub rotation: f64,
     /// Or {x, y, width, height} in pixels.
@@ -142,18 +134,6 @@ pub(crate) struct AddSubtitle {
     #[serde(default = "default::height", deserialize_with = "args::side")]
     #[schemars(with = "f64", extend("deprecated" = true))]
     pub height: f64,
-}
-
-fn five() -> f64 {
-    5.0
-}
-
-fn low() -> f64 {
-    -0.8
-}
-
-fn white() -> String {
-    "#FFFFFF".to_owned()
 }
 
 #[expect(
@@ -238,15 +218,19 @@ impl AddSubtitle {
 
     /// What the call sets for all captions: values that differ from the defaults override the styles of a file.
     fn gives(&self) -> Gives {
-        let is_black = self.border_color == default::black();
+        let is_black = self.border_color == default::border_color();
         Gives {
             bold: self.bold,
             italic: self.italic,
             underline: self.underline,
-            color: !self.font_color.eq_ignore_ascii_case(&white()),
+            color: !self.font_color.eq_ignore_ascii_case(&default::font_color()),
             alpha: self.alpha != 1.0,
-            border: self.border_width > 0.0 || self.border_alpha != 1.0 || !is_black,
-            place: self.position.is_some() || self.transform_x != 0.0 || self.transform_y != low(),
+            border: self.border_width > 0.0
+                || self.border_alpha != default::border_alpha()
+                || !is_black,
+            place: self.position.is_some()
+                || self.transform_x != default::transform_x()
+                || self.transform_y != default::add_subtitle::transform_y(),
         }
     }
 

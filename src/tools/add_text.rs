@@ -9,7 +9,7 @@ use crate::args::input_rule::{IN_THE_APP, InputRule, NO_FILE_TIMES, Preset, Tool
 use crate::args::lenient::{Checked, always, beside};
 use crate::args::property;
 use crate::args::reply::Placed;
-use crate::args::{self, Content, Position, default};
+use crate::args::{self, Content, Position, default, loose};
 use crate::catalog;
 use crate::draft::clip::Clip;
 use crate::draft::evidence::Leaves;
@@ -42,7 +42,6 @@ pub(crate) struct AddText {
     )]
     #[schemars(with = "DraftId", required)]
     pub draft_id: Option<DraftId>,
-    /// The text; `\n` breaks the line.
     pub text: String,
     /// Start on the timeline: seconds or "1:30".
     #[serde(default)]
@@ -55,12 +54,16 @@ pub(crate) struct AddText {
     #[serde(default = "main_track", deserialize_with = "args::optional_text")]
     #[schemars(with = "Option<String>")]
     pub track_name: Option<String>,
-    /// Half canvases: -1 left edge, 1 right.
-    #[serde(default, deserialize_with = "args::loose_zero")]
+    #[serde(
+        default = "default::transform_x",
+        deserialize_with = "loose::transform_x"
+    )]
     #[schemars(with = "f64")]
     pub transform_x: f64,
-    /// Half canvases: -1 bottom edge, 1 top.
-    #[serde(default, deserialize_with = "args::loose_zero")]
+    #[serde(
+        default = "default::transform_y",
+        deserialize_with = "loose::transform_y"
+    )]
     #[schemars(with = "f64")]
     pub transform_y: f64,
     /// Or {x, y, width, height} in pixels.
@@ -76,7 +79,6 @@ pub(crate) struct AddText {
     #[serde(default = "usual_font", deserialize_with = "args::optional_text")]
     #[schemars(with = "Option<String>", extend("default" = null))]
     pub font: Option<String>,
-    /// Colour: "#FFCC00", "red", "rgb(255, 204, 0)". Default: white.
     #[serde(
         default,
         deserialize_with = "args::given",
@@ -92,7 +94,6 @@ pub(crate) struct AddText {
     )]
     #[schemars(with = "Option<String>", extend("deprecated" = true))]
     pub color: Option<String>,
-    /// Size on the app's scale, 1 to 300; usually 5 to 15. Default: 8.
     #[serde(
         default,
         deserialize_with = "args::loose",
@@ -108,7 +109,6 @@ pub(crate) struct AddText {
     )]
     #[schemars(with = "Option<f64>", extend("deprecated" = true))]
     pub size: Option<f64>,
-    /// Opacity, 0 to 1. Default: 1.
     #[serde(
         default,
         deserialize_with = "args::given",
@@ -124,38 +124,32 @@ pub(crate) struct AddText {
     )]
     #[schemars(with = "Option<f64>", extend("deprecated" = true))]
     pub alpha: Option<f64>,
-    /// Top-to-bottom text.
     #[serde(default, deserialize_with = "args::switch")]
     #[schemars(with = "bool")]
     pub vertical: bool,
-    /// Outline, 0 to 100; 0 is none. With a colour: 40.
-    #[serde(default)]
+    #[serde(default = "default::border_width")]
     pub border_width: f64,
-    /// Colour.
-    #[serde(default = "default::black")]
+    #[serde(default = "default::border_color")]
     pub border_color: String,
-    /// Opacity, 0 to 1.
-    #[serde(default = "default::one")]
+    #[serde(default = "default::border_alpha")]
     pub border_alpha: f64,
-    /// Opacity, 0 to 1; 0: none. With a colour: 1.
-    #[serde(default)]
+    #[serde(default = "default::add_text::background_alpha")]
     pub background_alpha: f64,
-    /// Colour.
-    #[serde(default = "default::black")]
+    #[serde(default = "default::add_text::background_color")]
     pub background_color: String,
     /// Shape.
     #[serde(default)]
     #[schemars(extend("enum" = [0, 1, 2]))]
     pub background_style: f64,
-    /// Rounding, 0 to 1.
-    #[serde(default, deserialize_with = "args::loose_zero")]
+    #[serde(
+        default = "default::background_round_radius",
+        deserialize_with = "loose::background_round_radius"
+    )]
     #[schemars(with = "f64")]
     pub background_round_radius: f64,
-    /// Height, fraction.
-    #[serde(default = "box_side")]
+    #[serde(default = "default::background_height")]
     pub background_height: f64,
-    /// Width, fraction.
-    #[serde(default = "box_side")]
+    #[serde(default = "default::background_width")]
     pub background_width: f64,
     /// 0 to 1; 0.5 is centred.
     #[serde(default = "default::half")]
@@ -163,24 +157,18 @@ pub(crate) struct AddText {
     /// 0 to 1; 0.5 is centred.
     #[serde(default = "default::half")]
     pub background_vertical_offset: f64,
-    /// Adds a shadow.
     #[serde(default, deserialize_with = "args::truthy")]
     #[schemars(with = "bool")]
     pub shadow_enabled: bool,
-    /// Opacity, 0 to 1.
-    #[serde(default = "shadow_alpha")]
+    #[serde(default = "default::shadow_alpha")]
     pub shadow_alpha: f64,
-    /// Direction, degrees.
-    #[serde(default = "shadow_angle")]
+    #[serde(default = "default::shadow_angle")]
     pub shadow_angle: f64,
-    /// Colour.
-    #[serde(default = "default::black")]
+    #[serde(default = "default::shadow_color")]
     pub shadow_color: String,
-    /// Distance, 0 to 100.
-    #[serde(default = "five")]
+    #[serde(default = "default::shadow_distance")]
     pub shadow_distance: f64,
-    /// Blur, 0 to 1.
-    #[serde(default = "shadow_smoothing")]
+    #[serde(default = "default::add_text::shadow_smoothing")]
     pub shadow_smoothing: f64,
     /// Entrance; `search_catalog` kind text_intro.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -262,22 +250,6 @@ fn usual_font() -> Option<String> {
     Some("文轩体".to_owned())
 }
 
-fn box_side() -> f64 {
-    0.14
-}
-
-fn shadow_alpha() -> f64 {
-    0.9
-}
-
-fn shadow_angle() -> f64 {
-    -45.0
-}
-
-fn shadow_smoothing() -> f64 {
-    0.15
-}
-
 fn unset() -> f64 {
     -1.0
 }
@@ -357,7 +329,12 @@ impl AddText {
     ) -> Result<TextContent> {
         let edition = canvas.edition;
         let count = self.text.chars().count() as u32;
-        let alpha = parts::part("alpha", self.alpha.or(self.font_alpha).unwrap_or(1.0))?;
+        let alpha = parts::part(
+            "alpha",
+            self.alpha
+                .or(self.font_alpha)
+                .unwrap_or_else(default::font_alpha),
+        )?;
         let border_alpha = parts::part("border_alpha", self.border_alpha)?;
         let background_alpha = parts::part("background_alpha", self.background_alpha)?;
         let font = match &self.font {
@@ -373,7 +350,12 @@ impl AddText {
         let has_border = parts::finite("border_width", self.border_width)? > 0.0;
         let whole = CharacterStyle {
             range: (0, count),
-            size: parts::finite("font_size", self.size.or(self.font_size).unwrap_or(8.0))?,
+            size: parts::finite(
+                "font_size",
+                self.size
+                    .or(self.font_size)
+                    .unwrap_or_else(default::font_size),
+            )?,
             color,
             alpha,
             bold: false,
@@ -618,7 +600,7 @@ impl Tool for AddText {
         InputRule::Advice("source_start", NO_FILE_TIMES),
         InputRule::Advice("source_end", NO_FILE_TIMES),
         InputRule::Letters,
-        InputRule::Default("font_color", "color", Preset::Text("#FFFFFF")),
+        InputRule::Default("font_color", "color", Preset::Listed),
         InputRule::With("background_color", "background_alpha", Preset::Number(1.0)),
         InputRule::With("border_color", "border_width", Preset::Number(40.0)),
         InputRule::With("shadow_color", "shadow_enabled", Preset::On),

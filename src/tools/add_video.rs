@@ -7,23 +7,22 @@ use serde_json::Value;
 use crate::args::input_rule::{InputRule, KEYFRAME_ALPHA, KEYFRAME_ROTATION, ToolTimes};
 use crate::args::lenient::{Checked, always, beside};
 use crate::args::reply::Placed;
-use crate::args::{self, Content, Position, default};
-use crate::catalog;
-use crate::draft::clip::Clip;
+use crate::args::{self, default, loose};
 use crate::draft::evidence::Leaves;
 use crate::draft::ids::DraftId;
-use crate::draft::material::{Mask, MediaKind, Transition};
+use crate::draft::material::MediaKind;
 use crate::draft::segment::{self, Picture};
 use crate::draft::track::TrackKind;
 use crate::engine::edit::{Edit, SegmentPlacement, Used};
 use crate::engine::lengths::{self, TargetOf, Wish};
-use crate::engine::parts::{self, MaskWish};
+use crate::engine::parts;
 use crate::engine::timeline::TrackChoice;
-use crate::engine::{self, CallTarget, Canvas, Engine};
+use crate::engine::{self, Canvas, Engine};
 use crate::error::{Error, Faults, Result};
 use crate::tool::{CatalogName, Group, Hints, Texts, Tool, Turn};
+use crate::tools::look::PictureLook;
 use crate::tools::{Call, Object};
-use crate::units::{Edition, Micros};
+use crate::units::Micros;
 
 /// Places a video, whole or in part, on a video track.
 ///
@@ -70,91 +69,13 @@ pub(crate) struct AddVideo {
     /// New track's layer; higher is in front.
     #[serde(default)]
     pub relative_index: f64,
-    /// Playback speed factor, above 0 to 100.
-    #[serde(default = "default::one")]
+    #[serde(default = "default::speed")]
     pub speed: f64,
-    /// Loudness factor, 0 to 10; 1 is unchanged.
-    #[serde(default = "default::one", deserialize_with = "args::loose_one")]
+    #[serde(default = "default::volume", deserialize_with = "loose::volume")]
     #[schemars(with = "f64")]
     pub volume: f64,
-    /// Half canvases: -1 left edge, 1 right.
-    #[serde(default, deserialize_with = "args::loose_zero")]
-    #[schemars(with = "f64")]
-    pub transform_x: f64,
-    /// Half canvases: -1 bottom edge, 1 top.
-    #[serde(default, deserialize_with = "args::loose_zero")]
-    #[schemars(with = "f64")]
-    pub transform_y: f64,
-    /// Width factor; 1 fits the canvas.
-    #[serde(default = "default::one", deserialize_with = "args::loose_one")]
-    #[schemars(with = "f64")]
-    pub scale_x: f64,
-    /// Height factor.
-    #[serde(default = "default::one", deserialize_with = "args::loose_one")]
-    #[schemars(with = "f64")]
-    pub scale_y: f64,
-    /// Or {x, y, width, height} in pixels.
-    #[serde(
-        default,
-        deserialize_with = "args::place",
-        skip_serializing_if = "Option::is_none"
-    )]
-    #[schemars(with = "Option<Position>")]
-    pub position: Option<Position>,
-    /// To the next clip; `search_catalog` kind transition.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub transition: Option<String>,
-    /// Seconds.
-    #[serde(default = "default::half")]
-    pub transition_duration: f64,
-    /// Such as "Circle"; `search_catalog` kind mask.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub mask_type: Option<String>,
-    /// Centre, pixels to the right of the middle.
-    #[serde(default = "default::half")]
-    pub mask_center_x: f64,
-    /// Centre, pixels above the middle.
-    #[serde(default = "default::half")]
-    pub mask_center_y: f64,
-    /// Height, fraction of the canvas.
-    #[serde(default = "default::one")]
-    pub mask_size: f64,
-    /// Degrees.
-    #[serde(default)]
-    pub mask_rotation: f64,
-    /// Soft edge, 0 to 100.
-    #[serde(default)]
-    pub mask_feather: f64,
-    /// Shows what is outside the mask.
-    #[serde(default, deserialize_with = "args::truthy")]
-    #[schemars(with = "bool")]
-    pub mask_invert: bool,
-    /// Rectangle's width, fraction.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub mask_rect_width: Option<f64>,
-    /// Corner rounding, 0 to 100.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub mask_round_corner: Option<f64>,
-    /// Blurred background, weak to strong.
-    #[serde(
-        default,
-        deserialize_with = "args::level",
-        skip_serializing_if = "Option::is_none"
-    )]
-    #[schemars(with = "Option<f64>", extend("enum" = [1, 2, 3, 4]))]
-    pub background_blur: Option<f64>,
-    /// Canvas of a new draft, pixels (HTTP only).
-    #[serde(default = "default::width", deserialize_with = "args::side")]
-    #[schemars(with = "f64", extend("deprecated" = true))]
-    pub width: f64,
-    /// Canvas of a new draft, pixels (HTTP only).
-    #[serde(default = "default::height", deserialize_with = "args::side")]
-    #[schemars(with = "f64", extend("deprecated" = true))]
-    pub height: f64,
-    /// The app's drafts folder, for paths; use that of `save_draft`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(extend("deprecated" = true))]
-    pub draft_folder: Option<String>,
+    #[serde(flatten)]
+    pub look: PictureLook,
 }
 
 #[expect(
@@ -174,14 +95,6 @@ fn main_track() -> Option<String> {
 }
 
 impl AddVideo {
-    fn target(&self) -> CallTarget<'_> {
-        CallTarget {
-            draft: self.draft_id.as_ref(),
-            width: self.width,
-            height: self.height,
-        }
-    }
-
     /// The end of the clip in the file; `None` for the end of the file.
     fn end(&self, strict: bool) -> Option<f64> {
         match (self.end, self.duration) {
@@ -201,29 +114,19 @@ impl AddVideo {
         }
     }
 
-    fn transition(&self, edition: Edition) -> Result<Option<Transition>> {
-        parts::transition(
-            edition,
-            self.transition.as_deref(),
-            Some(self.transition_duration),
-        )
-    }
-
-    fn mask(&self, canvas: Canvas) -> Result<Option<Mask>> {
-        parts::mask(
-            canvas,
-            MaskWish {
-                name: self.mask_type.as_deref(),
-                center_x: self.mask_center_x,
-                center_y: self.mask_center_y,
-                size: self.mask_size,
-                rotation: self.mask_rotation,
-                feather: self.mask_feather,
-                invert: self.mask_invert,
-                rect_width: self.mask_rect_width,
-                round_corner: self.mask_round_corner,
-            },
-        )
+    /// The API needs the length of a transition of a video.
+    fn has_length_of_transition(&self) -> Result<()> {
+        let has_transition = self
+            .look
+            .transition
+            .as_deref()
+            .is_some_and(|name| !name.is_empty());
+        if has_transition && self.look.transition_duration.is_none() {
+            return Err(Error::invalid(
+                "`transition_duration` is null, not a number of seconds",
+            ));
+        }
+        Ok(())
     }
 }
 
@@ -316,21 +219,7 @@ impl Tool for AddVideo {
     }
 
     fn names(&self) -> Vec<CatalogName<'_>> {
-        [
-            CatalogName::new(
-                "transition",
-                &[catalog::NameKind::Transition],
-                self.transition.as_deref(),
-            ),
-            CatalogName::new(
-                "mask_type",
-                &[catalog::NameKind::Mask],
-                self.mask_type.as_deref(),
-            ),
-        ]
-        .into_iter()
-        .flatten()
-        .collect()
+        self.look.names().collect()
     }
 
     fn leaves(&self, strict: bool) -> Leaves {
@@ -346,10 +235,7 @@ impl Tool for AddVideo {
 
     fn faults_on(&self, canvas: Canvas) -> Faults {
         let mut faults = Faults::default();
-        faults.of(self.transition(canvas.edition));
-        faults.of(self.mask(canvas));
-        faults.of(parts::blur(self.background_blur));
-        faults.of(args::folder(self.draft_folder.as_deref()));
+        self.look.faults_on(canvas, Self::NAME, &mut faults);
         faults.of(lengths::fit(self.wish(true), None, TargetOf::Video));
         faults
     }
@@ -363,11 +249,14 @@ impl Tool for AddVideo {
             ))
             .hint("remove `filter_type` and `filter_intensity`"));
         }
-        let canvas = engine.canvas(self.target()).await?;
-        let transition = self.transition(canvas.edition)?;
-        let mask = self.mask(canvas)?;
-        let blur = parts::blur(self.background_blur)?;
-        let folder = args::folder(self.draft_folder.as_deref())?;
+        let canvas = engine
+            .canvas(self.look.target(self.draft_id.as_ref()))
+            .await?;
+        self.has_length_of_transition()?;
+        let transition = self.look.transition(canvas.edition)?;
+        let mask = self.look.mask(canvas, Self::NAME)?;
+        let blur = self.look.blur()?;
+        let folder = self.look.folder()?;
         args::no_text_for_length(call, self.end.is_none())?;
         let wish = self.wish(strict);
         // Invalid times are reported before the file is fetched.
@@ -389,22 +278,7 @@ impl Tool for AddVideo {
         }
         let size = (known.read && known.width > 0)
             .then_some((f64::from(known.width), f64::from(known.height)));
-        let clip = args::clip(
-            engine::is_strict(call),
-            self.position,
-            (canvas.width, canvas.height),
-            Content::Picture {
-                size,
-                scale: (self.scale_x, self.scale_y),
-            },
-            Clip {
-                transform_x: parts::finite("transform_x", self.transform_x)?,
-                transform_y: parts::finite("transform_y", self.transform_y)?,
-                scale_x: parts::finite("scale_x", self.scale_x)?,
-                scale_y: parts::finite("scale_y", self.scale_y)?,
-                ..Clip::default()
-            },
-        );
+        let clip = self.look.clip(engine::is_strict(call), canvas, size)?;
         let edit = Edit::Place(Box::new(SegmentPlacement {
             track: TrackChoice {
                 name: self.track_name.clone(),
@@ -432,7 +306,9 @@ impl Tool for AddVideo {
                 given,
             }),
         }));
-        let mut placed = engine.edit(self.target(), call, edit).await?;
+        let mut placed = engine
+            .edit(self.look.target(self.draft_id.as_ref()), call, edit)
+            .await?;
         placed
             .notes
             .extend(fitted.note.into_iter().chain(looked.note));
@@ -445,15 +321,7 @@ impl Tool for AddVideo {
         if let Some(end) = self.end(true) {
             arguments.insert("end".to_owned(), end.into());
         }
-        args::api_position(
-            &mut arguments,
-            self.position,
-            (self.width, self.height),
-            Content::Picture {
-                size: None,
-                scale: (self.scale_x, self.scale_y),
-            },
-        );
+        self.look.to_api(&mut arguments);
         arguments
     }
 

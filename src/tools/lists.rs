@@ -1,6 +1,6 @@
 //! The twelve `get_*_types` lists: names for the arguments of other calls. Complete over HTTP, in pages otherwise.
 
-use schemars::JsonSchema;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
@@ -23,10 +23,33 @@ pub(crate) struct Names {
     /// The number of all names.
     pub total: usize,
     /// The names of this page.
+    #[schemars(schema_with = "name_rows")]
     pub names: Vec<Value>,
     /// The `offset` of the next page.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next_offset: Option<usize>,
+}
+
+/// Names; those of audio effects have a type and parameters.
+fn name_rows(_: &mut SchemaGenerator) -> Schema {
+    let (text, number) = (json!({ "type": "string" }), json!({ "type": "number" }));
+    let param = json!({
+        "type": "object",
+        "properties": {
+            "name": text, "default_value": number, "min_value": number, "max_value": number,
+        },
+        "required": ["name", "default_value", "min_value", "max_value"],
+    });
+    json_schema!({
+        "type": "array",
+        "items": {
+            "type": "object",
+            "properties": {
+                "name": text, "type": text, "params": { "type": "array", "items": param },
+            },
+            "required": ["name"],
+        },
+    })
 }
 
 fn page(all: Vec<Value>, limit: u64, offset: u64) -> Names {

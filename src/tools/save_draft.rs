@@ -182,10 +182,17 @@ impl SaveDraft {
             return Err(Error::invalid("`draft_id` is missing"));
         };
         let wish = self.wish()?;
-        let saved = engine.save(draft, wish, call, listener).await?;
-        let elsewhere = self
-            .elsewhere(&call.caller, &saved.folder)
-            .or_else(|| self.not_deployed(engine, &call.caller, &saved.folder));
+        let mut saved = engine.save(draft, wish.clone(), call, listener).await?;
+        let elsewhere = match self.elsewhere(&call.caller, &saved.folder) {
+            None if args::is_truthy(&self.auto_deploy) => {
+                let deployed = deployed(engine, draft, wish, call, &saved.folder).await;
+                deployed.map_or_else(Some, |note| {
+                    saved.notes.extend(note);
+                    None
+                })
+            }
+            elsewhere => elsewhere,
+        };
         Ok(Saved {
             folder: Some(saved.folder.to_string_lossy().into_owned()),
             zip: saved.zip.map(|zip| zip.to_string_lossy().into_owned()),
@@ -217,25 +224,48 @@ impl SaveDraft {
             wanted.display()
         ))
     }
+}
 
-    /// Reports that the requested copy in the app's own folder was not made.
-    fn not_deployed(&self, engine: &Engine, caller: &Caller, saved: &Path) -> Option<String> {
-        let is_there = saved
-            .parent()
-            .is_some_and(|drafts| engine.is_apps_folder(drafts));
-        if !args::is_truthy(&self.auto_deploy) || is_there {
-            return None;
-        }
-        let place = if caller.is_here() {
-            format!(" ({})", saved.display())
-        } else {
-            String::new()
-        };
-        Some(format!(
-            "`auto_deploy` had no effect: the draft was saved in one folder only{place}, which is not the app's own \
-             folder. Save without `draft_folder` on a machine with the app, or move the draft there."
-        ))
+/// Copies a saved draft into the app's own folder, unless it is there. The result is a note for the reply; the error says
+/// why there is no copy.
+async fn deployed(
+    engine: &Engine,
+    draft: &DraftId,
+    wish: SaveWish,
+    call: &Call,
+    saved: &Path,
+) -> std::result::Result<Option<String>, String> {
+    let is_there = saved
+        .parent()
+        .is_some_and(|drafts| engine.is_apps_folder(drafts));
+    if is_there {
+        return Ok(None);
     }
+    // Remote clients get no information about which folders exist.
+    let is_here = call.caller.is_here();
+    let place = if is_here {
+        format!(" in {}", saved.display())
+    } else {
+        String::new()
+    };
+    let reason = match engine.deploy(draft, wish, call).await {
+        Ok(Some(copy)) => {
+            let to = copy.folder.display();
+            return Ok(Some(if is_here {
+                format!("a copy is in the app's folder: {to}. {}", copy.next)
+            } else {
+                "a copy is in the app's folder".to_owned()
+            }));
+        }
+        Ok(None) => "this machine has no drafts folder of the app".to_owned(),
+        Err(error) => match error.hint {
+            Some(hint) => format!("{}; {hint}", error.message),
+            None => error.message,
+        },
+    };
+    Err(format!(
+        "The draft is saved{place}, but `auto_deploy` made no copy of it for the app: {reason}."
+    ))
 }
 
 /// Advice for arguments of a video export.

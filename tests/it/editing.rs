@@ -729,3 +729,93 @@ fn a_run_on_a_server_is_one_step_after_the_draft_moved_here() {
     let here = undone["draft_id"].as_str().expect("an id");
     assert!(!document(&mut client, here).contains("two"));
 }
+
+/// A draft with a text on a server, and the home of a client of that server.
+fn draft_on_a_server(home: &mut Home, url: &str) -> String {
+    home.api(url);
+    let made = home
+        .call("create_draft", &json!({ "name": "Far" }))
+        .expect("made");
+    assert_eq!(made["backend"], "remote", "{made}");
+    let id = made["draft_id"].as_str().expect("an id").to_owned();
+    let hello = json!({ "draft_id": id, "text": "Hello", "start": 0, "end": 2 });
+    home.call("add_text", &hello).expect("added");
+    id
+}
+
+#[test]
+fn with_the_backend_remote_edits_are_refused_and_nothing_changes() {
+    let there = Home::embedded();
+    let served = there.engine(&[]);
+    let mut home = Home::new();
+    let id = draft_on_a_server(&mut home, &served.url);
+    let script = || {
+        let script = served.output("/query_script", &json!({ "draft_id": id }));
+        script.expect("the server's draft")
+    };
+    let listed = || home.call("list_drafts", &json!({})).expect("drafts")["drafts"].clone();
+    let (before, drafts) = (script(), listed());
+    let remote = ["--backend", "remote"];
+    let all = [
+        json!([{ "op": "set", "clip": "Hello", "font_size": 12 }]),
+        json!([{ "op": "replace_text", "clip": "Hello", "text": "Bye" }]),
+        json!([{ "op": "move", "clip": "Hello", "at": 4 }]),
+        json!([{ "op": "remove", "clip": "Hello" }]),
+    ];
+    for operations in all {
+        let edit = json!({ "draft_id": id, "operations": operations });
+        let (_, error) = home
+            .call_with(&remote, "edit_draft", &edit)
+            .expect_err("refused");
+        assert!(
+            error.contains("`edit_draft` runs on the embedded engine")
+                && error.contains("`--backend remote` allows only a server"),
+            "{error}"
+        );
+    }
+    let undo = json!({ "draft_id": id });
+    let (_, error) = home
+        .call_with(&remote, "undo_draft", &undo)
+        .expect_err("refused");
+    assert!(
+        error.contains("`undo_draft` runs on the embedded engine"),
+        "{error}"
+    );
+    assert_eq!(script(), before);
+    assert_eq!(listed(), drafts);
+    // The draft stays usable on its server.
+    let more = json!({ "draft_id": id, "text": "More", "start": 2, "end": 3 });
+    home.call_with(&remote, "add_text", &more).expect("added");
+}
+
+#[test]
+fn the_old_id_answers_after_an_edit_moved_the_draft_here() {
+    let there = Home::embedded();
+    let served = there.engine(&[]);
+    let mut home = Home::new();
+    let id = draft_on_a_server(&mut home, &served.url);
+    let edit = |text: &str, new: &str| {
+        let operations = json!([{ "op": "replace_text", "clip": text, "text": new }]);
+        home.call(
+            "edit_draft",
+            &json!({ "draft_id": id, "operations": operations }),
+        )
+    };
+    let edited = edit("Hello", "Bye").expect("edited");
+    let new = edited["draft_id"].as_str().expect("an id").to_owned();
+    assert_ne!(new, id);
+    let said = edited["notes"].to_string();
+    assert!(
+        said.contains(&new) && said.contains("keep the server's copy"),
+        "{edited}"
+    );
+    // Further calls with the old id reach the draft.
+    let again = edit("Bye", "Hello again").expect("edited");
+    assert_eq!(again["draft_id"], new.as_str(), "{again}");
+    let rows = home
+        .call("inspect_draft", &json!({ "draft_id": id }))
+        .expect("rows");
+    assert!(rows.to_string().contains("Hello again"), "{rows}");
+    let theirs = served.output("/query_script", &json!({ "draft_id": id }));
+    assert!(theirs.expect("their draft").to_string().contains("Hello"));
+}

@@ -132,3 +132,94 @@ fn the_data_folder_is_private_to_its_owner() {
         assert_eq!(others(&entry.path()), 0, "{}", entry.path().display());
     }
 }
+
+fn data(name: &str) -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/data")
+        .join(name);
+    std::fs::read_to_string(path).expect("test data")
+}
+
+#[test]
+fn a_journal_of_version_6_is_upgraded_by_its_first_use_and_keeps_documents_and_ids() {
+    let home = Home::embedded();
+    std::fs::create_dir_all(home.data()).expect("a folder");
+    let path = home.data().join("journal.db");
+    let open = || Connection::open(&path).expect("the journal");
+    let version = |connection: &Connection| -> u32 {
+        let version = connection.pragma_query_value(None, "user_version", |row| row.get(0));
+        version.expect("a version")
+    };
+    open()
+        .execute_batch(&data("journal-6.sql"))
+        .expect("a journal of version 6");
+    let rows = |connection: &Connection| {
+        let mut calls = connection
+            .prepare("SELECT place, tool, arguments, reply, hex(call) FROM calls ORDER BY place")
+            .expect("calls");
+        let rows = calls.query_map([], |row| {
+            Ok((
+                row.get::<_, u64>(0)?,
+                [1, 2, 3, 4].map(|column| row.get::<_, String>(column)),
+            ))
+        });
+        let rows = rows.expect("rows").map(|row| {
+            let (place, texts) = row.expect("a row");
+            (place, texts.map(|text| text.expect("text")))
+        });
+        rows.collect::<Vec<_>>()
+    };
+    let before = rows(&open());
+    assert_eq!((version(&open()), before.len()), (6, 5));
+
+    let listed = home.call("list_drafts", &json!({})).expect("drafts");
+    let id = "dfd_cat_1795788159_9c95bf78";
+    assert_eq!(listed["drafts"][0]["draft_id"], id, "{listed}");
+    let script = home
+        .call("query_script", &json!({ "draft_id": id }))
+        .expect("a script");
+    let read = |text: &str| serde_json::from_str::<Value>(text).expect("JSON");
+    assert_eq!(
+        read(script["script"].as_str().expect("text")),
+        read(&data("journal-6.json"))
+    );
+    assert_eq!(version(&open()), 7);
+    assert_eq!(rows(&open()), before);
+    // What only this version can do works on the draft, too.
+    let change = json!([{ "op": "replace_text", "clip": "Our holiday", "text": "Summer" }]);
+    let edit = json!({ "draft_id": id, "operations": change });
+    home.call("edit_draft", &edit).expect("edited");
+    home.call("undo_draft", &json!({ "draft_id": id }))
+        .expect("undone");
+    let again = home
+        .call("query_script", &json!({ "draft_id": id }))
+        .expect("a script");
+    assert_eq!(again["script"], script["script"]);
+}
+
+#[test]
+fn a_journal_of_a_newer_version_is_refused_and_its_bytes_stay() {
+    let home = Home::embedded();
+    let made = home
+        .call("create_draft", &json!({ "name": "Kept" }))
+        .expect("made");
+    let path = home.data().join("journal.db");
+    let connection = Connection::open(&path).expect("the journal");
+    connection
+        .execute_batch("PRAGMA wal_checkpoint(TRUNCATE); PRAGMA user_version = 99; PRAGMA wal_checkpoint(TRUNCATE)")
+        .expect("newer");
+    drop(connection);
+    let before = std::fs::read(&path).expect("bytes");
+    for (tool, arguments) in [
+        ("query_script", json!({ "draft_id": made["draft_id"] })),
+        ("create_draft", json!({})),
+        ("list_drafts", json!({})),
+    ] {
+        let (_, error) = home.call(tool, &arguments).expect_err("refused");
+        assert!(
+            error.contains("99") && error.contains("--data-dir"),
+            "{tool}: {error}"
+        );
+        assert_eq!(std::fs::read(&path).expect("bytes"), before, "{tool}");
+    }
+}

@@ -253,7 +253,68 @@ fn auto_deploy_chooses_the_folder_of_a_save_or_the_answer_says_why_not() {
             .starts_with(&own),
         "{stays}"
     );
-    let told = save(json!({ "draft_folder": named, "auto_deploy": true }));
+    // The draft is in both folders, each time it is saved.
+    let copied = |saved: &Value| {
+        let folder = Path::new(saved["folder"].as_str().expect("a folder")).to_owned();
+        assert!(folder.starts_with(&named), "{saved}");
+        let copy = apps.join(folder.file_name().expect("a name"));
+        let of = |folder: &Path| {
+            let text = std::fs::read_to_string(folder.join("draft_content.json"));
+            let text = text.unwrap_or_else(|e| panic!("{}: {e}", folder.display()));
+            let document: Value = serde_json::from_str(&text).expect("JSON");
+            document["materials"]["texts"].to_string()
+        };
+        assert_eq!(of(&copy), of(&folder));
+        copy
+    };
+    let saved = save(json!({ "draft_folder": named, "auto_deploy": true }));
+    assert!(saved["output"].get("message").is_none(), "{saved}");
+    assert!(
+        saved["notes"]
+            .to_string()
+            .contains("a copy is in the app's folder"),
+        "{saved}"
+    );
+    let copy = copied(&saved);
+    let id = saved_id(&copy);
+    let again = |options: Value| {
+        let mut body = json!({ "draft_id": id, "draft_folder": named, "auto_deploy": true });
+        body.as_object_mut()
+            .expect("an object")
+            .extend(options.as_object().cloned().expect("options"));
+        let (_, saved) = served.post("/save_draft", &body);
+        serde_json::from_str::<Value>(&saved).expect("JSON")
+    };
+    let text = json!({ "draft_id": id, "text": "More", "start": 3, "end": 4 });
+    served.output("/add_text", &text).expect("a text");
+    copied(&again(json!({})));
+    // What the app changed in its copy is not replaced.
+    let document = copy.join("draft_content.json");
+    let changed = std::fs::read_to_string(&document).expect("a file") + " ";
+    std::fs::write(&document, &changed).expect("written");
+    let told = again(json!({}));
     let said = message(&told);
-    assert!(said.contains("`auto_deploy` had no effect"), "{told}");
+    assert_eq!(told["success"], true, "{told}");
+    assert!(said.contains("`auto_deploy` made no copy"), "{told}");
+    assert_eq!(std::fs::read_to_string(&document).expect("a file"), changed);
+    let replaced = again(json!({ "overwrite": true }));
+    assert!(replaced["output"].get("message").is_none(), "{replaced}");
+    copied(&replaced);
+
+    // Without a folder of the app there is nothing to copy into.
+    std::fs::remove_dir_all(&apps).expect("removed");
+    let told = again(json!({}));
+    assert!(
+        message(&told).contains("no drafts folder of the app"),
+        "{told}"
+    );
+}
+
+/// The draft of a folder, whose name is its id.
+fn saved_id(folder: &Path) -> String {
+    folder
+        .file_name()
+        .expect("a name")
+        .to_string_lossy()
+        .into_owned()
 }

@@ -33,6 +33,7 @@ mod ids;
 mod inspect;
 mod keyframes;
 mod kinds;
+pub mod measure;
 mod ops;
 mod path;
 mod property;
@@ -57,13 +58,14 @@ pub use inspect::{
 };
 pub use keyframes::{KeyframeList, KeyframePoint};
 pub use kinds::ClipKind;
+pub use measure::{Measure, Unit};
 pub use ops::{
     AddKeyframes, Canvas, Clear, ClearKeyframes, ClearWhat, Duplicate, KeyframeValue, MediaFile,
     MediaFileKind, MediaLength, Move, Operation, OperationReport, Remove, Rename, ReplaceMedia,
     ReplaceText, Set, Shift, Split, TrackChange, Trim,
 };
 pub use path::PathPart;
-pub use property::{PROPERTIES, Property, Unit};
+pub use property::{PROPERTIES, Property, PropertyArgument, PropertyDefault};
 pub use refs::DanglingRef;
 pub use select::{ClipSelector, Time};
 pub use template::{

@@ -1,6 +1,6 @@
-//! The properties of clips that `set` changes: one list with units, ranges, defaults, and where a document has them.
+//! The properties of clips: one list with units, ranges, defaults, descriptions, and where a document has them. Tools that
+//! add clips, plans, `set` and the documentation derive from it.
 
-use serde::Serialize;
 use serde_json::Value;
 
 use crate::error::{Error, Result, nearest, quoted_list};
@@ -8,38 +8,10 @@ use crate::kinds::ClipKind::{
     self, Adjust, Audio, Compound, Effect, Filter, Image, Sticker, Text, TextTemplate, Unknown,
     Video,
 };
-
-/// What a value is measured in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Unit {
-    /// A factor; 1 is unchanged.
-    Factor,
-    /// From 0, invisible, to 1, opaque.
-    Opacity,
-    /// Half canvases from the centre; right and up are positive.
-    HalfCanvas,
-    /// Degrees, clockwise.
-    Degrees,
-    /// Seconds.
-    Seconds,
-    /// From 0 to 100.
-    Strength,
-    /// A part of the whole, from 0 to 1.
-    Fraction,
-    /// The size of letters on the app's scale.
-    FontSize,
-    /// As the app stores it.
-    Plain,
-    /// `true` or `false`.
-    Switch,
-    /// `#RRGGBB`.
-    Color,
-    /// One of a few words.
-    Choice(&'static [&'static str]),
-    /// Any text.
-    Words,
-}
+use crate::measure::{
+    ALIGNMENT, ANGLE, COLOR, FONT_SIZE, FRACTION, LEVEL, LOUDNESS, Measure, OPACITY, PIXELS,
+    POSITION, SCALE, SHORT_TIME, SIDE, SPACING, SPEED, STRENGTH, SWITCH, Unit, WORDS,
+};
 
 /// Where a document has a property.
 #[derive(Clone, Copy, Debug)]
@@ -56,30 +28,51 @@ pub(crate) enum Storage {
     Special,
 }
 
+/// A value that a property has if none is given.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum PropertyDefault {
+    /// It has none: what it is then depends on other values.
+    Unset,
+    Number(f64),
+    Switch(bool),
+    Text(&'static str),
+}
+
+/// A property as an argument of the tools that add clips.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct PropertyArgument {
+    pub measure: &'static Measure,
+    /// Begin and end of the description; the measure's words stand between them.
+    about: (&'static str, &'static str),
+    /// The defaults of tools that differ from what a clip has without the property.
+    defaults: &'static [(&'static str, PropertyDefault)],
+}
+
 /// A property of clips.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct Property {
     pub name: &'static str,
-    /// Other names that are accepted.
+    /// Other names that are accepted; tools have some of them as arguments.
     pub aliases: &'static [&'static str],
     /// What it is, in a few words.
     pub about: &'static str,
-    pub unit: Unit,
-    /// Values outside are refused.
-    pub range: (f64, f64),
-    /// What a clip has without it, as JSON.
-    pub default: &'static str,
+    pub measure: &'static Measure,
+    /// What a clip has without it.
+    pub default: PropertyDefault,
     /// The kinds of clips that have it.
     pub kinds: &'static [ClipKind],
+    /// How tools that add clips have it, if they do.
+    pub argument: Option<PropertyArgument>,
     pub(crate) storage: Storage,
 }
 
-const ANY: (f64, f64) = (f64::NEG_INFINITY, f64::INFINITY);
 const SOUND: &[ClipKind] = &[Video, Audio, Compound];
 const PICTURE: &[ClipKind] = &[Video, Image, Sticker, Text, Compound, TextTemplate];
 const MASKED: &[ClipKind] = &[Video, Image, Compound];
-const WORDS: &[ClipKind] = &[Text];
+const TEXTS: &[ClipKind] = &[Text];
 const ALL: &[ClipKind] = &[
     Video,
     Image,
@@ -99,8 +92,8 @@ const fn row(
     name: &'static str,
     aliases: &'static [&'static str],
     about: &'static str,
-    (unit, low, high): (Unit, f64, f64),
-    default: &'static str,
+    measure: &'static Measure,
+    default: PropertyDefault,
     kinds: &'static [ClipKind],
     storage: Storage,
 ) -> Property {
@@ -108,79 +101,118 @@ const fn row(
         name,
         aliases,
         about,
-        unit,
-        range: (low, high),
+        measure,
         default,
         kinds,
+        argument: None,
         storage,
     }
 }
 
+impl Property {
+    /// The property is an argument of tools, with the same measure.
+    const fn argument(mut self, begin: &'static str, end: &'static str) -> Self {
+        self.argument = Some(PropertyArgument {
+            measure: self.measure,
+            about: (begin, end),
+            defaults: &[],
+        });
+        self
+    }
+
+    /// The argument has another measure.
+    const fn in_measure(mut self, measure: &'static Measure) -> Self {
+        if let Some(argument) = &mut self.argument {
+            argument.measure = measure;
+        }
+        self
+    }
+
+    /// These tools have another default.
+    const fn but_in(mut self, defaults: &'static [(&'static str, PropertyDefault)]) -> Self {
+        if let Some(argument) = &mut self.argument {
+            argument.defaults = defaults;
+        }
+        self
+    }
+}
+
+use PropertyDefault::{Number, Switch, Text as Words, Unset};
 use Storage::{Clip, Companion, Material, Special, Style};
 
-const SWITCH: (Unit, f64, f64) = (Unit::Switch, ANY.0, ANY.1);
-const COLOR: (Unit, f64, f64) = (Unit::Color, ANY.0, ANY.1);
-const OPACITY: (Unit, f64, f64) = (Unit::Opacity, 0.0, 1.0);
-const FRACTION: (Unit, f64, f64) = (Unit::Fraction, 0.0, 1.0);
-const STRENGTH: (Unit, f64, f64) = (Unit::Strength, 0.0, 100.0);
-const HALF: (Unit, f64, f64) = (Unit::HalfCanvas, -20.0, 20.0);
-const FACTOR: (Unit, f64, f64) = (Unit::Factor, 0.0, 20.0);
-const ANGLE: (Unit, f64, f64) = (Unit::Degrees, -36_000.0, 36_000.0);
-const SECONDS: (Unit, f64, f64) = (Unit::Seconds, 0.0, 86_400.0);
-const ALIGNMENTS: Unit = Unit::Choice(&["left", "center", "right"]);
+const ONE: PropertyDefault = Number(1.0);
+const ZERO: PropertyDefault = Number(0.0);
+const HALF: PropertyDefault = Number(0.5);
+const OFF: PropertyDefault = Switch(false);
+const BLACK: PropertyDefault = Words("#000000");
 
-/// All properties.
+/// All properties. A row is all that a new property needs, if a document has it in one place.
 #[rustfmt::skip]
 pub static PROPERTIES: [Property; 49] = [
-    row("volume", &["loudness"], "loudness", FACTOR, "1.0", SOUND, Special),
-    row("speed", &[], "playback speed; the clip's length changes with it", (Unit::Factor, 0.1, 100.0), "1.0", SOUND, Special),
-    row("visible", &[], "whether the clip is shown", SWITCH, "true", ALL, Clip(&["visible"])),
-    row("opacity", &["alpha", "font_alpha"], "opacity", OPACITY, "1.0", PICTURE, Special),
-    row("scale", &["uniform_scale"], "size, both ways", FACTOR, "1.0", PICTURE, Special),
-    row("scale_x", &[], "width", FACTOR, "1.0", PICTURE, Special),
-    row("scale_y", &[], "height", FACTOR, "1.0", PICTURE, Special),
-    row("position_x", &["transform_x", "x"], "distance from the centre to the right", HALF, "0.0", PICTURE, Clip(&["clip", "transform", "x"])),
-    row("position_y", &["transform_y", "y"], "distance from the centre upwards", HALF, "0.0", PICTURE, Clip(&["clip", "transform", "y"])),
-    row("rotation", &["angle"], "rotation", ANGLE, "0.0", PICTURE, Clip(&["clip", "rotation"])),
-    row("flip_horizontal", &[], "mirrored left to right", SWITCH, "false", PICTURE, Clip(&["clip", "flip", "horizontal"])),
-    row("flip_vertical", &[], "mirrored top to bottom", SWITCH, "false", PICTURE, Clip(&["clip", "flip", "vertical"])),
-    row("fade_in", &[], "length of the fade-in of the sound", SECONDS, "0.0", SOUND, Special),
-    row("fade_out", &[], "length of the fade-out of the sound", SECONDS, "0.0", SOUND, Special),
-    row("transition_duration", &[], "length of the transition to the next clip", SECONDS, "0.0", MASKED, Special),
-    row("background_blur", &[], "blur of the background behind the clip; 0 is none", FRACTION, "0.0", MASKED, Special),
-    row("strength", &["intensity"], "strength of a filter or effect", STRENGTH, "100.0", &[Effect, Filter], Material(&["value"], 0.01)),
-    row("mask_center_x", &[], "centre of the mask, to the right", HALF, "0.0", MASKED, Companion(MASKS, &["config", "centerX"], 1.0)),
-    row("mask_center_y", &[], "centre of the mask, upwards", HALF, "0.0", MASKED, Companion(MASKS, &["config", "centerY"], 1.0)),
-    row("mask_width", &["mask_rect_width"], "width of the mask", (Unit::Fraction, 0.0, 10.0), "0.5", MASKED, Companion(MASKS, &["config", "width"], 1.0)),
-    row("mask_height", &["mask_size"], "height of the mask", (Unit::Fraction, 0.0, 10.0), "0.5", MASKED, Companion(MASKS, &["config", "height"], 1.0)),
-    row("mask_rotation", &[], "rotation of the mask", ANGLE, "0.0", MASKED, Companion(MASKS, &["config", "rotation"], 1.0)),
-    row("mask_feather", &[], "soft edge of the mask", STRENGTH, "0.0", MASKED, Companion(MASKS, &["config", "feather"], 0.01)),
-    row("mask_round_corner", &[], "rounding of the mask's corners", STRENGTH, "0.0", MASKED, Companion(MASKS, &["config", "roundCorner"], 0.01)),
-    row("mask_invert", &[], "shows what is outside the mask", SWITCH, "false", MASKED, Companion(MASKS, &["config", "invert"], 1.0)),
-    row("text", &["words"], "the words", (Unit::Words, ANY.0, ANY.1), "\"\"", WORDS, Special),
-    row("font_size", &["size"], "size of the letters, usually 5 to 15", (Unit::FontSize, 1.0, 300.0), "8.0", WORDS, Style(&["size"], Some("font_size"))),
-    row("font_color", &["color", "text_color"], "colour of the letters", COLOR, "\"#FFFFFF\"", WORDS, Special),
-    row("bold", &[], "bold letters", SWITCH, "false", WORDS, Special),
-    row("italic", &[], "slanted letters", SWITCH, "false", WORDS, Special),
-    row("underline", &[], "underlined letters", SWITCH, "false", WORDS, Style(&["underline"], Some("underline"))),
-    row("alignment", &["align"], "alignment of the lines", (ALIGNMENTS, ANY.0, ANY.1), "\"center\"", WORDS, Special),
-    row("vertical", &[], "letters from top to bottom", SWITCH, "false", WORDS, Special),
-    row("letter_spacing", &[], "space between letters, as the app stores it", (Unit::Plain, -10.0, 100.0), "0.0", WORDS, Material(&["letter_spacing"], 1.0)),
-    row("line_spacing", &[], "space between lines, as the app stores it", (Unit::Plain, -10.0, 100.0), "0.02", WORDS, Material(&["line_spacing"], 1.0)),
-    row("border_width", &[], "width of the outline; 0 is none", STRENGTH, "0.0", WORDS, Special),
-    row("border_color", &[], "colour of the outline", COLOR, "\"#000000\"", WORDS, Special),
-    row("border_alpha", &[], "opacity of the outline", OPACITY, "1.0", WORDS, Special),
-    row("background_color", &[], "colour behind the text", COLOR, "\"\"", WORDS, Special),
-    row("background_alpha", &[], "opacity of the colour behind the text", OPACITY, "1.0", WORDS, Material(&["background_alpha"], 1.0)),
-    row("background_round_radius", &[], "rounding of the colour's corners", FRACTION, "0.0", WORDS, Material(&["background_round_radius"], 1.0)),
-    row("background_width", &[], "width of the colour behind the text", FRACTION, "0.14", WORDS, Material(&["background_width"], 1.0)),
-    row("background_height", &[], "height of the colour behind the text", FRACTION, "0.14", WORDS, Material(&["background_height"], 1.0)),
-    row("shadow_enabled", &["shadow"], "whether the text has a shadow", SWITCH, "false", WORDS, Special),
-    row("shadow_color", &[], "colour of the shadow", COLOR, "\"#000000\"", WORDS, Special),
-    row("shadow_alpha", &[], "opacity of the shadow", OPACITY, "0.9", WORDS, Special),
-    row("shadow_angle", &[], "direction of the shadow", ANGLE, "-45.0", WORDS, Special),
-    row("shadow_distance", &[], "distance of the shadow", STRENGTH, "5.0", WORDS, Special),
-    row("shadow_smoothing", &[], "blur of the shadow", FRACTION, "0.45", WORDS, Special),
+    row("volume", &["loudness"], "loudness", &LOUDNESS, ONE, SOUND, Special).argument("Loudness", ""),
+    row("speed", &[], "playback speed; the clip's length changes with it", &SPEED, ONE, SOUND, Special).argument("Playback speed", ""),
+    row("visible", &[], "whether the clip is shown", &SWITCH, Switch(true), ALL, Clip(&["visible"])),
+    row("opacity", &["alpha", "font_alpha"], "opacity", &OPACITY, ONE, PICTURE, Special).argument("", ""),
+    row("scale", &["uniform_scale"], "size, both ways", &SCALE, ONE, PICTURE, Special),
+    row("scale_x", &[], "width", &SCALE, ONE, PICTURE, Special).argument("Width", "; 1 fits the canvas"),
+    row("scale_y", &[], "height", &SCALE, ONE, PICTURE, Special).argument("Height", ""),
+    row("position_x", &["transform_x", "x"], "distance from the centre to the right", &POSITION, ZERO, PICTURE, Clip(&["clip", "transform", "x"]))
+        .argument("Half canvases: -1 left edge, 1 right", ""),
+    row("position_y", &["transform_y", "y"], "distance from the centre upwards", &POSITION, ZERO, PICTURE, Clip(&["clip", "transform", "y"]))
+        .argument("Half canvases: -1 bottom edge, 1 top", "").but_in(&[("add_subtitle", Number(-0.8))]),
+    row("rotation", &["angle"], "rotation", &ANGLE, ZERO, PICTURE, Clip(&["clip", "rotation"])).argument("Clockwise", ""),
+    row("flip_horizontal", &[], "mirrored left to right", &SWITCH, OFF, PICTURE, Clip(&["clip", "flip", "horizontal"])).argument("Mirrored left to right", ""),
+    row("flip_vertical", &[], "mirrored top to bottom", &SWITCH, OFF, PICTURE, Clip(&["clip", "flip", "vertical"])).argument("Mirrored top to bottom", ""),
+    row("fade_in", &[], "length of the fade-in of the sound", &SHORT_TIME, ZERO, SOUND, Special).argument("Fade-in", ""),
+    row("fade_out", &[], "length of the fade-out of the sound", &SHORT_TIME, ZERO, SOUND, Special).argument("Fade-out", ""),
+    row("transition_duration", &[], "length of the transition to the next clip", &SHORT_TIME, ZERO, MASKED, Special)
+        .argument("", "").but_in(&[("add_image", HALF), ("add_video", HALF)]),
+    row("background_blur", &[], "blur of the background behind the clip; 0 is none", &FRACTION, ZERO, MASKED, Special)
+        .argument("Blurred background, weak to strong", "").in_measure(&LEVEL).but_in(&[("add_image", Unset), ("add_video", Unset)]),
+    row("strength", &["intensity"], "strength of a filter or effect", &STRENGTH, Number(100.0), &[Effect, Filter], Material(&["value"], 0.01)),
+    row("mask_center_x", &[], "centre of the mask, to the right", &POSITION, ZERO, MASKED, Companion(MASKS, &["config", "centerX"], 1.0))
+        .argument("Centre, pixels to the right of the middle", "").in_measure(&PIXELS).but_in(&[("add_video", HALF)]),
+    row("mask_center_y", &[], "centre of the mask, upwards", &POSITION, ZERO, MASKED, Companion(MASKS, &["config", "centerY"], 1.0))
+        .argument("Centre, pixels above the middle", "").in_measure(&PIXELS).but_in(&[("add_video", HALF)]),
+    row("mask_width", &["mask_rect_width"], "width of the mask", &SIDE, HALF, MASKED, Companion(MASKS, &["config", "width"], 1.0))
+        .argument("Rectangle's width", "").but_in(&[("add_image", Unset), ("add_video", Unset)]),
+    row("mask_height", &["mask_size"], "height of the mask", &SIDE, HALF, MASKED, Companion(MASKS, &["config", "height"], 1.0))
+        .argument("Height", " of the canvas").but_in(&[("add_video", ONE)]),
+    row("mask_rotation", &[], "rotation of the mask", &ANGLE, ZERO, MASKED, Companion(MASKS, &["config", "rotation"], 1.0)).argument("", ""),
+    row("mask_feather", &[], "soft edge of the mask", &STRENGTH, ZERO, MASKED, Companion(MASKS, &["config", "feather"], 0.01)).argument("Soft edge", ""),
+    row("mask_round_corner", &[], "rounding of the mask's corners", &STRENGTH, ZERO, MASKED, Companion(MASKS, &["config", "roundCorner"], 0.01))
+        .argument("Corner rounding", "").but_in(&[("add_image", Unset), ("add_video", Unset)]),
+    row("mask_invert", &[], "shows what is outside the mask", &SWITCH, OFF, MASKED, Companion(MASKS, &["config", "invert"], 1.0))
+        .argument("Shows what is outside the mask", ""),
+    row("text", &["words"], "the words", &WORDS, Words(""), TEXTS, Special).argument("The text; `\\n` breaks the line", ""),
+    row("font_size", &["size"], "size of the letters", &FONT_SIZE, Number(8.0), TEXTS, Style(&["size"], Some("font_size")))
+        .argument("Size", "").but_in(&[("add_subtitle", Number(5.0))]),
+    row("font_color", &["color", "text_color"], "colour of the letters", &COLOR, Words("#FFFFFF"), TEXTS, Special)
+        .argument("Colour", ": \"#FFCC00\", \"red\", \"rgb(255, 204, 0)\""),
+    row("bold", &[], "bold letters", &SWITCH, OFF, TEXTS, Special).argument("Bold", ""),
+    row("italic", &[], "slanted letters", &SWITCH, OFF, TEXTS, Special).argument("Italic", ""),
+    row("underline", &[], "underlined letters", &SWITCH, OFF, TEXTS, Style(&["underline"], Some("underline"))).argument("Underlined", ""),
+    row("alignment", &["align"], "alignment of the lines", &ALIGNMENT, Words("center"), TEXTS, Special),
+    row("vertical", &[], "letters from top to bottom", &SWITCH, OFF, TEXTS, Special).argument("Top-to-bottom text", ""),
+    row("letter_spacing", &[], "space between letters, as the app stores it", &SPACING, ZERO, TEXTS, Material(&["letter_spacing"], 1.0)),
+    row("line_spacing", &[], "space between lines, as the app stores it", &SPACING, Number(0.02), TEXTS, Material(&["line_spacing"], 1.0)),
+    row("border_width", &[], "width of the outline; 0 is none", &STRENGTH, ZERO, TEXTS, Special).argument("Outline", "; 0 is none. With a colour: 40"),
+    row("border_color", &[], "colour of the outline", &COLOR, BLACK, TEXTS, Special).argument("Colour", ""),
+    row("border_alpha", &[], "opacity of the outline", &OPACITY, ONE, TEXTS, Special).argument("", ""),
+    row("background_color", &[], "colour behind the text", &COLOR, Words(""), TEXTS, Special)
+        .argument("Colour", "").but_in(&[("add_text", BLACK), ("add_subtitle", BLACK)]),
+    row("background_alpha", &[], "opacity of the colour behind the text", &OPACITY, ONE, TEXTS, Material(&["background_alpha"], 1.0))
+        .argument("", "; 0: none. With a colour: 1").but_in(&[("add_text", ZERO), ("add_subtitle", ZERO)]),
+    row("background_round_radius", &[], "rounding of the colour's corners", &FRACTION, ZERO, TEXTS, Material(&["background_round_radius"], 1.0)).argument("Rounding", ""),
+    row("background_width", &[], "width of the colour behind the text", &FRACTION, Number(0.14), TEXTS, Material(&["background_width"], 1.0)).argument("Width", ""),
+    row("background_height", &[], "height of the colour behind the text", &FRACTION, Number(0.14), TEXTS, Material(&["background_height"], 1.0)).argument("Height", ""),
+    row("shadow_enabled", &["shadow"], "whether the text has a shadow", &SWITCH, OFF, TEXTS, Special).argument("Adds a shadow", ""),
+    row("shadow_color", &[], "colour of the shadow", &COLOR, BLACK, TEXTS, Special).argument("Colour", ""),
+    row("shadow_alpha", &[], "opacity of the shadow", &OPACITY, Number(0.9), TEXTS, Special).argument("", ""),
+    row("shadow_angle", &[], "direction of the shadow", &ANGLE, Number(-45.0), TEXTS, Special).argument("Direction", ""),
+    row("shadow_distance", &[], "distance of the shadow", &STRENGTH, Number(5.0), TEXTS, Special).argument("Distance", ""),
+    row("shadow_smoothing", &[], "blur of the shadow", &FRACTION, Number(0.45), TEXTS, Special)
+        .argument("Blur", "").but_in(&[("add_text", Number(0.15))]),
 ];
 
 /// A value of a property that was checked.
@@ -198,10 +230,7 @@ impl Property {
     /// # Errors
     /// `NotFound` with the nearest names.
     pub fn find(name: &str) -> Result<&'static Self> {
-        let hit = PROPERTIES
-            .iter()
-            .find(|property| property.name == name || property.aliases.contains(&name));
-        hit.ok_or_else(|| {
+        Self::named(name).ok_or_else(|| {
             let names = PROPERTIES.iter().flat_map(|property| {
                 std::iter::once(property.name).chain(property.aliases.iter().copied())
             });
@@ -216,36 +245,51 @@ impl Property {
         })
     }
 
-    /// Unit and range in words.
-    pub fn says(&self) -> String {
-        let (low, high) = self.range;
-        let range = format!("from {low} to {high}");
-        match self.unit {
-            Unit::Factor => format!("a factor {range}, 1 is unchanged"),
-            Unit::Opacity => "from 0 (invisible) to 1 (opaque)".to_owned(),
-            Unit::HalfCanvas => {
-                format!("half canvases from the centre, {range}: 1 is the right or upper edge")
+    /// The property of this name or other name, if there is one.
+    #[must_use]
+    pub const fn named(name: &str) -> Option<&'static Self> {
+        let mut index = 0;
+        while index < PROPERTIES.len() {
+            let property = &PROPERTIES[index];
+            if is_same(property.name, name) {
+                return Some(property);
             }
-            Unit::Degrees => "degrees, clockwise".to_owned(),
-            Unit::Seconds => format!("seconds {range}"),
-            Unit::Strength | Unit::Fraction | Unit::Plain => range,
-            Unit::FontSize => format!("on the app's own scale, {range}"),
-            Unit::Switch => "true or false".to_owned(),
-            Unit::Color => "a colour such as \"#FFCC00\"".to_owned(),
-            Unit::Choice(words) => quoted_list(words),
-            Unit::Words => "text".to_owned(),
+            let mut alias = 0;
+            while alias < property.aliases.len() {
+                if is_same(property.aliases[alias], name) {
+                    return Some(property);
+                }
+                alias += 1;
+            }
+            index += 1;
         }
+        None
+    }
+
+    /// The default of an argument of a tool.
+    #[must_use]
+    pub const fn default_in(&self, tool: &str) -> PropertyDefault {
+        if let Some(argument) = &self.argument {
+            let mut index = 0;
+            while index < argument.defaults.len() {
+                let (other, default) = argument.defaults[index];
+                if is_same(other, tool) {
+                    return default;
+                }
+                index += 1;
+            }
+        }
+        self.default
     }
 
     pub(crate) fn read(&self, value: &Value) -> Result<PropertyValue> {
         let wrong = || {
             Error::invalid(format!(
                 "`{}` is {value}; it must be {}",
-                self.name,
-                self.says()
+                self.name, self.measure.says
             ))
         };
-        match (self.unit, value) {
+        match (self.measure.unit, value) {
             (Unit::Switch, Value::Bool(on)) => Ok(PropertyValue::Switch(*on)),
             (Unit::Switch, Value::String(text)) => match text.as_str() {
                 "true" | "on" | "yes" => Ok(PropertyValue::Switch(true)),
@@ -271,7 +315,7 @@ impl Property {
                     _ => None,
                 };
                 let number = number.ok_or_else(wrong)?;
-                let (low, high) = self.range;
+                let (low, high) = self.measure.range;
                 if (low..=high).contains(&number) {
                     Ok(PropertyValue::Number(number))
                 } else {
@@ -280,6 +324,40 @@ impl Property {
             }
         }
     }
+}
+
+impl PropertyArgument {
+    /// What the argument is, with unit and range.
+    #[must_use]
+    pub fn description(&self) -> String {
+        let (begin, end) = self.about;
+        let brief = self.measure.brief;
+        let text = if begin.is_empty() {
+            let brief = brief.trim_start_matches([',', ' ']);
+            let first = brief.chars().next().map(|first| first.to_ascii_uppercase());
+            let rest = brief.get(1..).unwrap_or_default();
+            first.into_iter().chain(rest.chars()).collect()
+        } else {
+            format!("{begin}{brief}")
+        };
+        format!("{text}{end}.")
+    }
+}
+
+/// Comparison in constants.
+const fn is_same(one: &str, other: &str) -> bool {
+    let (one, other) = (one.as_bytes(), other.as_bytes());
+    if one.len() != other.len() {
+        return false;
+    }
+    let mut index = 0;
+    while index < one.len() {
+        if one[index] != other[index] {
+            return false;
+        }
+        index += 1;
+    }
+    true
 }
 
 /// `#RRGGBB` or `#RGB`.
@@ -317,7 +395,7 @@ mod tests {
         let volume = Property::find("volume").unwrap();
         let error = volume.read(&Value::from(50)).unwrap_err();
         assert!(
-            error.message.contains("50") && error.message.contains("from 0 to 20"),
+            error.message.contains("50") && error.message.contains("from 0 to 10"),
             "{error}"
         );
         let error = Property::find("volum").unwrap_err();

@@ -1,8 +1,9 @@
 //! Number notations: `50%`, `-6dB`, `1:30`, `1080px`, `0,8`.
 
+use capcut_draft::Unit;
 use serde_json::{Number, Value};
 
-use super::{PIXELS_PER_SIZE, Unit};
+use super::PIXELS_PER_SIZE;
 
 /// The number that a text stands for in this unit.
 pub(super) fn number(unit: Unit, text: &str) -> Option<f64> {
@@ -31,7 +32,8 @@ pub(super) fn number(unit: Unit, text: &str) -> Option<f64> {
         Unit::Pixels => before(&["px", "pixels", "像素"]),
         Unit::FontSize => before(&["pt"]),
         Unit::Degrees => before(&["degrees", "deg", "°", "度"]),
-        Unit::HalfCanvases | Unit::Colour | Unit::NumericId | Unit::Word => None,
+        Unit::Fraction => percent().map(|number| number / 100.0),
+        _ => None,
     }
     .map(tidy)
 }
@@ -47,7 +49,7 @@ pub(super) fn meant(unit: Unit, text: &str) -> Option<String> {
                 (pixels / PIXELS_PER_SIZE).round()
             ))
         }
-        Unit::HalfCanvases if text.ends_with('%') => Some(
+        Unit::HalfCanvas if text.ends_with('%') => Some(
             "write 0% of the canvas as -1, 50% as 0 and 100% as 1; or give `position` as {x, y} in pixels"
                 .to_owned(),
         ),

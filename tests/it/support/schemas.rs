@@ -30,8 +30,18 @@ fn declared(place: &str, schema: &Value, value: &Value) {
         assert!(allowed.contains(value), "{place} is {value}: {allowed:?}");
     }
     match value {
+        Value::Object(members) if schema["additionalProperties"].is_object() => {
+            for (name, member) in members {
+                let place = format!("{place}.{name}");
+                declared(&place, &schema["additionalProperties"], member);
+            }
+        }
         // An object without declared members has any.
         Value::Object(members) if schema["properties"] != json!({}) => {
+            for name in schema["required"].as_array().into_iter().flatten() {
+                let name = name.as_str().expect("a name");
+                assert!(members.contains_key(name), "{place} lacks {name}: {value}");
+            }
             for (name, member) in members {
                 declared(
                     &format!("{place}.{name}"),
