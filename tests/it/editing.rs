@@ -809,11 +809,18 @@ fn the_old_id_answers_after_an_edit_moved_the_draft_here() {
         said.contains(&new) && said.contains("keep the server's copy"),
         "{edited}"
     );
-    // Further calls with the old id reach the draft.
-    let again = edit("Bye", "Hello again").expect("edited");
+    // The old id says where the draft is now, and is followed where replacements are.
+    let (_, error) = edit("Bye", "Hello again").expect_err("moved");
+    assert!(error.contains(&format!("continues as {new}")), "{error}");
+    let operations = json!([{ "op": "replace_text", "clip": "Bye", "text": "Hello again" }]);
+    let arguments = json!({ "draft_id": id, "operations": operations });
+    let auto = ["--recover", "auto"];
+    let again = home
+        .call_with(&auto, "edit_draft", &arguments)
+        .expect("edited");
     assert_eq!(again["draft_id"], new.as_str(), "{again}");
     let rows = home
-        .call("inspect_draft", &json!({ "draft_id": id }))
+        .call("inspect_draft", &json!({ "draft_id": new }))
         .expect("rows");
     assert!(rows.to_string().contains("Hello again"), "{rows}");
     let theirs = served.output("/query_script", &json!({ "draft_id": id }));

@@ -159,7 +159,7 @@ fn a_journal_of_version_6_is_upgraded_by_its_first_use_and_keeps_documents_and_i
             .expect("calls");
         let rows = calls.query_map([], |row| {
             Ok((
-                row.get::<_, u64>(0)?,
+                row.get::<_, i64>(0)?,
                 [1, 2, 3, 4].map(|column| row.get::<_, String>(column)),
             ))
         });

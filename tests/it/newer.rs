@@ -1,11 +1,13 @@
 //! What the engine accepts over HTTP in addition to the recorded API: endpoints and arguments of newer sources,
 //! values that the reference never reads, and ids chosen by callers.
 
+use std::path::Path;
+
 use serde_json::{Value, json};
 
 use crate::support::{Home, Served, media};
 
-fn text(path: &std::path::Path) -> &str {
+fn text(path: &Path) -> &str {
     path.to_str().expect("a path in UTF-8")
 }
 
