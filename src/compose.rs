@@ -32,6 +32,7 @@ use serde_json::{Value, json};
 
 use crate::draft::ids::DraftId;
 use crate::error::{Error, Result};
+use crate::exec::drafts::editable;
 use crate::exec::{App, Context};
 use crate::manifest::OnFailure;
 use crate::tools::Object;
@@ -132,6 +133,7 @@ pub(crate) async fn compose(
     (taking.known)(&draft);
 
     let before = earlier.counts.clone();
+    let has_edited = !earlier.changes.is_empty();
     let run = PlanRun {
         app,
         draft: &draft,
@@ -166,6 +168,7 @@ pub(crate) async fn compose(
         context,
         known: taking.known,
         is_new,
+        has_edited,
         began,
         items: first.into_iter().chain(rest).collect(),
         report: RunReport {
@@ -249,6 +252,22 @@ async fn begin(
         };
         let last = app.journal.last_sequence(&row.origin, &draft).await?;
         let mut earlier = resume::compare(app, &row, &document, &wanted).await?;
+        if !earlier.changes.is_empty() {
+            let here = editable(app, &draft, "compose_draft", context).await?;
+            if here.id != draft {
+                // A draft on a server continues in the engine, where its clips can be edited.
+                resume::last_plan::copy(app, &draft, &here.id).await?;
+                let create = wanted.create;
+                let again = begin(app, plan, Some(here.id), create, (items, lengths), context);
+                let mut begun = Box::pin(again).await?;
+                begun.notes.extend(here.note);
+                return Ok(begun);
+            }
+            let _turn = app.turn_alone(&draft).await?;
+            let changed =
+                resume::change::apply(app, &draft, &earlier.changes, &context.caller).await?;
+            earlier.notes.extend(changed);
+        }
         resume::last_plan::remember(app, &draft, plan).await;
         return Ok(Begun {
             backend: app.backend_of(&draft).await?.to_owned(),

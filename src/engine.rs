@@ -738,6 +738,21 @@ pub(crate) fn edits_document(record: &Record) -> bool {
     read.is_some_and(|found| found.open.is_some() || found.step.is_some())
 }
 
+/// The run of a plan that a call belongs to.
+pub(crate) fn run_of(record: &Record) -> Option<Arc<str>> {
+    let found = record.found.as_deref()?;
+    let read = serde_json::from_str::<RecordedEdit>(found).ok()?;
+    read.run
+}
+
+/// The short ids of the clips that an edit changed.
+pub(crate) fn clips_of(record: &Record) -> Vec<String> {
+    let found = record.found.as_deref();
+    let read = found.and_then(|found| serde_json::from_str::<RecordedEdit>(found).ok());
+    let step = read.and_then(|found| found.step);
+    step.map_or_else(Vec::new, |step| step.clips)
+}
+
 /// Whether a record takes earlier calls back.
 pub(crate) fn takes_back(record: &Record) -> bool {
     record.tool == TAKE_BACK || undo_of(record).is_some()

@@ -21,6 +21,7 @@ pub(crate) struct DraftSegments {
 
 #[derive(Debug)]
 struct DraftSegment {
+    id: String,
     start: i64,
     end: i64,
     /// The content, if it is a text.
@@ -91,6 +92,12 @@ impl DraftSegments {
             .as_deref()
     }
 
+    /// Whether the segment of this id is in the draft.
+    pub(crate) fn has(&self, id: &str) -> bool {
+        let mut segments = self.tracks.values().flatten();
+        segments.any(|segment| segment.id == id)
+    }
+
     /// Whether there is a segment at the item's position. (Its content is known from its call.)
     pub(crate) fn holds(&self, item: &Item) -> bool {
         if item.section == Section::Keyframes {
@@ -158,6 +165,7 @@ fn segment(document: &Document, clip: ClipRef) -> DraftSegment {
     let lists = document.keyframes(clip);
     let points = lists.iter().flat_map(|list| &list.points);
     DraftSegment {
+        id: document.id(clip).into_owned(),
         start: target.start,
         end: target.end(),
         text: document.words(clip),

@@ -13,12 +13,14 @@ use super::resume::sequences;
 use super::section::Section;
 use super::verify::verify;
 use super::{call, moved, query, recreated_as};
+use crate::args::normalize::Normalized;
 use crate::draft::ids::DraftId;
+use crate::engine::documents::UndoWish;
 use crate::engine::package::Unfetched;
 use crate::error::{Error, Kind, Result};
 use crate::exec::{App, Context, Progress};
 use crate::media::Media;
-use crate::tools::Object;
+use crate::tools::{Call, Object};
 
 /// How often a save is tried, each time without the items whose media could not be fetched.
 const SAVES: usize = 4;
@@ -31,6 +33,8 @@ pub(super) struct FinishedRun<'a> {
     pub draft: DraftId,
     /// Whether this run created the draft.
     pub is_new: bool,
+    /// Whether this run edited clips of the draft.
+    pub has_edited: bool,
     /// The sequence number of the run's first call among the calls of the draft.
     pub began: u64,
     /// In the order of the report's rows.
@@ -210,6 +214,24 @@ impl FinishedRun<'_> {
             .await
     }
 
+    /// Undoes the run, which is one step: the edits of clips and what it added.
+    async fn undo_run(&self) -> Result<()> {
+        let mut arguments = Object::new();
+        arguments.insert("draft_id".to_owned(), json!(self.draft));
+        let call = Call {
+            tool: "undo_draft",
+            arguments,
+            caller: self.context.caller.clone(),
+            normalized: Normalized::default(),
+        };
+        let wish = UndoWish::Steps(1);
+        self.app
+            .engine
+            .undo(&self.draft, &wish, &call)
+            .await
+            .map(drop)
+    }
+
     /// Compares the draft itself with the acknowledged items.
     pub(super) async fn verify(&mut self, before: &BTreeMap<String, usize>) {
         let read = query(self.app, &self.draft, false, self.context).await;
@@ -358,7 +380,12 @@ impl FinishedRun<'_> {
                 )),
             }
         } else {
-            match self.take_back(&sent).await {
+            let taken = if self.has_edited {
+                self.undo_run().await
+            } else {
+                self.take_back(&sent).await
+            };
+            match taken {
                 Ok(()) => {
                     self.undone(&sent);
                     self.count_segments().await;

@@ -15,7 +15,7 @@ use super::source::Places;
 use super::structure;
 use super::template::DraftTemplate;
 use crate::args::located::{self, Misread};
-use crate::args::placeholder;
+use crate::args::{is_truthy, placeholder};
 use crate::engine::marker::{self, PlanOrigin};
 use crate::error::{Error, Result};
 use crate::manifest::OnFailure;
@@ -101,6 +101,9 @@ pub(crate) struct Plan {
     /// Notes about the files that it was read from.
     #[serde(skip)]
     pub notes: Vec<String>,
+    /// The call says that the plan replaces what is there.
+    #[serde(skip)]
+    pub overwrites: bool,
 }
 
 /// Whether and how the draft is saved.
@@ -172,6 +175,7 @@ impl Plan {
 
     /// Makes the save replace an existing draft of the same name, with a backup.
     pub(crate) fn overwrite(&mut self) {
+        self.overwrites = true;
         let mut arguments = match self.save.take() {
             Some(Save::With(arguments)) => arguments,
             Some(Save::Whether(false)) => {
@@ -182,6 +186,12 @@ impl Plan {
         };
         arguments.insert("overwrite".to_owned(), Value::Bool(true));
         self.save = Some(Save::With(arguments));
+    }
+
+    /// Whether a resumed run replaces edits that were made by hand.
+    pub(crate) fn replaces_edits(&self) -> bool {
+        let says = |arguments: &Object| arguments.get("overwrite").is_some_and(is_truthy);
+        self.overwrites || matches!(&self.save, Some(Save::With(arguments)) if says(arguments))
     }
 
     /// Identifies its content.

@@ -1,18 +1,21 @@
 //! Compares the content that earlier runs left in a draft with the plan: an item counts as present only if all its
-//! arguments are equal.
+//! arguments are equal. An item that was changed since becomes operations on its clip.
 //!
 //! The journal has the calls that were sent. The document only shows whether their results are still present: it does
 //! not contain the arguments, and servers write it in different ways.
 
 mod call;
+pub(super) mod change;
 pub(super) mod last_plan;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
+use capcut_draft::InspectFilter;
 use serde_json::{Value, json};
 
 use call::{PlannedCall, value_shown};
+use change::ItemChange;
 
 use super::document::DraftSegments;
 use super::item::Item;
@@ -21,10 +24,11 @@ use super::plan::Plan;
 use super::report::ItemReport;
 use super::section::Section;
 use crate::draft::ids::DraftId;
-use crate::engine::{edits_document, standing, subtitle};
+use crate::engine::documents::document_error;
+use crate::engine::{clips_of, edits_document, run_of, standing, subtitle};
 use crate::error::{Error, Result};
 use crate::exec::App;
-use crate::journal::{DraftRow, ENGINE};
+use crate::journal::{DraftRow, ENGINE, Record};
 use crate::tools::{Caller, Object};
 use crate::units::{Edition, Micros};
 
@@ -38,6 +42,8 @@ pub(super) struct ResumeState {
     there: HashMap<String, &'static str>,
     /// The number of segments on each track.
     pub counts: BTreeMap<String, usize>,
+    /// What the run changes before it adds the rest.
+    pub changes: Vec<ItemChange>,
     pub notes: Vec<String>,
 }
 
@@ -74,14 +80,15 @@ pub(super) async fn compare(
 ) -> Result<ResumeState> {
     let items = run.items;
     let records = standing(app.journal.records(&row.origin, &row.id, 0).await?);
-    if records.iter().any(edits_document) {
-        // What was removed or changed by hand must not be added again.
-        return Err(Error::conflict(format!(
-            "draft {} was edited since the plan ran, so the plan cannot be resumed",
-            row.id
-        ))
-        .hint("change the draft with `edit_draft`, undo its edits with `undo_draft`, or run the plan without `resume` for a new draft"));
-    }
+    let is_by_hand = |record: &&Record| {
+        edits_document(record)
+            && Section::of_tool(&record.tool).is_none()
+            && change::changed_calls(&record.arguments).is_none()
+    };
+    let edits: Vec<&Record> = records.iter().filter(is_by_hand).collect();
+    let by_hand = !edits.is_empty();
+    let touched = touched(app, &row.id, &edits).await?;
+    let overwrite = run.plan.replaces_edits();
     let created = records
         .first()
         .filter(|record| record.tool == "create_draft")
@@ -95,16 +102,39 @@ pub(super) async fn compare(
         .iter()
         .filter_map(|record| {
             let arguments = record.arguments.as_object()?.clone();
-            PlannedCall::new(record.sequence, &record.tool, arguments)
+            let mut call = PlannedCall::new(record.sequence, &record.tool, arguments)?;
+            let clip = record.reply.get("segment_id").and_then(Value::as_str);
+            call.is_of_run = run_of(record).is_some();
+            call.clip = clip.filter(|_| row.origin == ENGINE).map(str::to_owned);
+            Some(call)
         })
         .map(Some)
         .collect();
+    // Earlier runs changed the clips of these calls.
+    let changed = records.iter().filter_map(|record| {
+        let calls = change::changed_calls(&record.arguments)?;
+        Some(calls.into_iter().map(|call| (record.sequence, call)))
+    });
+    for (last_run, (sequence, arguments)) in changed.flatten() {
+        let mut calls = sent.iter_mut().flatten();
+        if let Some(call) = calls.find(|call| call.sequence == sequence)
+            && let Some(changed) = PlannedCall::new(sequence, &call.tool, arguments)
+        {
+            *call = PlannedCall {
+                clip: call.clip.take(),
+                is_of_run: true,
+                last_run,
+                ..changed
+            };
+        }
+    }
     let asked = last_plan::asked_before(app, row, edition(row), run.lengths).await?;
     let edition = edition(row);
     let wanted = items.iter().map(|item| PlannedCall::of_item(item, edition));
     let wanted: Vec<PlannedCall> = wanted.collect::<Result<_>>()?;
 
     let mut there = HashMap::new();
+    let mut changes: Vec<ItemChange> = Vec::new();
     let mut order: Vec<(Section, u64, &str)> = Vec::new();
     let mut others = Vec::new();
     for (item, wanted) in items.iter().zip(&wanted) {
@@ -119,8 +149,15 @@ pub(super) async fn compare(
             others.push((item, wanted));
             continue;
         };
-        // An item that was acknowledged but is no longer in the draft is sent again.
-        if document.holds(item) {
+        // An item that was acknowledged but is no longer in the draft is sent again, unless it was removed by hand.
+        let is_there = match &found.clip {
+            Some(clip) if by_hand => document.has(clip),
+            _ => document.holds(item),
+        };
+        if by_hand && !is_there && !overwrite {
+            faults.push(removed(item));
+        }
+        if is_there {
             there.insert(item.path.clone(), "was already in the draft");
             order.push((item.section, found.sequence, &item.path));
         }
@@ -142,7 +179,30 @@ pub(super) async fn compare(
                     .and_then(Option::take)
             });
         if let Some(changed) = changed {
-            faults.extend(differences_of(item, &changed, wanted));
+            let is_there = changed.clip.as_ref().is_none_or(|clip| document.has(clip));
+            // What was added by hand is not changed, even at the item's position.
+            let is_planned =
+                changed.is_of_run || asked.values().any(|asked| asked.is(&changed, true));
+            let is_edited = changed.clip.as_ref().is_some_and(|clip| {
+                let last = touched.get(clip);
+                last.is_some_and(|last| *last > changed.last_run)
+            });
+            match ItemChange::of(item, &changed, wanted) {
+                Err(found) => faults.extend(found),
+                Ok(change) if !is_planned => faults.extend(change.said().map(str::to_owned)),
+                Ok(_) if !is_there && overwrite => {}
+                Ok(_) if !is_there => faults.push(removed(item)),
+                Ok(change) => {
+                    if is_edited && !overwrite {
+                        let said = change.said();
+                        faults.extend(
+                            said.map(|said| format!("{said}; its clip was edited by hand since")),
+                        );
+                    }
+                    there.insert(item.path.clone(), "its clip in the draft was changed");
+                    changes.push(change);
+                }
+            }
         } else if document.holds(item) {
             // Its call may have been applied although its reply was lost: then the segment is the requested one.
             if before.is_some_and(|before| before.is(wanted, item.open_end)) {
@@ -180,43 +240,45 @@ pub(super) async fn compare(
             row.id,
             faults.join("\n")
         ))
-        .hint("the content of a draft cannot be changed: run the plan without `resume` for a new draft, or use the values of the draft in the plan"));
+        .hint("for what was edited by hand, `overwrite` takes the values of the plan; otherwise use the values of the draft in the plan, change the draft with `edit_draft`, or run the plan without `resume` for a new draft"));
     }
     notes.extend(reordered(&order));
     notes.extend(more(&sent));
     Ok(ResumeState {
         there,
         counts: document.counts(),
+        changes,
         notes,
     })
 }
 
-/// The differences of a changed item, one line per argument.
-fn differences_of(item: &Item, was: &PlannedCall, wanted: &PlannedCall) -> Vec<String> {
-    let path = item.plan_path();
-    if was.tool != wanted.tool {
-        return vec![format!(
-            "{path}: the draft has {}, but the plan has {}",
-            was.named(),
-            wanted.named()
-        )];
+/// The clips that were edited by hand, by their full id, each with the sequence number of the last edit.
+async fn touched(app: &App, draft: &DraftId, edits: &[&Record]) -> Result<HashMap<String, u64>> {
+    if edits.is_empty() {
+        return Ok(HashMap::new());
     }
-    was.differences(wanted, item.open_end)
-        .into_iter()
-        .map(|key| {
-            let values = [was, wanted]
-                .map(|call| value_shown(&key, call.arguments.get(&key).unwrap_or(&Value::Null)));
-            let secret = if values[0] == values[1] {
-                " (they differ in a part that is not shown)"
-            } else {
-                ""
-            };
-            format!(
-                "{path}.{key}: the draft has {}, but the plan has {}{secret}",
-                values[0], values[1]
-            )
-        })
-        .collect()
+    let rows = app.engine.inspect(draft, |document| {
+        document.inspect(&InspectFilter::default())
+    });
+    let rows = rows.await?.map_err(document_error)?;
+    let clips = rows.into_iter().flat_map(|track| track.clips);
+    let full_ids: HashMap<String, String> = clips.map(|clip| (clip.id, clip.full_id)).collect();
+    let mut touched = HashMap::new();
+    for edit in edits {
+        for clip in clips_of(edit) {
+            if let Some(full) = full_ids.get(&clip) {
+                touched.insert(full.clone(), edit.sequence);
+            }
+        }
+    }
+    Ok(touched)
+}
+
+fn removed(item: &Item) -> String {
+    format!(
+        "{}: the draft no longer has its clip, which was removed by hand, but the plan has it",
+        item.plan_path()
+    )
 }
 
 fn compare_canvas(

@@ -79,6 +79,7 @@ impl TemplateRun<'_> {
         };
         steps.tell(steps.total as f64, "filled the template".to_owned(), None);
         let mut made = FinishedRun {
+            has_edited: false,
             app: self.app,
             context: self.context,
             known: self.known,

@@ -7,7 +7,7 @@ mod adding;
 mod copying;
 mod history;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -115,6 +115,9 @@ pub(crate) struct RecordedStep {
     step: Step,
     /// What it changed, in words.
     pub changes: Vec<String>,
+    /// The short ids of the clips that it changed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub clips: Vec<String>,
     /// A name for the state after it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub checkpoint: Option<String>,
@@ -509,7 +512,8 @@ impl Engine {
                     is_recorded: false,
                 });
             }
-            let (found, document) = plan.record(change.checkpoint)?;
+            let (mut found, document) = plan.record(change.checkpoint)?;
+            found.run.clone_from(&call.caller.run);
             let placed: Placed = reply(id, None, &EditOutcome::default());
             let record = NewRecord {
                 document,
@@ -605,10 +609,16 @@ impl PlannedChange {
             None => None,
         };
         let changes = self.reports.iter().flat_map(|report| &report.changes);
+        let clips: BTreeSet<&String> = self
+            .reports
+            .iter()
+            .flat_map(|report| &report.clips)
+            .collect();
         let found = RecordedEdit {
             step: Some(RecordedStep {
                 step: self.step.clone(),
                 changes: changes.cloned().collect(),
+                clips: clips.into_iter().cloned().collect(),
                 checkpoint: checkpoint.map(str::to_owned),
                 base: self.own.as_ref().map(|own| own.base.clone()),
             }),
@@ -624,6 +634,7 @@ impl RecordedStep {
         Self {
             step,
             changes: Vec::new(),
+            clips: Vec::new(),
             checkpoint: None,
             base: None,
         }

@@ -183,7 +183,7 @@ fn a_journal_of_version_6_is_upgraded_by_its_first_use_and_keeps_documents_and_i
         read(script["script"].as_str().expect("text")),
         read(&data("journal-6.json"))
     );
-    assert_eq!(version(&open()), 7);
+    assert!(version(&open()) > 6);
     assert_eq!(rows(&open()), before);
     // What only this version can do works on the draft, too.
     let change = json!([{ "op": "replace_text", "clip": "Our holiday", "text": "Summer" }]);

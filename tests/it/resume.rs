@@ -71,8 +71,186 @@ fn resume_takes_the_exact_name_of_a_draft() {
     assert!(output.stdout.contains(draft), "{}", output.stdout);
 }
 
+/// The rows of a draft, with the words of its texts in full.
+fn rows(client: &mut Client, draft: &Value) -> String {
+    let rows = client.call("inspect_draft", json!({ "draft_id": draft }));
+    rows.expect("the rows")["tracks"].to_string()
+}
+
 #[test]
-fn resume_rejects_a_changed_item_of_every_kind() {
+fn resume_edits_the_clips_of_changed_items() {
+    let home = Home::embedded();
+    let mut client = home.connected();
+    let plan = every_kind(&home);
+    let made = client
+        .call("compose_draft", json!({ "plan": plan }))
+        .expect("made");
+    let draft = made["draft_id"].clone();
+    let before = script(&mut client, &draft);
+    let count = before.matches("target_timerange").count();
+    for (place, value, part) in [
+        ("/texts/0/text", json!("uno"), "\"words\":\"uno\""),
+        ("/texts/1/start", json!(1.5), "\"start\":1.5"),
+        ("/texts/0/end", json!(0.5), "\"end\":0.5"),
+        ("/audio/0/volume", json!(0.9), "\"volume\":0.9"),
+        ("/audio/0/audio_url", json!(media("voice.mp3")), "voice.mp3"),
+        (
+            "/visuals/0/image_url",
+            json!(media("picture.jpg")),
+            "picture.jpg",
+        ),
+        ("/effects/0/end", json!(2), "\"end\":2"),
+    ] {
+        let changed = with(&plan, place, value);
+        let done = resume(&mut client, &changed, &draft);
+        let done = done.unwrap_or_else(|error| panic!("{place}: {error}"));
+        assert_eq!(done["status"], "complete", "{place}: {done}");
+        assert_eq!(done["draft_id"], draft, "{place}");
+        assert!(
+            done.to_string()
+                .contains("its clip in the draft was changed"),
+            "{done}"
+        );
+        let rows = rows(&mut client, &draft);
+        let now = script(&mut client, &draft);
+        // Files have names of their own in a draft; the document has their paths.
+        assert!(rows.contains(part) || now.contains(part), "{place}: {rows}");
+        assert_eq!(
+            now.contains("logo.png"),
+            !place.ends_with("image_url"),
+            "{now}"
+        );
+        assert_eq!(
+            now.matches("target_timerange").count(),
+            count,
+            "{place}: nothing is added"
+        );
+        // The same plan again has nothing to do.
+        resume(&mut client, &changed, &draft).unwrap_or_else(|error| panic!("{place}: {error}"));
+        assert_eq!(script(&mut client, &draft), now, "{place}");
+        let undo = json!({ "draft_id": draft });
+        client.call("undo_draft", undo).expect("undone");
+        assert_eq!(
+            script(&mut client, &draft),
+            before,
+            "{place}: one step of undo"
+        );
+    }
+    // Values of the look are read from the document.
+    let looks = with(
+        &with(&plan, "/texts/1/font_color", json!("#FF0000")),
+        "/stickers/0/scale_x",
+        json!(2),
+    );
+    resume(
+        &mut client,
+        &with(&looks, "/visuals/1/transform_x", json!(0.25)),
+        &draft,
+    )
+    .expect("changed");
+    let now: Value = serde_json::from_str(&script(&mut client, &draft)).expect("JSON");
+    let clips = now["tracks"].as_array().expect("tracks").iter();
+    let clips: Vec<&Value> = clips
+        .flat_map(|track| track["segments"].as_array().expect("clips"))
+        .collect();
+    let has = |path: &str, value: f64| {
+        clips
+            .iter()
+            .any(|clip| clip.pointer(path).and_then(Value::as_f64) == Some(value))
+    };
+    assert!(
+        has("/clip/scale/x", 2.0) && has("/clip/transform/x", 0.25),
+        "{now}"
+    );
+}
+
+#[test]
+fn several_changes_and_new_items_are_one_step() {
+    let home = Home::embedded();
+    let mut client = home.connected();
+    let texts = |rows: &[(&str, f64, f64)]| {
+        let items = rows
+            .iter()
+            .map(|(text, start, end)| json!({ "text": text, "start": start, "end": end }));
+        json!({ "name": "Several", "save": false, "texts": items.collect::<Vec<_>>() })
+    };
+    let plan = texts(&[("one", 0.0, 1.0), ("two", 1.0, 2.0), ("three", 2.0, 3.0)]);
+    let made = client
+        .call("compose_draft", json!({ "plan": plan }))
+        .expect("made");
+    let draft = made["draft_id"].clone();
+    let before = script(&mut client, &draft);
+    // The first one is longer, so those after it move; one has other words, and one is new.
+    let plan = texts(&[
+        ("one", 0.0, 2.0),
+        ("2", 2.0, 3.0),
+        ("three", 3.0, 4.0),
+        ("four", 4.0, 5.0),
+    ]);
+    let done = resume(&mut client, &plan, &draft).expect("changed");
+    assert_eq!(done["status"], "complete", "{done}");
+    let text = rows(&mut client, &draft);
+    for (words, start, end) in [("one", 0, 2), ("2", 2, 3), ("three", 3, 4), ("four", 4, 5)] {
+        let tracks: Value = serde_json::from_str(&text).expect("JSON");
+        let clips = tracks[0]["clips"].as_array().expect("clips");
+        let clip = clips
+            .iter()
+            .find(|clip| clip["words"] == words)
+            .expect("the text");
+        assert_eq!(clip["start"].as_f64(), Some(f64::from(start)), "{text}");
+        assert_eq!(clip["end"].as_f64(), Some(f64::from(end)), "{text}");
+    }
+    client
+        .call("undo_draft", json!({ "draft_id": draft }))
+        .expect("undone");
+    assert_eq!(script(&mut client, &draft), before);
+}
+
+#[test]
+fn what_was_edited_by_hand_is_replaced_only_with_overwrite() {
+    let home = Home::embedded();
+    let mut client = home.connected();
+    let plan = every_kind(&home);
+    let made = client
+        .call("compose_draft", json!({ "plan": plan }))
+        .expect("made");
+    let draft = made["draft_id"].clone();
+    let by_hand = json!([
+        { "op": "replace_text", "clip": "one", "text": "by hand" },
+        { "op": "remove", "clip": "two" },
+    ]);
+    let edit = json!({ "draft_id": draft, "operations": by_hand });
+    client.call("edit_draft", edit).expect("edited");
+    let before = script(&mut client, &draft);
+    let mut plan = with(&plan, "/texts/0/text", json!("uno"));
+    let error = resume(&mut client, &plan, &draft).expect_err("edited by hand");
+    for part in [
+        "texts[0].text: the draft has \"one\", but the plan has \"uno\"; its clip was edited by hand",
+        "texts[1]: the draft no longer has its clip",
+        "`overwrite`",
+    ] {
+        assert!(error.contains(part), "{part}: {error}");
+    }
+    assert_eq!(script(&mut client, &draft), before, "nothing was changed");
+    // What the plan does not change stays as it was edited.
+    plan["texts"].as_array_mut().expect("texts").pop();
+    let other = with(&plan, "/texts/0/text", json!("one"));
+    let louder = with(&other, "/audio/0/volume", json!(0.9));
+    resume(&mut client, &louder, &draft).expect("another item");
+    let text = rows(&mut client, &draft);
+    assert!(
+        text.contains("by hand") && text.contains("\"volume\":0.9"),
+        "{text}"
+    );
+    let arguments = json!({ "plan": plan, "resume": draft, "overwrite": true });
+    let done = client.call("compose_draft", arguments).expect("replaced");
+    assert_eq!(done["status"], "complete", "{done}");
+    let text = rows(&mut client, &draft);
+    assert!(text.contains("uno") && !text.contains("by hand"), "{text}");
+}
+
+#[test]
+fn resume_rejects_changes_that_no_operation_makes() {
     let home = Home::embedded();
     let mut client = home.connected();
     let plan = every_kind(&home);
@@ -82,35 +260,6 @@ fn resume_rejects_a_changed_item_of_every_kind() {
     let draft = made["draft_id"].clone();
     let before = script(&mut client, &draft);
     for (place, value, path, was) in [
-        ("/texts/0/text", json!("uno"), "texts[0].text", "\"one\""),
-        (
-            "/texts/1/font_color",
-            json!("#FF0000"),
-            "texts[1].font_color",
-            "\"#00FF00\"",
-        ),
-        ("/texts/1/start", json!(1.5), "texts[1].start", "1.0"),
-        ("/texts/0/end", json!(0.5), "texts[0].end", "1.0"),
-        ("/audio/0/volume", json!(0.9), "audio[0].volume", "0.5"),
-        (
-            "/audio/0/audio_url",
-            json!(media("voice.mp3")),
-            "audio[0].audio_url",
-            "music.mp3",
-        ),
-        (
-            "/visuals/0/image_url",
-            json!(media("picture.jpg")),
-            "visuals[0].image_url",
-            "logo.png",
-        ),
-        (
-            "/visuals/1/transform_x",
-            json!(0.25),
-            "visuals[1].transform_x",
-            "0.0",
-        ),
-        ("/visuals/0/duration", json!(3), "visuals[0].end", "2.0"),
         (
             "/visuals/0/transition",
             json!("Dissolve"),
@@ -130,13 +279,6 @@ fn resume_rejects_a_changed_item_of_every_kind() {
             "7107529669750066445",
         ),
         (
-            "/stickers/0/scale_x",
-            json!(2),
-            "stickers[0].scale_x",
-            "1.0",
-        ),
-        ("/effects/0/end", json!(2), "effects[0].end", "1.0"),
-        (
             "/keyframes/0/value",
             json!("0.75"),
             "keyframes[0].value",
@@ -147,10 +289,6 @@ fn resume_rejects_a_changed_item_of_every_kind() {
     ] {
         let error = resume(&mut client, &with(&plan, place, value.clone()), &draft)
             .expect_err(&format!("{place} was changed"));
-        let value = value
-            .as_str()
-            .map_or_else(|| value.to_string(), str::to_owned);
-        let value = value.rsplit('/').next().expect("a name");
         assert!(
             error.contains(&format!("{path}: "))
                 && error.contains(was)
@@ -161,13 +299,13 @@ fn resume_rejects_a_changed_item_of_every_kind() {
     }
     // All changed items are named, not only the first.
     let both = with(
-        &with(&plan, "/texts/0/text", json!("uno")),
+        &with(&plan, "/stickers/0/sticker_id", json!("1")),
         "/effects/0/effect_type",
         json!("TV_Lines"),
     );
     let error = resume(&mut client, &both, &draft).expect_err("two changes");
     assert!(
-        error.contains("texts[0].text") && error.contains("effects[0].effect_type"),
+        error.contains("stickers[0].sticker_id") && error.contains("effects[0].effect_type"),
         "{error}"
     );
     // The captions are in the file, and the file was changed.
@@ -235,8 +373,11 @@ fn resume_reports_removed_and_moved_items() {
         .as_array_mut()
         .expect("pictures")
         .reverse();
-    let error = resume(&mut client, &turned, &draft).expect_err("in another order");
-    assert!(error.contains("visuals[0].image_url"), "{error}");
+    let done = resume(&mut client, &turned, &draft).expect("in another order");
+    assert_eq!(done["status"], "complete", "{done}");
+    client
+        .call("undo_draft", json!({ "draft_id": draft }))
+        .expect("undone");
     // A text that was added by hand is not mistaken for the plan's text.
     let by_hand = json!({ "draft_id": draft, "text": "by hand", "start": 5, "end": 6 });
     client.call("add_text", by_hand).expect("added");
@@ -253,7 +394,7 @@ fn resume_reports_removed_and_moved_items() {
 }
 
 #[test]
-fn resume_rejects_a_changed_item_on_a_server() {
+fn a_changed_item_moves_the_draft_of_a_server_here() {
     let (home, api) = remote(1);
     let mut client = home.connected();
     let plan = plan(4);
@@ -262,23 +403,36 @@ fn resume_rejects_a_changed_item_on_a_server() {
         .expect("made");
     let draft = made["draft_id"].clone();
     let sent = api.server.count("/add_");
-    for (place, value, path) in [
-        ("/texts/0/text", json!("uno"), "texts[0].text"),
-        ("/audio/1/volume", json!(0.1), "audio[1].volume"),
-        (
-            "/visuals/2/video_url",
-            json!("http://127.0.0.1:9/other.mp4"),
-            "visuals[2].video_url",
-        ),
-        ("/visuals/1/scale_x", json!(2), "visuals[1].scale_x"),
-    ] {
-        let error = resume(&mut client, &with(&plan, place, value), &draft).expect_err("changed");
-        assert!(error.contains(&format!("{path}: ")), "{place}: {error}");
-    }
-    assert_eq!(api.server.count("/add_"), sent, "nothing was sent");
+    // What no operation can change leaves the draft where it is.
+    let error = resume(&mut client, &with(&plan, "/name", json!("Other")), &draft);
+    assert!(error.expect_err("changed").contains("name: "));
     let done = resume(&mut client, &plan, &draft).expect("everything is in the draft");
     assert_eq!(done["status"], "complete", "{done}");
-    assert_eq!(api.server.count("/add_"), sent);
+    assert_eq!(done["draft_id"], draft, "{done}");
+
+    let louder = with(&plan, "/texts/0/text", json!("uno"));
+    let error = resume(&mut client, &louder, &draft).expect_err("only a server");
+    assert!(
+        error.contains("`--backend remote` allows only a server"),
+        "{error}"
+    );
+    drop(client);
+    let mut client = home.serve_with(&["serve", "--backend", "auto"]);
+    client.initialize("2025-11-25");
+    let done = resume(&mut client, &louder, &draft).expect("changed here");
+    assert_eq!(done["status"], "complete", "{done}");
+    assert_ne!(done["draft_id"], draft, "{done}");
+    assert!(
+        done.to_string().contains("keep the server's copy"),
+        "{done}"
+    );
+    let text = rows(&mut client, &done["draft_id"]);
+    assert!(text.contains("uno"), "{text}");
+    assert_eq!(api.server.count("/add_"), sent, "nothing was sent");
+    // The old id says where the draft is now.
+    let error = resume(&mut client, &louder, &draft).expect_err("moved");
+    let new = done["draft_id"].as_str().expect("an id");
+    assert!(error.contains(new), "{error}");
 }
 
 /// A plan that fails at its second picture, after a picture and a sound.

@@ -21,6 +21,12 @@ const SHOWN_CHARS: usize = 80;
 pub(super) struct PlannedCall {
     pub sequence: u64,
     pub tool: String,
+    /// The clip that it added, if the journal knows it.
+    pub clip: Option<String>,
+    /// Whether a run of a plan made it.
+    pub is_of_run: bool,
+    /// The sequence number of the last call of a run about it.
+    pub last_run: u64,
     pub section: Section,
     /// With all defaults, without the draft.
     pub arguments: Object,
@@ -67,6 +73,9 @@ impl PlannedCall {
         Some(Self {
             sequence,
             tool: tool.to_owned(),
+            clip: None,
+            is_of_run: false,
+            last_run: sequence,
             section,
             start: Micros::from_seconds(start.unwrap_or(0.0)),
             content,

@@ -40,6 +40,14 @@ pub(in crate::compose) async fn remember(app: &App, draft: &DraftId, plan: &Plan
     }
 }
 
+/// Stores the plan of a draft for the draft that continues it.
+pub(in crate::compose) async fn copy(app: &App, from: &DraftId, to: &DraftId) -> Result<()> {
+    if let Some(plan) = of(app, from).await? {
+        remember(app, to, &plan).await;
+    }
+    Ok(())
+}
+
 /// The plan of the last run of a draft.
 pub(in crate::compose) async fn of(app: &App, draft: &DraftId) -> Result<Option<Plan>> {
     let kept = app.journal.job_get(&key(draft)).await?;

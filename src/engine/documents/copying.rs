@@ -132,6 +132,7 @@ impl Engine {
             step: Some(RecordedStep {
                 step,
                 changes: copy.changes,
+                clips: Vec::new(),
                 checkpoint: None,
                 base,
             }),
