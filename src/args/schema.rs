@@ -571,6 +571,7 @@ mod tests {
     fn an_object_of_several_forms_has_the_fields_of_all_of_them() {
         #[derive(Serialize, JsonSchema)]
         #[serde(untagged)]
+        #[expect(dead_code, reason = "only its schema is used")]
         enum Shape {
             Circle { name: String, radius: f64 },
             Square { name: String, side: f64 },

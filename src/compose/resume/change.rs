@@ -18,8 +18,6 @@ use crate::tools::{Call, Caller, Object};
 pub(in crate::compose) struct ItemChange {
     /// The sequence number of the call that added the clip.
     sequence: u64,
-    /// The id of the clip.
-    pub clip: String,
     /// The arguments that the clip has after the change.
     arguments: Object,
     /// One for each changed argument or time.
@@ -95,7 +93,7 @@ impl ItemChange {
         let mut has_times = false;
         for key in was.differences(wanted, item.open_end) {
             let values = [was, wanted].map(|call| call.arguments.get(&key).unwrap_or(&Value::Null));
-            let said = differs(&path, &key, values);
+            let said = differs(path, &key, values);
             let is_file_time = matches!(was.tool.as_str(), "add_video" | "add_audio");
             let change = |order, of: &dyn Fn(&Value) -> Value| ArgumentChange {
                 said: said.clone(),
@@ -135,7 +133,6 @@ impl ItemChange {
         }
         Ok(Self {
             sequence: was.sequence,
-            clip,
             arguments: wanted.arguments.clone(),
             changes,
         })
