@@ -195,7 +195,6 @@ impl App {
                 .journal
                 .append(&remote.base, draft, &record, CallPosition::End);
             let _ = appended.await?;
-            self.homes.recorded(draft);
             return Ok(());
         }
         let Some(draft) = reply["draft_id"].as_str().map(|id| DraftId(id.into())) else {

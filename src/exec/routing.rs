@@ -1,7 +1,6 @@
 //! Finds the backend that keeps a draft: in the journal, or by asking the API about ids that the journal lacks.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
 
 use quick_cache::sync::Cache;
 use serde_json::json;
@@ -18,9 +17,6 @@ use crate::units::Edition;
 
 /// The number of drafts whose backends are cached.
 const REMEMBERED: usize = 4096;
-/// For this long after the journal accepted a call, a draft counts as unchanged by other processes. They can change it
-/// while any call is on its way, so the next call need not ask again at once.
-const JUST_RECORDED: Duration = Duration::from_millis(5);
 /// The tool name of journal records for drafts that existed on a server before this journal knew them.
 pub(crate) const ADOPTED: &str = "adopted";
 
@@ -58,7 +54,7 @@ impl Home {
 
 /// A cache of the drafts' origins, as in the journal, by draft id.
 pub(super) struct OriginCache {
-    origins: Cache<DraftId, Arc<CachedOrigin>>,
+    origins: Cache<DraftId, String>,
     /// How many times an entry was removed.
     forgotten: Mutex<u64>,
 }
@@ -69,18 +65,6 @@ impl Default for OriginCache {
             origins: Cache::new(REMEMBERED),
             forgotten: Mutex::default(),
         }
-    }
-}
-
-struct CachedOrigin {
-    origin: String,
-    /// When the journal last accepted a call of the draft.
-    recorded: Mutex<Option<Instant>>,
-}
-
-impl CachedOrigin {
-    fn recorded(&self) -> MutexGuard<'_, Option<Instant>> {
-        self.recorded.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -103,32 +87,12 @@ impl OriginCache {
 
     fn get(&self, draft: &DraftId) -> Result<String, CacheMiss> {
         let forgotten = self.lock();
-        match self.origins.get(draft) {
-            Some(known) => Ok(known.origin.clone()),
-            None => Err(CacheMiss(*forgotten)),
-        }
-    }
-
-    /// Notes that the journal accepted a call of the draft just now.
-    pub(super) fn recorded(&self, draft: &DraftId) {
-        if let Some(known) = self.origins.peek(draft) {
-            *known.recorded() = Some(Instant::now());
-        }
-    }
-
-    fn was_just_recorded(&self, draft: &DraftId) -> bool {
-        let known = self.origins.peek(draft);
-        let recorded = known.and_then(|known| *known.recorded());
-        recorded.is_some_and(|at| at.elapsed() < JUST_RECORDED)
+        self.origins.get(draft).ok_or(CacheMiss(*forgotten))
     }
 
     /// Stores the origin of a new draft.
     pub(crate) fn put(&self, draft: &DraftId, origin: &str) {
-        let known = CachedOrigin {
-            origin: origin.to_owned(),
-            recorded: Mutex::default(),
-        };
-        self.origins.insert(draft.clone(), Arc::new(known));
+        self.origins.insert(draft.clone(), origin.to_owned());
     }
 
     /// Stores an origin that was looked up.
@@ -327,9 +291,6 @@ impl App {
         remote: &Remote,
         draft: &DraftId,
     ) -> Result<(), Failure> {
-        if self.homes.was_just_recorded(draft) {
-            return Ok(());
-        }
         if self.homes.knows(draft) {
             match self.journal.last_sequence(&remote.base, draft).await {
                 // If the journal cannot answer, the call is still sent to the server.
