@@ -76,28 +76,34 @@ impl Redirected {
 }
 
 impl App {
-    /// The draft that replaced this one, if `--recover` follows replacements; otherwise the draft itself.
+    /// The draft that replaced this one, if `--recover` follows replacements or the draft moved here for an edit;
+    /// otherwise the draft itself.
     pub(crate) async fn current(&self, draft: &DraftId) -> Result<DraftId> {
         let mut current = draft.clone();
-        if self.settings.recover == Recover::Ask {
-            return Ok(current);
-        }
         for _ in 0..MOVES {
             // The cache of homes contains only drafts that have not moved.
             if self.homes.knows(&current) {
                 break;
             }
-            match self
-                .journal
-                .find(&current)
-                .await?
-                .and_then(|row| row.moved_to)
-            {
-                Some((_, to)) => current = to,
-                None => break,
+            let found = self.journal.find(&current).await?;
+            let Some((origin, to)) = found.and_then(|row| row.moved_to) else {
+                break;
+            };
+            if self.settings.recover == Recover::Ask && !self.is_edited_here(&origin, &to).await? {
+                break;
             }
+            current = to;
         }
         Ok(current)
+    }
+
+    /// Whether a draft has edits that servers cannot make. It moved here because the caller asked for such an edit.
+    async fn is_edited_here(&self, origin: &str, draft: &DraftId) -> Result<bool> {
+        if origin != ENGINE {
+            return Ok(false);
+        }
+        let records = self.journal.records(ENGINE, draft, 0).await?;
+        Ok(records.iter().any(edits_document))
     }
 
     /// The backend of a call. If its draft was replaced: also the call on the replacement.
@@ -129,6 +135,11 @@ impl App {
         let Some(was) = request.draft() else {
             return Ok(None);
         };
+        // The engine itself knows the drafts that are only here: each of their calls would look them up twice.
+        let only_here = self.settings.backend == BackendChoice::Embedded;
+        if only_here && self.settings.recover == Recover::Ask {
+            return Ok(None);
+        }
         let to = self.current(was).await?;
         if to == *was {
             return Ok(None);

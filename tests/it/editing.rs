@@ -809,16 +809,21 @@ fn the_old_id_answers_after_an_edit_moved_the_draft_here() {
         said.contains(&new) && said.contains("keep the server's copy"),
         "{edited}"
     );
-    // The old id says where the draft is now, and is followed where replacements are.
-    let (_, error) = edit("Bye", "Hello again").expect_err("moved");
-    assert!(error.contains(&format!("continues as {new}")), "{error}");
-    let operations = json!([{ "op": "replace_text", "clip": "Bye", "text": "Hello again" }]);
-    let arguments = json!({ "draft_id": id, "operations": operations });
-    let auto = ["--recover", "auto"];
-    let again = home
-        .call_with(&auto, "edit_draft", &arguments)
-        .expect("edited");
+    // The old id answers and says where the draft is now, for tools of servers as well.
+    let again = edit("Bye", "Hello again").expect("edited");
     assert_eq!(again["draft_id"], new.as_str(), "{again}");
+    let added = home
+        .call(
+            "add_text",
+            &json!({ "draft_id": id, "text": "More", "start": 10, "end": 11, "track_name": "more" }),
+        )
+        .expect("added");
+    let notes = added["notes"].to_string();
+    assert!(notes.contains(&format!("continues as {new}")), "{added}");
+    let rows = home
+        .call("inspect_draft", &json!({ "draft_id": id }))
+        .expect("rows");
+    assert!(rows.to_string().contains("More"), "{rows}");
     let rows = home
         .call("inspect_draft", &json!({ "draft_id": new }))
         .expect("rows");
