@@ -351,14 +351,14 @@ pub(crate) mod default {
     pub(crate) const fn number_in(argument: &str, tool: &str) -> f64 {
         match listed(argument, tool) {
             PropertyDefault::Number(number) => number,
-            _ => panic!("its default is no number"),
+            _ => panic!("the default of this argument is not a number"),
         }
     }
 
     const fn text_in(argument: &str, tool: &str) -> &'static str {
         match listed(argument, tool) {
             PropertyDefault::Text(text) => text,
-            _ => panic!("its default is no text"),
+            _ => panic!("the default of this argument is not a text"),
         }
     }
 
