@@ -3,11 +3,9 @@
 //! [`lint`] finds problems, [`fix`] fixes them. Unknown parts of a draft are not checked and are kept unchanged,
 //! and nothing is decrypted.
 
-mod document;
 mod files;
 mod fix;
 mod folder;
-mod loose;
 mod markers;
 mod materials;
 mod media;
@@ -24,13 +22,13 @@ mod timelines;
 use std::cmp::Reverse;
 use std::path::{Path, PathBuf};
 
+use capcut_draft::{Document, Fields, MaterialRef, RootRef, TimeRange};
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::error::Result;
 use crate::sorting;
-use crate::units::Edition;
-use document::IndexedDocument;
+use crate::units::{Edition, Micros, Range};
 use folder::Folder;
 
 pub(crate) use fix::{Fixed, fix};
@@ -102,11 +100,12 @@ pub(crate) fn worst(problems: &[Problem]) -> Option<Severity> {
 
 fn look(folder: &Folder, options: &LintOptions) -> Vec<Problem> {
     let mut report = ProblemReport::default();
-    if let Some(document) = files::check(folder, &mut report) {
-        let draft = IndexedDocument::new(document);
+    if let Some(truth) = files::check(folder, &mut report) {
         let context = LintContext {
             folder,
-            draft: &draft,
+            document: &truth.document,
+            root: &truth.document.fields(RootRef),
+            end: truth.end(),
             options,
         };
         markers::check(&context, &mut report);
@@ -124,8 +123,26 @@ fn look(folder: &Folder, options: &LintOptions) -> Vec<Problem> {
 /// The input of the checks.
 struct LintContext<'a> {
     folder: &'a Folder,
-    draft: &'a IndexedDocument<'a>,
+    document: &'a Document,
+    /// The members of the document.
+    root: &'a Fields<'a, RootRef>,
+    /// When the last clip ends, if that can be computed.
+    end: Option<Micros>,
     options: &'a LintOptions,
+}
+
+impl<'a> LintContext<'a> {
+    /// The materials of a list, with their index; those that are not objects are left out.
+    fn materials(&self, list: &str) -> impl Iterator<Item = (usize, MaterialRef)> + use<'a> {
+        let document = self.document;
+        let all: Vec<_> = document.materials(list).collect();
+        let all = all.into_iter().enumerate();
+        all.filter(move |(_, material)| document.is_object(*material))
+    }
+}
+
+fn range(range: TimeRange) -> Range {
+    Range::new(Micros(range.start), Micros(range.duration))
 }
 
 /// Collects problems.

@@ -145,7 +145,7 @@ fn every_dependency_is_used() {
 }
 
 /// The modules that read draft documents only through `capcut_draft`.
-const MODEL_READERS: [&str; 11] = [
+const MODEL_READERS: [&str; 16] = [
     "compose::document",
     "draft::evidence",
     "backend::remote::save::materials",
@@ -153,8 +153,13 @@ const MODEL_READERS: [&str; 11] = [
     "engine::timelines",
     "lint::fix::captions",
     "lint::fix::document",
+    "lint::markers",
     "lint::materials",
+    "lint::media",
+    "lint::moved",
+    "lint::opening",
     "lint::overview",
+    "lint::timeline",
     "local::preview_draft",
     "picture",
 ];
@@ -190,6 +195,41 @@ fn modules_read_documents_through_the_model() {
             "{name} reads values by key; use `capcut_draft::field` instead: {found:#?}"
         );
     }
+    // A struct of the fields of a document would be a second model beside that of the crate.
+    let lint = modules.iter().filter(|module| module.top() == "lint");
+    for module in lint {
+        let found = derived_readers(&module.code);
+        assert!(
+            found.iter().all(|name| NOT_OF_DOCUMENTS.contains(name)),
+            "{} deserializes {found:?}; use `capcut_draft::field` instead",
+            module.path.join("::")
+        );
+    }
+}
+
+/// What lint deserializes that is not a document: the length of a draft, as a list of drafts shows it.
+const NOT_OF_DOCUMENTS: [&str; 1] = ["StatedLength"];
+
+/// The structs of a module that `serde` reads.
+fn derived_readers(code: &str) -> Vec<&str> {
+    let derives = code.match_indices("Deserialize");
+    let derives = derives.filter(|(at, _)| {
+        let line = code[..*at].rfind('\n').map_or(0, |end| end + 1);
+        code[line..*at].trim_start().starts_with("#[derive(")
+    });
+    derives
+        .filter_map(|(at, _)| {
+            let (_, rest) = code[at..].split_once("struct ")?;
+            let end = rest.find(|c: char| !c.is_alphanumeric() && c != '_')?;
+            Some(&rest[..end])
+        })
+        .collect()
+}
+
+#[test]
+fn structs_that_serde_reads_are_found() {
+    let code = "use serde::Deserialize;\n#[derive(Debug, Deserialize)]\n#[serde(default)]\npub(super) struct A<'a> {\n}\n    #[derive(Deserialize)]\n    struct B;\n#[derive(Debug)]\nstruct C;";
+    assert_eq!(derived_readers(code), ["A", "B"]);
 }
 
 #[test]

@@ -15,7 +15,7 @@ pub(super) struct Module {
 }
 
 impl Module {
-    fn top(&self) -> &str {
+    pub(super) fn top(&self) -> &str {
         &self.path[0]
     }
 

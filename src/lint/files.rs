@@ -1,27 +1,28 @@
 //! Checks the files of a draft: which exist, which can be read, and whether they have the same content.
 
+use capcut_draft::{Document, Flaw, FlawKind};
 use serde_json::Value;
 
 use super::ProblemReport;
 use super::Severity::{Error, Info, Warning};
-use super::document::{self, RawDocument};
 use super::folder::{
     BACKUP, DocumentFile, FileContent, Folder, LOCKED, META, PROJECT, ROOTS, TEMPLATE,
 };
 use crate::engine::paths::file_name;
+use crate::units::Micros;
+
+/// Maximum number of values to report that other programs cannot read.
+const REPORTED: usize = 100;
 
 /// Checks the files, and returns the document that takes precedence.
-pub(super) fn check<'a>(folder: &'a Folder, report: &mut ProblemReport) -> Option<RawDocument<'a>> {
+pub(super) fn check<'a>(
+    folder: &'a Folder,
+    report: &mut ProblemReport,
+) -> Option<ReadDocument<'a>> {
     readable(folder, report);
-    let mut truth = None;
-    for file in folder.candidates() {
-        match document::parse(file.json()) {
-            Ok(document) => {
-                truth = Some((file, document));
-                break;
-            }
-            Err(error) => broken(file, &error.to_string(), report),
-        }
+    let truth = truth(folder, |file, why| broken(file, &why, report));
+    if let Some(truth) = &truth {
+        unusable(truth, report);
     }
     if folder.path.join(LOCKED).exists() {
         report.add(
@@ -32,8 +33,8 @@ pub(super) fn check<'a>(folder: &'a Folder, report: &mut ProblemReport) -> Optio
             "close the draft in the app (if the app is not running, it crashed: delete the file)",
         );
     }
-    if let Some((file, _)) = &truth {
-        mirrors(folder, file, report);
+    if let Some(truth) = &truth {
+        mirrors(folder, truth.file, report);
     } else if !folder
         .files
         .iter()
@@ -48,7 +49,68 @@ pub(super) fn check<'a>(folder: &'a Folder, report: &mut ProblemReport) -> Optio
         );
     }
     leftovers(folder, report);
-    truth.map(|(_, document)| document)
+    truth
+}
+
+/// The document that takes precedence.
+pub(super) struct ReadDocument<'a> {
+    pub file: &'a DocumentFile,
+    pub document: Document,
+    flaws: Vec<Flaw>,
+}
+
+impl ReadDocument<'_> {
+    /// When the last clip ends; none if a number that it follows from is too large.
+    pub(super) fn end(&self) -> Option<Micros> {
+        let mut clips = self.document.all_clips();
+        let is_known =
+            self.flaws.is_empty() || clips.all(|clip| self.document.check_times(clip).is_ok());
+        is_known.then(|| Micros(self.document.end()))
+    }
+}
+
+/// Reads the document that takes precedence; `unreadable` gets those that cannot be read, and why.
+pub(super) fn truth(
+    folder: &Folder,
+    mut unreadable: impl FnMut(&DocumentFile, String),
+) -> Option<ReadDocument<'_>> {
+    for file in folder.candidates() {
+        let flaws = Flaw::find(file.json(), REPORTED);
+        let repeated = flaws.iter().find(|flaw| flaw.kind == FlawKind::RepeatedKey);
+        match Document::parse_object(file.json()) {
+            Ok(_) if let Some(flaw) = repeated => {
+                unreadable(file, format!("the key `{}` stands twice", flaw.place));
+            }
+            Ok(document) => {
+                return Some(ReadDocument {
+                    file,
+                    document,
+                    flaws,
+                });
+            }
+            Err(error) => unreadable(file, error.message),
+        }
+    }
+    None
+}
+
+/// Reports values that other programs cannot read.
+fn unusable(truth: &ReadDocument<'_>, report: &mut ProblemReport) {
+    for flaw in &truth.flaws {
+        let (what, hint) = match flaw.kind {
+            FlawKind::HalfCharacter => (
+                "a character is cut: the text has half of a surrogate pair, which programs and some versions of the app cannot read",
+                "write the text again in the app, or replace it with `edit_draft`",
+            ),
+            FlawKind::LargeNumber => (
+                "the number is too large: programs and some versions of the app cannot read it",
+                "correct the number in the document, or set the value again in the app",
+            ),
+            FlawKind::RepeatedKey => continue,
+        };
+        let place = format!("{}: {}", truth.file.name, flaw.place);
+        report.add(Error, "unreadable", place, what, hint);
+    }
 }
 
 fn readable(folder: &Folder, report: &mut ProblemReport) {

@@ -9,12 +9,11 @@ mod timelines;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
-use capcut_draft::Document;
+use capcut_draft::{Document, Fields, RootRef, field};
 use serde::Serialize;
 use serde_json::Value;
 
-use super::document::{IndexedDocument, Platform, parse};
-use super::files::is_mirrored;
+use super::files::{ReadDocument, is_mirrored, truth};
 use super::folder::{
     BACKUP, DocumentFile, FileContent, Folder, LOCKED, META, PROJECT, ROOTS, TEMPLATE,
 };
@@ -178,16 +177,19 @@ impl FixRun {
         options: &LintOptions,
         problems: &[Problem],
     ) -> Result<()> {
-        let Some((file, draft)) = folder
-            .candidates()
-            .into_iter()
-            .find_map(|file| Some((file, IndexedDocument::new(parse(file.json()).ok()?))))
-        else {
+        let Some(truth) = truth(folder, |_, _| {}) else {
             return Ok(());
         };
+        let end = truth.end();
+        let ReadDocument {
+            file, mut document, ..
+        } = truth;
+        let root = document.fields(RootRef);
         let context = LintContext {
             folder,
-            draft: &draft,
+            document: &document,
+            root: &root,
+            end,
             options,
         };
         let media = media::check(&context, &mut ProblemReport::default());
@@ -197,23 +199,15 @@ impl FixRun {
                 .iter()
                 .filter_map(|problem| problem.fixable.then_some(problem.code))
                 .collect(),
-            profile: profile(folder, &draft, options),
+            profile: profile(folder, &document, &root, options),
             renames: HashMap::new(),
             media,
             now: now(),
         };
+        let is_apps = markers::saved_by_app(&root);
         self.rename(&mut patient);
-        let mut document = Document::parse_object(file.json()).map_err(|error| {
-            // The checks skip values that they do not need, so they accept e.g. half of a surrogate pair.
-            Error::conflict(format!(
-                "`{}` cannot be fixed: it contains a value that would be lost when the file is rewritten",
-                file.name
-            ))
-            .source(error)
-            .hint("nothing was changed: save the draft again in the app, or correct this position manually")
-        })?;
         let mut meta = folder.meta.clone().unwrap_or_else(meta::empty);
-        let bin = meta::mend(&patient, &mut meta, draft.end());
+        let bin = meta::mend(&patient, &mut meta, end);
         let step = document::mend(&patient, &mut document, &bin, &mut self.notes);
         let is_mended = !step.map_err(document_error)?.is_empty();
         let mended = is_mended.then(|| document.write());
@@ -222,7 +216,7 @@ impl FixRun {
         let written = WrittenDocument {
             timeline: Timeline::of(&document, patient.profile.scheme(), patient.now),
             bytes: mended.as_deref().unwrap_or(file.json()),
-            both: !markers::saved_by_app(&draft.document),
+            both: !is_apps,
         };
         let is_changed = mended.is_some()
             || CODES_OF_DOCUMENTS.iter().any(|code| patient.has(code))
@@ -239,7 +233,8 @@ impl FixRun {
             self.write(META, meta.to_string().as_bytes());
         }
         self.commit(folder)?;
-        self.register(&patient, &meta, meta_changed, draft.end())
+        let end = end.unwrap_or(Micros(document.value(RootRef, &field::root::DURATION)));
+        self.register(&patient, &meta, meta_changed, end)
     }
 
     /// Gives files with a wrong extension the right one; the documents are updated in the same round.
@@ -451,16 +446,20 @@ impl FixRun {
 
 /// The profile for the fixed draft: that of its own markers if they are current, otherwise that of the drafts that
 /// the app saves here, otherwise a built-in one.
-fn profile(folder: &Folder, draft: &IndexedDocument<'_>, options: &LintOptions) -> Profile {
-    let document = &draft.document;
-    let written = document.saved_with().and_then(Platform::edition);
+fn profile(
+    folder: &Folder,
+    document: &Document,
+    root: &Fields<'_, RootRef>,
+    options: &LintOptions,
+) -> Profile {
+    let written = markers::saved_with(root).and_then(|platform| platform.edition());
     let edition: Edition = options
         .edition
         .or_else(|| markers::edition_of_folder(folder))
         .or(written)
         .unwrap_or_default();
-    let own = markers::profile(document).filter(|own| own.edition == edition);
-    if let Some(own) = own.filter(|_| !markers::are_stale(document)) {
+    let own = markers::profile(root).filter(|own| own.edition == edition);
+    if let Some(own) = own.filter(|_| !markers::are_stale(root)) {
         return own;
     }
     folder
@@ -469,13 +468,13 @@ fn profile(folder: &Folder, draft: &IndexedDocument<'_>, options: &LintOptions) 
         .filter(|root| registry::is_drafts_folder(root))
         .and_then(|root| Profile::learn(root, edition))
         .map_or_else(
-            || Profile::built_in(edition, system(folder, draft)),
+            || Profile::built_in(edition, system(folder, document, root)),
             Profile::portable,
         )
 }
 
 /// The operating system of the draft: this one, if the app exists for it; otherwise it is derived from the paths.
-fn system(folder: &Folder, draft: &IndexedDocument<'_>) -> AppOs {
+fn system(folder: &Folder, document: &Document, root: &Fields<'_, RootRef>) -> AppOs {
     if cfg!(windows) {
         return AppOs::Windows;
     }
@@ -484,16 +483,16 @@ fn system(folder: &Folder, draft: &IndexedDocument<'_>) -> AppOs {
     }
     let paths = ["videos", "audios"]
         .into_iter()
-        .flat_map(|list| draft.materials.list(list))
-        .map(|(_, material)| material.path.str());
+        .flat_map(|list| document.materials(list))
+        .map(|material| document.value(material, &field::material::PATH));
     let told = Some(folder.stated_path()).filter(|_| !folder.is_template());
-    for path in paths.chain(told) {
-        if is_windows(path) {
+    for path in paths.chain(told.map(str::to_owned)) {
+        if is_windows(&path) {
             return AppOs::Windows;
         }
-        if plain(path).starts_with("/Users/") {
+        if plain(&path).starts_with("/Users/") {
             return AppOs::Macos;
         }
     }
-    markers::os(&draft.document).unwrap_or(AppOs::Windows)
+    markers::os(root).unwrap_or(AppOs::Windows)
 }

@@ -1,13 +1,16 @@
 //! Checks the markers by which the app recognises its own drafts: versions, platforms, ids, and the parts of a
 //! document.
 
+use capcut_draft::field::root::{self, PlatformFields};
+use capcut_draft::{Field, FieldState, Fields, RootRef};
+
 use super::Severity::{Error, Info, Warning};
-use super::document::{Platform, RawDocument};
 use super::folder::{Folder, ROOTS};
-use super::loose::LooseValue;
 use super::{LintContext, ProblemReport};
 use crate::engine::paths::plain;
-use crate::engine::profile::{AppOs, Profile, edition_of, is_template_machine, parts, scheme_of};
+use crate::engine::profile::{
+    self, AppOs, Profile, edition_of, edition_of_id, is_template_machine, parts, scheme_of,
+};
 use crate::units::{Edition, Micros};
 
 /// The document id in the reference server's template.
@@ -19,9 +22,9 @@ const VERSION: i64 = 360_000;
 const HOW: &str = "writes the markers of the newest draft that the app saved here, or those of a built-in profile if there is none";
 
 pub(super) fn check(context: &LintContext<'_>, report: &mut ProblemReport) {
-    let document = &context.draft.document;
-    let missing = missing(document);
-    if is_too_old(document) {
+    let root = context.root;
+    let missing = missing(root);
+    if is_too_old(root) {
         old_app(context, report);
     } else if !missing.is_empty() {
         report.fixable(
@@ -31,9 +34,9 @@ pub(super) fn check(context: &LintContext<'_>, report: &mut ProblemReport) {
             "markers by which the app recognises its own drafts are missing: it reports an unusual path, or refuses the draft",
             HOW,
         );
-    } else if let Some(why) = stale(document) {
+    } else if let Some(why) = stale(root) {
         report.fixable(Warning, "markers-stale", "new_version", why, HOW);
-    } else if let Some(why) = other_app(context.folder, document, context.options.edition) {
+    } else if let Some(why) = other_app(context.folder, root, context.options.edition) {
         report.fixable(
             Warning,
             "markers-of-other-app",
@@ -49,14 +52,14 @@ pub(super) fn check(context: &LintContext<'_>, report: &mut ProblemReport) {
 
 /// Checks that the document has the name that the app on each operating system expects.
 fn roots(context: &LintContext<'_>, report: &mut ProblemReport) {
-    let document = &context.draft.document;
+    let root = context.root;
     let Some(missing) = ROOTS
         .into_iter()
         .find(|name| context.folder.file(name).is_none())
     else {
         return;
     };
-    let first = profile(document).map(|profile| profile.primary_file());
+    let first = profile(root).map(|profile| profile.primary_file());
     let what = "the file is missing: on Windows both apps read `draft_content.json` first, on macOS `draft_info.json`";
     if first == Some(missing) {
         report.fixable(
@@ -66,7 +69,7 @@ fn roots(context: &LintContext<'_>, report: &mut ProblemReport) {
             what,
             "writes a copy of the other one",
         );
-    } else if saved_by_app(document) {
+    } else if saved_by_app(root) {
         report.add(
             Info,
             "document-missing",
@@ -85,43 +88,85 @@ fn roots(context: &LintContext<'_>, report: &mut ProblemReport) {
     }
 }
 
-impl Platform<'_> {
+/// The app and the machine that a document names.
+pub(super) struct Platform<'d> {
+    root: &'d Fields<'d, RootRef>,
+    fields: PlatformFields,
+}
+
+impl<'d> Platform<'d> {
+    fn of(root: &'d Fields<'_, RootRef>, fields: PlatformFields) -> Option<Self> {
+        root.get(&fields.whole)?;
+        Some(Self { root, fields })
+    }
+
+    /// The app. JianYing before 4 does not write its source, only its id.
+    pub(super) fn edition(&self) -> Option<Edition> {
+        let source = self.root.value(&self.fields.app_source);
+        if source.is_empty() {
+            edition_of_id(self.root.value(&self.fields.app_id))
+        } else {
+            edition_of(&source)
+        }
+    }
+
+    fn app_version(&self) -> String {
+        self.root.value(&self.fields.app_version)
+    }
+
+    /// The ids of the machine: device, hard disk, network.
+    fn machine(&self) -> [String; 3] {
+        let read = |field: &Field<RootRef, String>| self.root.value(field);
+        self.fields.machine.each_ref().map(read)
+    }
+
     fn is_template_machine(&self) -> bool {
+        let [device, disk, network] = self.machine();
         is_template_machine(|key| match key {
-            "device_id" => self.device_id.str(),
-            "hard_disk_id" => self.hard_disk_id.str(),
-            _ => self.mac_address.str(),
+            "device_id" => &device,
+            "hard_disk_id" => &disk,
+            _ => &network,
         })
     }
 }
 
+/// The app that saved the document last.
+pub(super) fn saved_with<'d>(root: &'d Fields<'_, RootRef>) -> Option<Platform<'d>> {
+    Platform::of(root, root::LAST_MODIFIED_PLATFORM).or_else(|| Platform::of(root, root::PLATFORM))
+}
+
 /// The profile for the app version that a document names.
-pub(super) fn profile(document: &RawDocument<'_>) -> Option<Profile> {
-    let platform = document.last_modified_platform.get()?;
+pub(super) fn profile(root: &Fields<'_, RootRef>) -> Option<Profile> {
+    let platform = Platform::of(root, root::LAST_MODIFIED_PLATFORM)?;
     let edition = platform.edition()?;
-    Profile::for_version(edition, os(document)?, platform.app_version.str()).ok()
+    Profile::for_version(edition, os(root)?, &platform.app_version()).ok()
 }
 
 /// Whether the app version that the document names omits default values.
-pub(super) fn leaves_defaults_out(document: &RawDocument<'_>) -> bool {
-    profile(document).is_some_and(|profile| profile.leaves_defaults_out())
+pub(super) fn leaves_defaults_out(root: &Fields<'_, RootRef>) -> bool {
+    profile(root).is_some_and(|profile| profile.leaves_defaults_out())
 }
 
 /// The operating system that a document names.
-pub(super) fn os(document: &RawDocument<'_>) -> Option<AppOs> {
-    document.saved_with()?.os.str().parse().ok()
+pub(super) fn os(root: &Fields<'_, RootRef>) -> Option<AppOs> {
+    let platform = saved_with(root)?;
+    root.value(&platform.fields.os).parse().ok()
 }
 
 /// Whether the app version that a document names is older than those that this program writes. Its markers and
 /// parts are as that version wrote them, and the app upgrades them when it opens the draft.
-pub(super) fn is_too_old(document: &RawDocument<'_>) -> bool {
-    document.saved_with().is_some_and(Platform::is_too_old)
+pub(super) fn is_too_old(root: &Fields<'_, RootRef>) -> bool {
+    saved_with(root).is_some_and(|platform| {
+        platform
+            .edition()
+            .is_some_and(|edition| profile::is_too_old(edition, &platform.app_version()))
+    })
 }
 
 /// Reports a draft of an old version that should be opened by the other app.
 fn old_app(context: &LintContext<'_>, report: &mut ProblemReport) {
-    let document = &context.draft.document;
-    if let Some(why) = other_app(context.folder, document, context.options.edition) {
+    let root = context.root;
+    if let Some(why) = other_app(context.folder, root, context.options.edition) {
         report.add(
             Warning,
             "markers-of-other-app",
@@ -133,12 +178,12 @@ fn old_app(context: &LintContext<'_>, report: &mut ProblemReport) {
 }
 
 fn identity(context: &LintContext<'_>, report: &mut ProblemReport) {
-    let document = &context.draft.document;
-    let device = [&document.platform, &document.last_modified_platform]
+    let root = context.root;
+    let is_template = [root::PLATFORM, root::LAST_MODIFIED_PLATFORM]
         .into_iter()
-        .filter_map(LooseValue::get)
-        .any(Platform::is_template_machine);
-    if device {
+        .filter_map(|fields| Platform::of(root, fields))
+        .any(|platform| platform.is_template_machine());
+    if is_template {
         report.fixable(
             Info,
             "template-device",
@@ -147,7 +192,7 @@ fn identity(context: &LintContext<'_>, report: &mut ProblemReport) {
             "clears them",
         );
     }
-    let id = document.id.str();
+    let id = context.document.id(RootRef);
     if id.eq_ignore_ascii_case(TEMPLATE_DOCUMENT) {
         report.fixable(
             Warning,
@@ -168,10 +213,14 @@ fn identity(context: &LintContext<'_>, report: &mut ProblemReport) {
 }
 
 fn structure(context: &LintContext<'_>, report: &mut ProblemReport) {
-    let document = &context.draft.document;
+    let root = context.root;
     // A missing frame rate has its default value, 30.
-    let is_usable = document.fps.value().is_some_and(|fps| fps > 0.0);
-    if !is_usable && !document.fps.is_missing() {
+    let is_usable = match root.state(&root::FPS) {
+        FieldState::Missing => true,
+        FieldState::Is(fps) => fps > 0.0,
+        FieldState::Null | FieldState::Other => false,
+    };
+    if !is_usable {
         report.fixable(
             Error,
             "fps",
@@ -180,12 +229,8 @@ fn structure(context: &LintContext<'_>, report: &mut ProblemReport) {
             "sets 30 frames per second",
         );
     }
-    let size = document.canvas_config.get();
-    if size.is_none_or(|size| {
-        [&size.width, &size.height]
-            .iter()
-            .any(|side| side.whole() <= 0)
-    }) {
+    let sides = [root::CANVAS_WIDTH, root::CANVAS_HEIGHT];
+    if sides.iter().any(|side| root.value(side) <= 0) {
         report.add(
             Error,
             "canvas",
@@ -195,8 +240,8 @@ fn structure(context: &LintContext<'_>, report: &mut ProblemReport) {
         );
     }
     for (name, is_there) in [
-        ("tracks", document.tracks.get().is_some()),
-        ("materials", document.materials.get().is_some()),
+        ("tracks", context.document.has_tracks()),
+        ("materials", root.get(&root::MATERIALS).is_some()),
     ] {
         if !is_there {
             report.add(
@@ -208,14 +253,12 @@ fn structure(context: &LintContext<'_>, report: &mut ProblemReport) {
             );
         }
     }
-    let missing: Vec<_> = [
-        ("config", document.config.is_missing()),
-        ("keyframes", document.keyframes.is_missing()),
-    ]
-    .into_iter()
-    .filter_map(|(name, is_missing)| is_missing.then_some(name))
-    .collect();
-    if !missing.is_empty() && !leaves_defaults_out(document) && !is_too_old(document) {
+    let missing: Vec<&str> = [root::CONFIG, root::KEYFRAMES]
+        .into_iter()
+        .filter(|part| root.state(part) == FieldState::Missing)
+        .filter_map(|part| part.path.first().copied())
+        .collect();
+    if !missing.is_empty() && !leaves_defaults_out(root) && !is_too_old(root) {
         report.fixable(
             Warning,
             "parts-missing",
@@ -224,9 +267,10 @@ fn structure(context: &LintContext<'_>, report: &mut ProblemReport) {
             "adds them with neutral values",
         );
     }
-    let end = context.draft.end();
-    let stated = Micros(document.duration.whole());
-    if end.0.saturating_sub(stated.0).saturating_abs() > frame(document) {
+    let stated = Micros(root.value(&root::DURATION));
+    if let Some(end) = context.end
+        && end.0.saturating_sub(stated.0).saturating_abs() > frame(root)
+    {
         report.fixable(
             Warning,
             "duration",
@@ -238,32 +282,27 @@ fn structure(context: &LintContext<'_>, report: &mut ProblemReport) {
 }
 
 /// The length of a frame in microseconds.
-pub(super) fn frame(document: &RawDocument<'_>) -> i64 {
-    let fps = document
-        .fps
-        .value()
-        .filter(|fps| *fps > 0.0)
-        .unwrap_or(30.0);
+pub(super) fn frame(root: &Fields<'_, RootRef>) -> i64 {
+    let fps = root.get(&root::FPS).filter(|fps| *fps > 0.0);
+    let fps = fps.unwrap_or(30.0);
     (1e6 / fps) as i64
 }
 
 /// The missing markers of those that every app version requires.
-fn missing(document: &RawDocument<'_>) -> Vec<&'static str> {
+fn missing(root: &Fields<'_, RootRef>) -> Vec<&'static str> {
     let mut missing = Vec::new();
-    if document.version.whole() < VERSION {
+    if root.value(&root::VERSION) < VERSION {
         missing.push("version");
     }
-    if document.new_version.str().is_empty() {
+    if root.value(&root::NEW_VERSION).is_empty() {
         missing.push("new_version");
     }
-    for (name, platform) in [
-        ("platform", &document.platform),
-        ("last_modified_platform", &document.last_modified_platform),
+    for (name, fields) in [
+        ("platform", root::PLATFORM),
+        ("last_modified_platform", root::LAST_MODIFIED_PLATFORM),
     ] {
-        let is_known = platform.get().is_some_and(|platform| {
-            edition_of(platform.app_source.str()).is_some()
-                && !platform.app_version.str().is_empty()
-        });
+        let is_known = edition_of(&root.value(&fields.app_source)).is_some()
+            && !root.value(&fields.app_version).is_empty();
         if !is_known {
             missing.push(name);
         }
@@ -272,14 +311,14 @@ fn missing(document: &RawDocument<'_>) -> Vec<&'static str> {
 }
 
 /// The reason why the markers look older than the app version that they name.
-fn stale(document: &RawDocument<'_>) -> Option<String> {
-    let platform = document.last_modified_platform.get()?;
+fn stale(root: &Fields<'_, RootRef>) -> Option<String> {
+    let platform = Platform::of(root, root::LAST_MODIFIED_PLATFORM)?;
     let edition = platform.edition()?;
-    let version = platform.app_version.str();
-    let scheme = document.new_version.str();
-    let expected = scheme_of(edition, version)?;
+    let version = platform.app_version();
+    let scheme = root.value(&root::NEW_VERSION);
+    let expected = scheme_of(edition, &version)?;
     // Between two known versions the number is an estimate; it grows by about four per version.
-    (parts(scheme)?[0] + 4 < expected).then(|| {
+    (parts(&scheme)?[0] + 4 < expected).then(|| {
         format!(
             "{} {version} writes {expected}.0.0 or more here, not {scheme}: newer versions treat the draft as foreign",
             edition.app()
@@ -290,10 +329,10 @@ fn stale(document: &RawDocument<'_>) -> Option<String> {
 /// The reason why the markers do not match the app that should open the draft.
 fn other_app(
     folder: &Folder,
-    document: &RawDocument<'_>,
+    root: &Fields<'_, RootRef>,
     wanted: Option<Edition>,
 ) -> Option<String> {
-    let written = document.saved_with()?.edition()?;
+    let written = saved_with(root)?.edition()?;
     let wanted = wanted.or_else(|| edition_of_folder(folder))?;
     (written != wanted).then(|| {
         format!(
@@ -313,13 +352,13 @@ pub(super) fn edition_of_folder(folder: &Folder) -> Option<Edition> {
 }
 
 /// Whether the app itself saved the draft: no other program writes real machine ids.
-pub(super) fn saved_by_app(document: &RawDocument<'_>) -> bool {
-    document.saved_with().is_some_and(|platform| {
-        !platform.device_id.str().is_empty() && !platform.is_template_machine()
+pub(super) fn saved_by_app(root: &Fields<'_, RootRef>) -> bool {
+    saved_with(root).is_some_and(|platform| {
+        !platform.machine()[0].is_empty() && !platform.is_template_machine()
     })
 }
 
 /// Whether markers are missing or older than the app version that they name.
-pub(super) fn are_stale(document: &RawDocument<'_>) -> bool {
-    !missing(document).is_empty() || stale(document).is_some()
+pub(super) fn are_stale(root: &Fields<'_, RootRef>) -> bool {
+    !missing(root).is_empty() || stale(root).is_some()
 }

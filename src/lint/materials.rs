@@ -1,12 +1,12 @@
 //! Checks materials: their ids, texts and masks.
 
+use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 
-use capcut_draft::{TextContent, TextForm};
+use capcut_draft::{Flaw, FlawKind, TextContent, TextForm, field};
 use serde_json::Value;
 
 use super::Severity::{Error, Warning};
-use super::document::RawMaterial;
 use super::markers;
 use super::{LintContext, ProblemReport};
 use crate::draft::finished::text::{is_contiguous, utf16_len};
@@ -31,23 +31,22 @@ pub(super) const MASKS: [&str; 2] = ["masks", "common_mask"];
 
 pub(super) fn check(context: &LintContext<'_>, report: &mut ProblemReport) {
     ids(context, report);
-    let materials = &context.draft.materials;
-    let is_old = markers::is_too_old(&context.draft.document);
-    for (index, text) in materials.list("texts") {
-        check_text(index, text, is_old, report);
+    let is_old = markers::is_too_old(context.root);
+    for (index, text) in context.materials("texts") {
+        let content = context.document.value(text, &field::material::CONTENT);
+        check_text(index, &content, is_old, report);
     }
     // The app knows which effects it applied.
-    let is_apps = markers::saved_by_app(&context.draft.document);
-    for (index, video) in materials.list("videos") {
-        let flag = &video.check_flag;
-        if !is_apps && flag.value().is_some() && lacks_flags(flag.whole()) {
+    let is_apps = markers::saved_by_app(context.root);
+    for (index, video) in context.materials("videos") {
+        let flag = context.document.get(video, &field::material::CHECK_FLAG);
+        if let Some(flag) = flag.filter(|flag| !is_apps && lacks_flags(*flag)) {
             report.fixable(
                 Warning,
                 "check-flag",
                 format!("materials.videos[{index}].check_flag"),
                 format!(
-                    "with {} the app ignores masks, blending and similar effects on this clip: bits that it needs are not set",
-                    flag.whole()
+                    "with {flag} the app ignores masks, blending and similar effects on this clip: bits that it needs are not set"
                 ),
                 "adds the bits that the app sets",
             );
@@ -67,14 +66,15 @@ pub(super) fn check(context: &LintContext<'_>, report: &mut ProblemReport) {
 }
 
 fn ids(context: &LintContext<'_>, report: &mut ProblemReport) {
-    let mut seen: HashMap<&str, &str> = HashMap::new();
-    for (list, materials) in &context.draft.materials.0 {
-        for (index, material) in materials.each() {
-            let id = material.id.str();
+    let document = context.document;
+    let mut seen: HashMap<Cow<'_, str>, &str> = HashMap::new();
+    for list in document.material_lists() {
+        for (index, material) in context.materials(list) {
+            let id = document.id(material);
             let place = || format!("materials.{list}[{index}].id");
             if id.is_empty() {
                 // Some lists, such as those of time marks, contain objects without ids.
-                if matches!(&**list, "videos" | "audios" | "texts" | "stickers") {
+                if matches!(list, "videos" | "audios" | "texts" | "stickers") {
                     report.add(
                         Error,
                         "id-missing",
@@ -85,9 +85,10 @@ fn ids(context: &LintContext<'_>, report: &mut ProblemReport) {
                 }
                 continue;
             }
-            if let Some(other) = seen.insert(id, list)
-                && !(other == list && may_repeat(list, material.kind.str()))
-                && !(other != list && MASKS.contains(&other) && MASKS.contains(&&**list))
+            let kind = || document.value(material, &field::material::KIND);
+            if let Some(other) = seen.insert(id.clone(), list)
+                && !(other == list && may_repeat(list, &kind()))
+                && !(other != list && MASKS.contains(&other) && MASKS.contains(&list))
             {
                 report.fixable(
                     if other == list { Warning } else { Error },
@@ -104,21 +105,29 @@ fn ids(context: &LintContext<'_>, report: &mut ProblemReport) {
     }
 }
 
-/// Checks a text; `is_old`: its draft is of a version that writes plain texts.
-fn check_text(index: usize, text: &RawMaterial<'_>, is_old: bool, report: &mut ProblemReport) {
+/// Checks the content of a text; `is_old`: its draft is of a version that writes plain texts.
+fn check_text(index: usize, content: &str, is_old: bool, report: &mut ProblemReport) {
     let place = format!("materials.texts[{index}].content");
-    let content = text.content.str();
     // Older versions write tag markup instead of JSON.
     if content.trim_start().starts_with('<') || is_old && !content.trim_start().starts_with('{') {
         return;
     }
     let content = TextContent::read(content);
-    if content.form() != TextForm::Json {
+    let flaws = Flaw::find(content.as_str().as_bytes(), 1);
+    let wrong = match (content.form(), flaws.first().map(|flaw| flaw.kind)) {
+        (TextForm::Markup | TextForm::Plain, _) => "is not JSON",
+        (_, Some(FlawKind::HalfCharacter)) => {
+            "has half of a surrogate pair, because a character was cut"
+        }
+        (_, Some(FlawKind::LargeNumber)) => "has a number that is too large",
+        (_, Some(FlawKind::RepeatedKey) | None) => "",
+    };
+    if !wrong.is_empty() {
         report.add(
             Error,
             "text-content",
             place,
-            "the text's content is not JSON",
+            format!("the text's content {wrong}"),
             "write the text again in the app",
         );
         return;
@@ -151,12 +160,12 @@ fn check_text(index: usize, text: &RawMaterial<'_>, is_old: bool, report: &mut P
 
 /// Lists with masks that the app reads only from another list: from, to.
 fn misplaced_masks(context: &LintContext<'_>) -> Vec<(&'static str, &'static str)> {
-    let Some(profile) = markers::profile(&context.draft.document) else {
+    let Some(profile) = markers::profile(context.root) else {
         return Vec::new();
     };
-    let ids = |name: &str| -> HashSet<&str> {
-        let masks = context.draft.materials.list(name);
-        masks.map(|(_, mask)| mask.id.str()).collect()
+    let ids = |name: &str| -> HashSet<Cow<'_, str>> {
+        let masks = context.materials(name);
+        masks.map(|(_, mask)| context.document.id(mask)).collect()
     };
     let mut misplaced = Vec::new();
     for to in profile.masks().names() {

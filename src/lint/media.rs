@@ -5,8 +5,9 @@ use std::collections::{HashMap, HashSet};
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
+use capcut_draft::{CompoundDocument, Document, Fields, MaterialRef, field};
+
 use super::Severity::{Error, Info, Warning};
-use super::document::RawMaterial;
 use super::folder::{Folder, META, MediaLocation};
 use super::markers;
 use super::sniff::{self, FileContents};
@@ -43,27 +44,29 @@ pub(super) struct FileMaterial {
 
 /// Checks the media files, and returns the media that must be in the list of media.
 pub(super) fn check(context: &LintContext<'_>, report: &mut ProblemReport) -> Vec<FileMaterial> {
-    let document = &context.draft.document;
+    let new_version = context.root.value(&field::root::NEW_VERSION);
     let is_far = is_of_unknown_machine(context);
-    let mut places: HashMap<&str, (MediaLocation, Option<FileContents>)> = HashMap::new();
+    let mut places: HashMap<String, (MediaLocation, Option<FileContents>)> = HashMap::new();
     let mut reported = HashSet::new();
     let mut media = Vec::new();
-    let parts = context.draft.parts();
+    let parts = parts(context.document);
     for (part, list) in parts
         .iter()
         .flat_map(|part| ["videos", "audios"].map(|list| (part, list)))
     {
-        for (index, material) in part.materials.list(list) {
-            if !is_local(list, material) {
+        for (index, material) in part.document.materials(list) {
+            let material = &material;
+            let kind = material.value(&field::material::KIND);
+            let path = &*material.value(&field::material::PATH);
+            if !is_local(list, &kind, path) {
                 continue;
             }
-            let path = material.path.str();
-            let name = name(list, material);
+            let name = &*name(list, material, path);
             let (place, look) = if path.is_empty() {
                 looked_at(context.folder, path, name)
             } else {
                 places
-                    .entry(path)
+                    .entry(path.to_owned())
                     .or_insert_with(|| looked_at(context.folder, path, name))
                     .clone()
             };
@@ -101,11 +104,11 @@ pub(super) fn check(context: &LintContext<'_>, report: &mut ProblemReport) -> Ve
                 list: place_of_list(&part.within, list),
                 is_sound: list == "audios",
                 index,
-                is_shown: part.shown.contains(material.id.str()),
+                is_shown: part.shown.contains(&material.value(&field::material::ID)),
             };
             sizes(&at, material, report);
             // A problem of a file is reported once, even if several materials use the file.
-            if path.is_empty() || reported.insert((path, list)) {
+            if path.is_empty() || reported.insert((path.to_owned(), list)) {
                 at.place(context.folder, path, name, &place, report);
                 if let (Some(file), Some(look)) = (place.file(), &look) {
                     let is_inside =
@@ -117,20 +120,16 @@ pub(super) fn check(context: &LintContext<'_>, report: &mut ProblemReport) -> Ve
             media.push(FileMaterial {
                 within: part.within.clone(),
                 is_linked: part.within.is_empty()
-                    && is_linked_to_media_list(
-                        list,
-                        material.kind.str(),
-                        document.new_version.str(),
-                    ),
+                    && is_linked_to_media_list(list, &kind, &new_version),
                 list,
                 index,
-                kind: material.kind.str().to_owned(),
-                width: material.width.whole(),
-                height: material.height.whole(),
-                duration: Micros(material.duration.whole()),
+                kind,
+                width: material.value(&field::material::WIDTH),
+                height: material.value(&field::material::HEIGHT),
+                duration: Micros(material.value(&field::material::DURATION)),
                 path: path.to_owned(),
                 name: name.to_owned(),
-                link: material.local_material_id.str().to_owned(),
+                link: material.value(&field::material::LOCAL_MATERIAL_ID),
                 place,
             });
         }
@@ -142,7 +141,7 @@ pub(super) fn check(context: &LintContext<'_>, report: &mut ProblemReport) -> Ve
 fn is_of_unknown_machine(context: &LintContext<'_>) -> bool {
     let root = context.folder.path.parent();
     context.folder.file(META).is_none()
-        && markers::saved_by_app(&context.draft.document)
+        && markers::saved_by_app(context.root)
         && !root.is_some_and(registry::is_drafts_folder)
 }
 
@@ -188,31 +187,94 @@ impl MediaLocation {
     }
 }
 
+/// The documents whose media are checked: the draft, and its compound clips.
+struct DraftPart<'d> {
+    /// The indices of the compound clips in `drafts`, from the outermost to this one; empty for the draft itself.
+    within: Vec<usize>,
+    document: PartDocument<'d>,
+    /// The ids of the materials that segments use.
+    shown: HashSet<String>,
+}
+
+enum PartDocument<'d> {
+    Draft(&'d Document),
+    Compound(CompoundDocument<'d>),
+}
+
+impl<'d> PartDocument<'d> {
+    fn materials(&self, list: &str) -> Vec<(usize, Fields<'d, MaterialRef>)> {
+        match self {
+            Self::Compound(document) => document.materials(list),
+            Self::Draft(document) => {
+                let all = document.materials(list).enumerate();
+                all.filter(|(_, material)| document.is_object(*material))
+                    .map(|(index, material)| (index, document.fields(material)))
+                    .collect()
+            }
+        }
+    }
+}
+
+/// The draft, then its compound clips and those in them.
+fn parts(document: &Document) -> Vec<DraftPart<'_>> {
+    let clips = document.all_clips();
+    let clips = clips.filter(|clip| document.is_object(*clip));
+    let shown = clips.map(|clip| document.material_id(clip).into_owned());
+    let mut parts = vec![DraftPart {
+        within: Vec::new(),
+        document: PartDocument::Draft(document),
+        shown: shown.collect(),
+    }];
+    let mut next = 0;
+    while let Some(part) = parts.get(next) {
+        let mut inner = Vec::new();
+        for (index, material) in part.document.materials("drafts") {
+            if let Some(compound) = material.compound() {
+                let mut within = part.within.clone();
+                within.push(index);
+                inner.push(DraftPart {
+                    within,
+                    shown: compound.material_ids().into_iter().collect(),
+                    document: PartDocument::Compound(compound),
+                });
+            }
+        }
+        parts.extend(inner);
+        next += 1;
+    }
+    parts
+}
+
 /// Whether a material needs a local file: items of the app's own library do not.
-pub(super) fn is_local(list: &str, material: &RawMaterial<'_>) -> bool {
-    !material.path.str().is_empty()
+fn is_local(list: &str, kind: &str, path: &str) -> bool {
+    !path.is_empty()
         || match list {
-            "audios" => matches!(material.kind.str(), "extract_music" | "record"),
-            _ => matches!(material.kind.str(), "video" | "photo" | "gif"),
+            "audios" => matches!(kind, "extract_music" | "record"),
+            _ => matches!(kind, "video" | "photo" | "gif"),
         }
 }
 
 /// The file name of a material.
-fn name<'a>(list: &str, material: &'a RawMaterial<'a>) -> &'a str {
-    let name = match list {
-        "videos" => material.picture_name.str(),
-        _ => material.name.str(),
+fn name(list: &str, material: &Fields<'_, MaterialRef>, path: &str) -> String {
+    let field = match list {
+        "videos" => field::material::MATERIAL_NAME,
+        _ => field::material::NAME,
     };
+    let name = material.value(&field);
     if name.is_empty() {
-        file_name(material.path.str())
+        file_name(path).to_owned()
     } else {
         name
     }
 }
 
-fn sizes(at: &MaterialUse, material: &RawMaterial<'_>, report: &mut ProblemReport) {
-    let is_still = matches!(material.kind.str(), "photo" | "gif");
-    if material.duration.whole() <= 0 && !is_still {
+/// Whether a material has no clock.
+pub(super) fn is_still(material: &Fields<'_, MaterialRef>) -> bool {
+    matches!(&*material.value(&field::material::KIND), "photo" | "gif")
+}
+
+fn sizes(at: &MaterialUse, material: &Fields<'_, MaterialRef>, report: &mut ProblemReport) {
+    if material.value(&field::material::DURATION) <= 0 && !is_still(material) {
         report.add(
             Error,
             "media-length",
@@ -221,8 +283,8 @@ fn sizes(at: &MaterialUse, material: &RawMaterial<'_>, report: &mut ProblemRepor
             "save the draft again on a machine that can read the file, or replace the clip in the app",
             );
     }
-    let sides = [&material.width, &material.height];
-    if !at.is_sound && sides.iter().any(|side| side.whole() <= 0) {
+    let sides = [field::material::WIDTH, field::material::HEIGHT];
+    if !at.is_sound && sides.iter().any(|side| material.value(side) <= 0) {
         report.add(
             Warning,
             "media-size",
@@ -320,12 +382,12 @@ impl MaterialUse {
     fn content(
         &self,
         (file, shown, is_inside): (&Path, &str, bool),
-        material: &RawMaterial<'_>,
+        material: &Fields<'_, MaterialRef>,
         look: &FileContents,
         report: &mut ProblemReport,
     ) {
         let place_of = self.field("path");
-        let claim = claim(self.is_sound, material.kind.str());
+        let claim = claim(self.is_sound, &material.value(&field::material::KIND));
         let again = "replace it with the right file, or save the draft again";
         let facts = match look {
             FileContents::Unknown => return,
@@ -374,12 +436,12 @@ impl MaterialUse {
     fn length(
         &self,
         shown: &str,
-        material: &RawMaterial<'_>,
+        material: &Fields<'_, MaterialRef>,
         facts: &Facts,
         report: &mut ProblemReport,
     ) {
-        let said = Micros(material.duration.whole());
-        if matches!(material.kind.str(), "photo" | "gif") {
+        let said = Micros(material.value(&field::material::DURATION));
+        if is_still(material) {
             return;
         }
         let Some(lasts) = facts.lasts_less(said) else {

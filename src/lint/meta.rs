@@ -31,9 +31,10 @@ pub(super) fn check(context: &LintContext<'_>, media: &[FileMaterial], report: &
     };
     let is_portable = is_portable(folder, media);
     identity(folder, meta, is_portable, report);
-    let end = context.draft.end();
     let stated = Micros(meta["tm_duration"].as_i64().unwrap_or_default());
-    if stated.0.abs_diff(end.0) > 40_000 {
+    if let Some(end) = context.end
+        && stated.0.abs_diff(end.0) > 40_000
+    {
         report.fixable(
             Info,
             "meta-duration",

@@ -4,13 +4,15 @@ use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::document::RawMaterial;
+use capcut_draft::{Fields, MaterialRef, field};
+
 use super::folder::Folder;
 use super::media;
 use super::sniff::{self, FileContents};
 use crate::engine::marker::WrittenFile;
 use crate::engine::paths::without_verbatim;
 use crate::error::{Error, Result};
+use crate::units::Micros;
 
 /// How many levels of folders are searched.
 const DEPTH: usize = 8;
@@ -69,7 +71,7 @@ impl MovedMedia {
         &self,
         folder: &Folder,
         is_sound: bool,
-        material: &RawMaterial<'_>,
+        material: &Fields<'_, MaterialRef>,
         (path, name): (&str, &str),
     ) -> Vec<&PathBuf> {
         let size = written_size(folder, path);
@@ -101,16 +103,17 @@ fn written_size(folder: &Folder, path: &str) -> Option<u64> {
 
 /// Whether a file has the kind, length and size in pixels that a material states. A document does not state the
 /// size of a file in bytes.
-fn fits(file: &Path, is_sound: bool, material: &RawMaterial<'_>) -> bool {
+fn fits(file: &Path, is_sound: bool, material: &Fields<'_, MaterialRef>) -> bool {
     let FileContents::Media(facts) = sniff::look(file, &file.to_string_lossy()) else {
         return false;
     };
-    let said = crate::units::Micros(material.duration.whole());
+    let said = Micros(material.value(&field::material::DURATION));
     let lasts = facts.duration.max(facts.audio_duration.unwrap_or_default());
-    let is_still = matches!(material.kind.str(), "photo" | "gif");
+    let is_still = media::is_still(material);
     let tolerance = (said.0 / 50).max(300_000);
     let has_length = is_still || said.0 <= 0 || (lasts - said).0.abs() <= tolerance;
-    let mut sides = [material.width.whole(), material.height.whole()];
+    let sides = [field::material::WIDTH, field::material::HEIGHT];
+    let mut sides = sides.map(|side| material.value(&side));
     let mut own = [i64::from(facts.width), i64::from(facts.height)];
     // A turned picture has its sides in either order.
     sides.sort_unstable();

@@ -3,8 +3,6 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use serde_json::Value;
-
 use super::folder::{DocumentFile, FileContent, Folder, ROOTS};
 use super::markers;
 use crate::engine::documents::NewDocument;
@@ -54,10 +52,6 @@ fn with_all_copies(folder: &Path) -> PathBuf {
 fn open_folder(path: &Path) -> Result<NewDocument> {
     let folder = Folder::open(path)?;
     let document = folder.document()?;
-    let edition = serde_json::from_slice::<Value>(document.json())
-        .is_ok()
-        .then(|| markers::edition_of_folder(&folder))
-        .flatten();
     let name = folder.meta_text("draft_name");
     Ok(NewDocument {
         text: document.bytes.clone(),
@@ -66,7 +60,7 @@ fn open_folder(path: &Path) -> Result<NewDocument> {
         } else {
             name.to_owned()
         },
-        edition,
+        edition: markers::edition_of_folder(&folder),
         file: folder.path.join(&document.name),
         files: hashes(
             folder

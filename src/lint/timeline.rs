@@ -1,12 +1,14 @@
 //! Checks the timeline: tracks, segments and keyframes.
 
-use std::collections::{HashMap, HashSet};
+use std::borrow::Cow;
+use std::collections::HashSet;
+
+use capcut_draft::field::{clip, material, root, track};
+use capcut_draft::{ClipRef, Document, FieldState, Fields, MaterialRef, TrackRef};
 
 use super::Severity::{self, Error, Info, Warning};
-use super::document::{ListedMaterial, RawSegment, RawTrack};
-use super::loose::Number;
 use super::markers::{frame, is_too_old, leaves_defaults_out, profile, saved_by_app};
-use super::{LintContext, ProblemReport};
+use super::{LintContext, ProblemReport, range};
 use crate::draft::finished::grid::Grid;
 use crate::sorting;
 use crate::units::{Micros, Range};
@@ -29,31 +31,30 @@ impl SegmentPath {
 }
 
 pub(super) fn check(context: &LintContext<'_>, report: &mut ProblemReport) {
-    let document = &context.draft.document;
+    let (document, root) = (context.document, context.root);
     let mut check = Check {
-        materials: context.draft.by_id(),
+        document,
         ids: HashSet::new(),
-        grid: Grid::new(document.fps.value().unwrap_or(30.0)),
-        frame: frame(document),
-        saved_by_app: saved_by_app(document),
-        leaves_defaults_out: leaves_defaults_out(document),
-        is_old: is_too_old(document),
-        dangling: match profile(document) {
+        grid: Grid::new(root.value(&root::FPS)),
+        frame: frame(root),
+        saved_by_app: saved_by_app(root),
+        leaves_defaults_out: leaves_defaults_out(root),
+        is_old: is_too_old(root),
+        dangling: match profile(root) {
             Some(profile) if profile.needs_references() => Error,
             _ => Warning,
         },
         off_grid: (0, 0),
         report,
     };
-    let closes_gaps = document
-        .config
-        .get()
-        .is_none_or(|config| config.maintrack_adsorb.get().copied().unwrap_or(true));
+    let closes_gaps = root.value(&root::MAGNET);
     let mut first_picture = true;
-    for (index, track) in document.tracks.each() {
-        check.track(index, track);
-        let is_main = track.kind.str() == "video" && std::mem::take(&mut first_picture);
-        check.order(index, track, is_main && closes_gaps);
+    let tracks = document.tracks().into_iter().enumerate();
+    for (index, track) in tracks.filter(|(_, track)| document.is_object(*track)) {
+        let kind = document.value(track, &track::KIND);
+        check.track(index, track, &kind);
+        let is_main = kind == "video" && std::mem::take(&mut first_picture);
+        check.order(index, track, &kind, is_main && closes_gaps);
     }
     let (off, all) = check.off_grid;
     if off > 0 {
@@ -68,8 +69,8 @@ pub(super) fn check(context: &LintContext<'_>, report: &mut ProblemReport) {
 }
 
 struct Check<'a, 'r> {
-    materials: HashMap<&'a str, ListedMaterial<'a>>,
-    ids: HashSet<&'a str>,
+    document: &'a Document,
+    ids: HashSet<Cow<'a, str>>,
     grid: Grid,
     frame: i64,
     saved_by_app: bool,
@@ -82,8 +83,14 @@ struct Check<'a, 'r> {
 }
 
 impl<'a> Check<'a, '_> {
-    fn track(&mut self, index: usize, track: &'a RawTrack<'a>) {
-        let kind = track.kind.str();
+    /// The clips of a track, with their index; those that are not objects are left out.
+    fn clips(&self, track: TrackRef) -> impl Iterator<Item = (usize, ClipRef)> + use<'a> {
+        let document = self.document;
+        let clips = document.clips(track).enumerate();
+        clips.filter(|(_, clip)| document.is_object(*clip))
+    }
+
+    fn track(&mut self, index: usize, track: TrackRef, kind: &str) {
         if !KNOWN_TRACKS.contains(&kind) {
             self.report.add(
                 Warning,
@@ -93,7 +100,12 @@ impl<'a> Check<'a, '_> {
                 format!("use one of {}", KNOWN_TRACKS.join(", ")),
             );
         }
-        if track.name.get().is_none() && !(self.leaves_defaults_out && track.name.is_missing()) {
+        let has_name = match self.document.state(track, &track::NAME) {
+            FieldState::Is(_) => true,
+            FieldState::Missing => self.leaves_defaults_out,
+            FieldState::Null | FieldState::Other => false,
+        };
+        if !has_name {
             self.report.fixable(
                 Info,
                 "track-name",
@@ -102,18 +114,18 @@ impl<'a> Check<'a, '_> {
                 "adds an empty name",
             );
         }
-        self.unique(track.id.str(), || format!("tracks[{index}].id"));
-        for (number, segment) in track.segments.each() {
+        self.unique(self.document.id(track), || format!("tracks[{index}].id"));
+        for (number, segment) in self.clips(track) {
             let at = SegmentPath {
                 track: index,
                 segment: number,
             };
-            self.unique(segment.id.str(), || at.field("id"));
+            self.unique(self.document.id(segment), || at.field("id"));
             self.segment(kind, segment, at);
         }
     }
 
-    fn unique(&mut self, id: &'a str, place: impl Fn() -> String) {
+    fn unique(&mut self, id: Cow<'a, str>, place: impl Fn() -> String) {
         if id.is_empty() {
             self.report.fixable(
                 Error,
@@ -122,7 +134,7 @@ impl<'a> Check<'a, '_> {
                 "the id is missing",
                 "adds an id",
             );
-        } else if !self.ids.insert(id) {
+        } else if !self.ids.insert(id.clone()) {
             self.report.fixable(
                 Error,
                 "duplicate-id",
@@ -134,11 +146,10 @@ impl<'a> Check<'a, '_> {
     }
 
     /// Checks the order, overlaps and gaps of a track.
-    fn order(&mut self, index: usize, track: &RawTrack<'_>, closes_gaps: bool) {
-        let ranges: Vec<(usize, Range)> = track
-            .segments
-            .each()
-            .map(|(number, segment)| (number, segment.target()))
+    fn order(&mut self, index: usize, track: TrackRef, kind: &str, closes_gaps: bool) {
+        let ranges: Vec<(usize, Range)> = self
+            .clips(track)
+            .map(|(number, clip)| (number, range(self.document.target(clip))))
             .collect();
         let mut sorted = ranges.clone();
         sorting::sort_by_key(&mut sorted, |(_, range)| range.start);
@@ -159,7 +170,7 @@ impl<'a> Check<'a, '_> {
             let is_overlap = last.is_some() && end > range.start;
             if is_overlap && self.overlaps_by_design(track, before, end - range.start) {
                 // The transition shows both clips at once.
-            } else if is_overlap && track.kind.str() == "text" {
+            } else if is_overlap && kind == "text" {
                 self.report.fixable(
                     Error,
                     "overlap",
@@ -198,22 +209,24 @@ impl<'a> Check<'a, '_> {
 
     /// Whether a clip overlaps the next one because of its transition: in old versions, such as CapCut 1.5, the
     /// clips of such a transition share its time.
-    fn overlaps_by_design(&self, track: &RawTrack<'_>, clip: usize, overlap: Micros) -> bool {
-        let clip = track.segments.get().and_then(|all| all.get(clip)?.get());
+    fn overlaps_by_design(&self, track: TrackRef, clip: usize, overlap: Micros) -> bool {
+        let clip = self.document.clips(track).nth(clip);
         let Some(clip) = clip.filter(|_| self.is_old) else {
             return false;
         };
-        clip.extra_material_refs.each().any(|(_, reference)| {
-            self.materials.get(&**reference).is_some_and(|found| {
-                found.list == "transitions"
-                    && found.material.is_overlap.get() == Some(&true)
-                    && overlap.0 <= found.material.duration.whole() + self.frame
+        self.document.refs(clip).iter().any(|reference| {
+            self.document.material(reference).is_some_and(|found| {
+                let transition = self.document.fields(found);
+                self.document.list_name(found) == "transitions"
+                    && transition.value(&material::IS_OVERLAP)
+                    && overlap.0 <= transition.value(&material::DURATION) + self.frame
             })
         })
     }
 
-    fn segment(&mut self, kind: &str, segment: &RawSegment<'_>, at: SegmentPath) {
-        let target = segment.target();
+    fn segment(&mut self, kind: &str, segment: ClipRef, at: SegmentPath) {
+        let document = self.document;
+        let target = range(document.target(segment));
         if target.duration <= Micros::ZERO || target.start < Micros::ZERO {
             self.report.add(
                 Error,
@@ -230,9 +243,9 @@ impl<'a> Check<'a, '_> {
         if !self.grid.is_on(target.start) || !self.grid.is_on(target.end()) {
             self.off_grid.0 += 1;
         }
-        let id = segment.material_id.str();
-        let material = self.materials.get(id).copied();
-        match material {
+        let id = document.material_id(segment);
+        let material = document.material(&id);
+        match material.map(|found| document.list_name(found)) {
             None => self.report.add(
                 Error,
                 "material-missing",
@@ -240,27 +253,22 @@ impl<'a> Check<'a, '_> {
                 format!("no material has the id {id:?}"),
                 "remove the segment in the app, or save the draft again",
             ),
-            Some(found) if !holds(kind, found.list) => self.report.add(
+            Some(list) if !holds(kind, list) => self.report.add(
                 Error,
                 "material-kind",
                 at.field("material_id"),
-                format!(
-                    "a track of type {kind} cannot show a material of `{}`",
-                    found.list
-                ),
+                format!("a track of type {kind} cannot show a material of `{list}`"),
                 "put the segment on a track of the right type",
             ),
             Some(_) => {}
         }
-        for (number, reference) in segment
-            .extra_material_refs
-            .get()
+        let refs: Vec<Cow<'_, str>> = document
+            .ref_items(segment)
             .into_iter()
-            .flatten()
-            .enumerate()
-        {
-            let id = reference.get().map_or("", AsRef::as_ref);
-            if !self.materials.contains_key(id) {
+            .map(Option::unwrap_or_default)
+            .collect();
+        for (number, id) in refs.iter().enumerate() {
+            if document.material(id).is_none() {
                 self.report.fixable(
                     self.dangling,
                     "dangling-reference",
@@ -270,7 +278,8 @@ impl<'a> Check<'a, '_> {
                 );
             }
         }
-        if kind == "audio" && segment.clip.says_something() {
+        let fields = document.fields(segment);
+        if kind == "audio" && fields.get(&clip::POSITION).is_some() {
             self.report.fixable(
                 Warning,
                 "audio-clip",
@@ -279,20 +288,21 @@ impl<'a> Check<'a, '_> {
                 "sets it to null",
             );
         }
-        self.speed(kind, segment, material, at);
-        self.keyframes(kind, segment, at);
+        let segment = SegmentFields {
+            fields,
+            target,
+            refs,
+            material,
+        };
+        self.speed(kind, &segment, at);
+        self.keyframes(kind, &segment, at);
     }
 
-    fn speed(
-        &mut self,
-        kind: &str,
-        segment: &RawSegment<'_>,
-        material: Option<ListedMaterial<'_>>,
-        at: SegmentPath,
-    ) {
-        let Some(speed) = speed(&segment.speed).filter(|speed| *speed > 0.0) else {
-            let speed = segment.speed.value();
-            let shown = speed.map_or("missing".to_owned(), |speed| speed.to_string());
+    fn speed(&mut self, kind: &str, segment: &SegmentFields<'_>, at: SegmentPath) {
+        let document = self.document;
+        let own = speed(&segment.fields.state(&clip::SPEED));
+        let Some(speed) = own.filter(|speed| *speed > 0.0) else {
+            let shown = own.map_or("missing".to_owned(), |speed| speed.to_string());
             self.report.fixable(
                 Warning,
                 "speed",
@@ -303,39 +313,32 @@ impl<'a> Check<'a, '_> {
             return;
         };
         let mut curved = false;
-        for (number, reference) in segment.extra_material_refs.each() {
-            let Some(found) = self
-                .materials
-                .get(&**reference)
-                .filter(|found| found.list == "speeds")
-            else {
+        for (number, reference) in segment.refs.iter().enumerate() {
+            let found = document.material(reference);
+            let Some(found) = found.filter(|found| document.list_name(*found) == "speeds") else {
                 continue;
             };
-            curved |= found.material.curve_speed.says_something();
-            let own = self::speed(&found.material.speed);
-            if !found.material.curve_speed.says_something()
-                && own.is_none_or(|own| (own - speed).abs() > 1e-6)
-            {
+            let is_curve = document.get(found, &material::CURVE_SPEED).is_some();
+            curved |= is_curve;
+            let own = self::speed(&document.state(found, &material::SPEED));
+            if !is_curve && own.is_none_or(|own| (own - speed).abs() > 1e-6) {
                 self.report.fixable(
                     Warning,
                     "speed-material",
                     at.field(&format!("extra_material_refs[{number}]")),
                     format!(
                         "materials.speeds[{}] has the speed {}, but the segment has {speed}",
-                        found.index,
+                        document.index(found),
                         own.map_or("null".to_owned(), |own| own.to_string())
                     ),
                     "sets it to the segment's speed",
                 );
             }
         }
-        let Some(source) = segment
-            .source()
-            .filter(|_| matches!(kind, "video" | "audio"))
-        else {
+        let Some(source) = segment.source(kind) else {
             return;
         };
-        let target = segment.target();
+        let target = segment.target;
         let implied = target.duration.0 as f64 * speed;
         let allowed = (self.frame as f64 * speed).max(2.0);
         if !curved && (source.duration.0 as f64 - implied).abs() > allowed {
@@ -350,11 +353,14 @@ impl<'a> Check<'a, '_> {
                 "set the speed again in the app",
             );
         }
-        let Some(found) = material.filter(|found| matches!(found.list, "videos" | "audios")) else {
+        let is_file =
+            |found: &MaterialRef| matches!(document.list_name(*found), "videos" | "audios");
+        let Some(found) = segment.material.filter(is_file) else {
             return;
         };
-        let length = found.material.duration.whole();
-        let is_endless = matches!(found.material.kind.str(), "photo" | "gif");
+        let length = document.value(found, &material::DURATION);
+        let kind = document.value(found, &material::KIND);
+        let is_endless = matches!(&*kind, "photo" | "gif");
         if source.start < Micros::ZERO {
             self.report.add(
                 Error,
@@ -377,27 +383,20 @@ impl<'a> Check<'a, '_> {
         }
     }
 
-    fn keyframes(&mut self, kind: &str, segment: &RawSegment<'_>, at: SegmentPath) {
-        let target = segment.target();
-        let source = segment
-            .source()
-            .filter(|_| matches!(kind, "video" | "audio"));
+    fn keyframes(&mut self, kind: &str, segment: &SegmentFields<'_>, at: SegmentPath) {
+        let target = segment.target;
+        let source = segment.source(kind);
         let mut times = Vec::new();
-        for (number, list) in segment.common_keyframes.each() {
-            let own: Vec<i64> = list
-                .keyframe_list
-                .each()
-                .map(|(_, keyframe)| keyframe.time_offset.whole())
-                .collect();
+        let lists = segment.fields.value(&clip::COMMON_KEYFRAMES);
+        for (number, list) in lists.into_iter().enumerate() {
+            let points = list.points.iter().filter(|point| point.is_object);
+            let own: Vec<i64> = points.map(|point| point.offset).collect();
             if !own.is_sorted() {
                 self.report.fixable(
                     Warning,
                     "keyframe-order",
                     at.field(&format!("common_keyframes[{number}]")),
-                    format!(
-                        "the keyframes of {} are not sorted by time",
-                        list.property_type.str()
-                    ),
+                    format!("the keyframes of {} are not sorted by time", list.property),
                     "sorts them",
                 );
             }
@@ -439,12 +438,30 @@ impl<'a> Check<'a, '_> {
     }
 }
 
+/// What the checks of a segment read from it.
+struct SegmentFields<'a> {
+    fields: Fields<'a, ClipRef>,
+    target: Range,
+    refs: Vec<Cow<'a, str>>,
+    material: Option<MaterialRef>,
+}
+
+impl SegmentFields<'_> {
+    /// The part of its file that it plays, on a track of this type.
+    fn source(&self, kind: &str) -> Option<Range> {
+        let source = self.fields.get(&clip::SOURCE);
+        source
+            .map(range)
+            .filter(|_| matches!(kind, "video" | "audio"))
+    }
+}
+
 /// The speed; a missing speed has its default, 1.
-fn speed(speed: &Number) -> Option<f64> {
-    if speed.is_missing() {
-        Some(1.0)
-    } else {
-        speed.value()
+fn speed(speed: &FieldState<f64>) -> Option<f64> {
+    match speed {
+        FieldState::Missing => Some(1.0),
+        FieldState::Is(speed) => Some(*speed),
+        FieldState::Null | FieldState::Other => None,
     }
 }
 

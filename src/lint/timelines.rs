@@ -1,5 +1,7 @@
 //! Checks the folder `Timelines`: newer versions of the apps read the draft only from it.
 
+use capcut_draft::RootRef;
+
 use super::Severity::{Error, Warning};
 use super::folder::{Folder, PROJECT, ROOTS};
 use super::markers::{self, TEMPLATE_DOCUMENT};
@@ -29,9 +31,9 @@ pub(super) fn check(context: &LintContext<'_>, report: &mut ProblemReport) {
         return;
     };
     documents(context, main, report);
-    let id = context.draft.document.id.str();
+    let id = context.document.id(RootRef);
     let is_replaced = id.is_empty() || id.eq_ignore_ascii_case(TEMPLATE_DOCUMENT);
-    if !is_replaced && !main.eq_ignore_ascii_case(id) {
+    if !is_replaced && !main.eq_ignore_ascii_case(&id) {
         report.fixable(
             Warning,
             "timeline-id",
@@ -64,13 +66,12 @@ pub(super) fn is_listed(folder: &Folder, id: &str) -> bool {
 }
 
 fn missing(context: &LintContext<'_>, report: &mut ProblemReport) {
-    let document = &context.draft.document;
-    let Some(profile) = markers::profile(document).filter(Profile::has_timelines) else {
+    let Some(profile) = markers::profile(context.root).filter(Profile::has_timelines) else {
         return;
     };
     let is_needed = profile.scheme() >= NEEDED;
     // These versions open the drafts that they saved themselves.
-    if !is_needed && markers::saved_by_app(document) {
+    if !is_needed && markers::saved_by_app(context.root) {
         return;
     }
     report.fixable(
@@ -107,7 +108,7 @@ fn documents(context: &LintContext<'_>, main: &str, report: &mut ProblemReport) 
         );
         return;
     }
-    let first = markers::profile(&context.draft.document).map(|profile| profile.primary_file());
+    let first = markers::profile(context.root).map(|profile| profile.primary_file());
     if let Some(first) = first.filter(|first| missing.contains(first)) {
         report.fixable(
             Warning,

@@ -239,6 +239,115 @@ fn what_was_not_asked_for_keeps_its_bytes() {
     assert_eq!(document(&mut client, &draft), after);
 }
 
+/// The document with a text that was cut in the middle of an emoji, and a number that is too large.
+fn cut_document() -> String {
+    let whole = app_document();
+    assert_eq!(whole.matches("Bye").count(), 1);
+    let cut = whole.replacen("Bye", r"Bye \\ud83d", 1);
+    cut.replacen("{", "{\"cut\": \"\\ud83d\", \"big\": [-1e999], ", 1)
+}
+
+#[test]
+fn a_draft_with_a_text_cut_in_an_emoji_is_opened_edited_saved_and_checked() {
+    let home = Home::embedded();
+    let before = cut_document();
+    let file = home.file("apps/cut/draft_info.json", &before);
+    let folder = file.parent().expect("a folder");
+    let mut client = home.connected();
+    let draft = open(&mut client, folder);
+    assert_eq!(document(&mut client, &draft), before);
+    let rows = client
+        .call(
+            "inspect_draft",
+            json!({ "draft_id": draft, "query": "Bye" }),
+        )
+        .expect("rows");
+    assert!(rows.to_string().contains("Bye \u{fffd}"), "{rows}");
+
+    // What is beside such values is edited, and they keep their bytes.
+    edit(
+        &mut client,
+        &draft,
+        json!([
+            { "op": "set", "clip": "Bye \u{fffd}", "font_size": 12 },
+            { "op": "set", "clip": "c13", "volume": 0.5 },
+            { "op": "rename", "name": "Cut" },
+        ]),
+    );
+    let after = document(&mut client, &draft);
+    for kept in [
+        r#"{"cut": "\ud83d", "big": [-1e999], "#,
+        r#"\"text\":\"Bye \\ud83d\""#,
+    ] {
+        assert!(after.contains(kept), "{kept}: {after}");
+    }
+    client
+        .call("preview_draft", json!({ "draft_id": draft }))
+        .expect("a picture");
+    client
+        .call("save_draft", json!({ "draft_id": draft }))
+        .expect("a save");
+    assert_eq!(fs::read_to_string(&file).expect("the document"), after);
+
+    // The cut text is reported; new words repair it.
+    let text = text(folder);
+    let checked = home.run(&["lint", text]);
+    for place in [
+        "draft_info.json: cut",
+        "draft_info.json: big[0]",
+        "text-content",
+    ] {
+        assert!(
+            checked.stdout.contains(place),
+            "{place}: {}",
+            checked.stdout
+        );
+    }
+    edit(
+        &mut client,
+        &draft,
+        json!([{ "op": "replace_text", "clip": "Bye \u{fffd}", "text": "Bye 😀" }]),
+    );
+    client
+        .call("save_draft", json!({ "draft_id": draft }))
+        .expect("a save");
+    let checked = home.run(&["lint", text]);
+    assert!(
+        !checked.stdout.contains("text-content"),
+        "{}",
+        checked.stdout
+    );
+    client
+        .call("undo_draft", json!({ "draft_id": draft, "steps": 2 }))
+        .expect("undone");
+    assert_eq!(document(&mut client, &draft), before);
+}
+
+#[test]
+fn an_edit_that_needs_a_number_that_is_too_large_is_refused_with_its_place() {
+    let home = Home::embedded();
+    let large = "\"target_timerange\":{\"start\":1e999,\"was\":";
+    let whole = app_document().replacen("\"target_timerange\":{\"start\":", large, 1);
+    assert!(whole.contains(large), "a clip");
+    let file = home.file("apps/big/draft_info.json", &whole);
+    let mut client = home.connected();
+    let draft = open(&mut client, file.parent().expect("a folder"));
+    let arguments =
+        json!({ "draft_id": draft, "operations": [{ "op": "split", "clip": "c1", "at": 0.5 }] });
+    let error = client.call("edit_draft", arguments).expect_err("refused");
+    assert!(
+        error.contains("tracks/0/segments/0/target_timerange/start is too large"),
+        "{error}"
+    );
+    assert_eq!(document(&mut client, &draft), whole);
+    edit(
+        &mut client,
+        &draft,
+        json!([{ "op": "set", "clip": "c13", "volume": 0.5 }]),
+    );
+    assert!(document(&mut client, &draft).contains(large));
+}
+
 #[test]
 fn wrong_names_are_answered_with_the_nearest() {
     let mut home = Home::embedded();

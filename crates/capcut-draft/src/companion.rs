@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use crate::error::{Error, ErrorKind, Result};
 use crate::path::{PathPart, PathTarget, find};
 use crate::scan::{Scanner, Span, unescape};
-use crate::value::{JsonValue, assignment};
+use crate::value::{JsonValue, Refusal, assignment};
 
 /// A JSON object next to a document, such as `draft_meta_info.json`. What is not set keeps its bytes.
 ///
@@ -69,7 +69,8 @@ impl CompanionFile {
     /// Sets a value. An equal value stays written as it is.
     ///
     /// # Errors
-    /// `ReadOnly` where a key stands twice, or a value on the way is not an object.
+    /// `ReadOnly` where a key stands twice, a value on the way is not an object, or half of a surrogate pair would be
+    /// lost.
     pub fn set<V: JsonValue + ?Sized>(&mut self, path: &[PathPart<'_>], value: &V) -> Result<()> {
         match assignment(&self.text, path, value) {
             Ok(Some((span, json))) => {
@@ -77,7 +78,7 @@ impl CompanionFile {
                 Ok(())
             }
             Ok(None) => Ok(()),
-            Err(_) => Err(unusual(path)),
+            Err(refusal) => Err(refused(path, refusal)),
         }
     }
 
@@ -87,7 +88,7 @@ impl CompanionFile {
     /// `ReadOnly` if there is no such list.
     pub fn push(&mut self, list: &[PathPart<'_>], json: &str) -> Result<()> {
         let Some((span, items)) = self.items(list) else {
-            return Err(unusual(list));
+            return Err(refused(list, Refusal::Unusual));
         };
         let (at, mut new) = match (items.first(), items.last()) {
             (Some(first), Some(last)) => {
@@ -121,7 +122,7 @@ impl CompanionFile {
     }
 }
 
-fn unusual(path: &[PathPart<'_>]) -> Error {
+fn refused(path: &[PathPart<'_>], refusal: Refusal) -> Error {
     let keys: Vec<String> = path
         .iter()
         .map(|part| match part {
@@ -130,7 +131,8 @@ fn unusual(path: &[PathPart<'_>]) -> Error {
         })
         .collect();
     Error::read_only(format!(
-        "the file has an unusual value or a duplicate key at {}, so it cannot be edited there",
+        "the file has {} at {}, so it cannot be edited there",
+        refusal.reason(),
         keys.join("/")
     ))
 }

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use crate::document::Dialect;
+use crate::flaws::large_number;
 use crate::path::{PathPart, PathTarget, find};
 use crate::scan::{Scanner, Span, number, unescape};
 use crate::value::{JsonValue, RawJson, assignment};
@@ -244,6 +245,9 @@ impl TextContent {
         }
         let map = RangeMap::between(&old, &new);
         let ranges = self.ranges();
+        if large_number(self.styles().as_bytes()).is_some_and(|place| place.contains("range")) {
+            return false;
+        }
         let mut empty = Vec::new();
         let count = ranges.len();
         for (index, range) in ranges.iter().enumerate() {

@@ -13,7 +13,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::grid::{Grid, TimeRange};
 use crate::ids::{self, HashIndex, ShortNumbers};
 use crate::path::{PathPart, PathTarget, find};
-use crate::scan::{Scanner, Span, SyntaxError, number, plain, unescape};
+use crate::scan::{Scanner, Span, SyntaxError, is_key, number, plain, unescape};
 
 /// The largest document, 64 MB: offsets are 32 bits wide, and an edited document may grow.
 pub const MAX_BYTES: usize = 64 * 1024 * 1024;
@@ -399,6 +399,11 @@ impl Document {
 
     /// The ids of the additional materials of a clip, such as its speed or transition.
     pub fn refs(&self, clip: ClipRef) -> Vec<Cow<'_, str>> {
+        self.ref_items(clip).into_iter().flatten().collect()
+    }
+
+    /// As [`refs`](Self::refs), with none for each item that is not an id.
+    pub fn ref_items(&self, clip: ClipRef) -> Vec<Option<Cow<'_, str>>> {
         let at = self.elements[clip.0 as usize].offsets.refs;
         let mut refs = Vec::new();
         if at != 0 {
@@ -406,10 +411,11 @@ impl Document {
             let mut scanner = Scanner::new(text, at as usize);
             let _ = scanner.list(0, |scanner| {
                 if scanner.peek() != b'"' {
+                    refs.push(None);
                     return scanner.skip(0).map(drop);
                 }
                 let span = scanner.string()?;
-                refs.push(unescape(span.of(text)));
+                refs.push(Some(unescape(span.of(text))));
                 Ok(())
             });
         }
@@ -419,6 +425,12 @@ impl Document {
     /// When a clip is shown on the timeline. What the document leaves out is 0.
     pub fn target(&self, clip: ClipRef) -> TimeRange {
         self.elements[clip.0 as usize].target
+    }
+
+    /// When the last clip ends, in microseconds.
+    pub fn end(&self) -> i64 {
+        let ends = self.all_clips().map(|clip| self.target(clip).end());
+        ends.max().unwrap_or(0)
     }
 
     /// The part of its file that a clip shows or plays; none if it has no such part.
@@ -506,12 +518,12 @@ impl Document {
         found
     }
 
-    /// A number inside an element.
+    /// A number inside an element; none for one beyond `f64`.
     pub fn number(&self, element: impl ElementRef, path: &[&str]) -> Option<f64> {
         self.raw(element, path).and_then(number)
     }
 
-    /// A text inside an element.
+    /// A text inside an element. Half of a surrogate pair in it is U+FFFD.
     pub fn text(&self, element: impl ElementRef, path: &[&str]) -> Option<Cow<'_, str>> {
         let raw = self.raw(element, path)?;
         let inside = raw.strip_prefix(b"\"")?.strip_suffix(b"\"")?;
@@ -651,8 +663,10 @@ pub(crate) fn read_range(text: &[u8], at: usize) -> Option<TimeRange> {
     let read = scanner.object(0, |scanner, key| {
         let span = scanner.skip(0)?;
         match key.of(text) {
-            b"start" => range.start = micros(span.of(text)).unwrap_or_default(),
-            b"duration" => range.duration = micros(span.of(text)).unwrap_or_default(),
+            key if is_key(key, "start") => range.start = micros(span.of(text)).unwrap_or_default(),
+            key if is_key(key, "duration") => {
+                range.duration = micros(span.of(text)).unwrap_or_default()
+            }
             _ => {}
         }
         Ok(())
@@ -667,7 +681,7 @@ pub(crate) fn micros(text: &[u8]) -> Option<i64> {
     let micros = text
         .parse()
         .ok()
-        .or_else(|| text.parse::<f64>().ok().map(|number| number as i64));
+        .or_else(|| number(text.as_bytes()).map(|number| number as i64));
     micros.map(|micros| micros.clamp(-LONGEST, LONGEST))
 }
 

@@ -9,7 +9,7 @@ use crate::document::{ClipRef, Document, ElementRef, Kind, MaterialRef, ROOT, Tr
 use crate::error::{Error, ErrorKind, Result};
 use crate::path::{PathPart, PathTarget, find};
 use crate::scan::{Scanner, Span};
-use crate::value::{JsonValue, RawJson, Unusual, assignment};
+use crate::value::{JsonValue, RawJson, Refusal, assignment};
 
 /// One recorded change. Positions are paths of lists and indices, which do not depend on this program.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -96,6 +96,12 @@ impl Document {
     /// The path of an element, such as `tracks/0/segments/3`; empty for the root.
     pub fn path(&self, element: impl ElementRef) -> String {
         self.path_of(element.slot())
+    }
+
+    /// The index of a track, clip or material in its list.
+    pub fn index(&self, element: impl ElementRef) -> usize {
+        let slot = element.slot();
+        self.index_in(self.elements[slot as usize].list, slot)
     }
 
     fn path_of(&self, slot: u32) -> String {
@@ -258,7 +264,8 @@ impl<'d> Edit<'d> {
     /// written as it is.
     ///
     /// # Errors
-    /// `ReadOnly` where a key stands twice, or a value on the way is not an object.
+    /// `ReadOnly` where a key stands twice, a value on the way is not an object, or half of a surrogate pair would be
+    /// lost.
     pub fn set<V: JsonValue + ?Sized>(
         &mut self,
         element: impl ElementRef,
@@ -284,7 +291,7 @@ impl<'d> Edit<'d> {
                 self.splice(slot, span, &json, keeps_outline)
             }
             Ok(None) => Ok(()),
-            Err(Unusual) => Err(self.unusual(slot, path)),
+            Err(refusal) => Err(self.refused(slot, path, refusal)),
         }
     }
 
@@ -314,7 +321,7 @@ impl<'d> Edit<'d> {
         })?;
         let hits = members.iter().filter(|member| member.0).count();
         if hits > 1 {
-            return Err(self.unusual(slot, &parts));
+            return Err(self.refused(slot, &parts, Refusal::Unusual));
         }
         let Some(index) = members.iter().position(|member| member.0) else {
             return Ok(());
@@ -376,11 +383,11 @@ impl<'d> Edit<'d> {
     /// The spans of a list inside an element, and of its items.
     pub(crate) fn items(&self, slot: u32, path: &[PathPart<'_>]) -> Result<(Span, Vec<Span>)> {
         let PathTarget::At(span) = self.target_at(slot, path)? else {
-            return Err(self.unusual(slot, path));
+            return Err(self.refused(slot, path, Refusal::Unusual));
         };
         let text = self.text_of(slot);
         if text[span.start] != b'[' {
-            return Err(self.unusual(slot, path));
+            return Err(self.refused(slot, path, Refusal::Unusual));
         }
         let mut items = Vec::new();
         Scanner::new(text, span.start).list(0, |scanner| {
@@ -404,7 +411,7 @@ impl<'d> Edit<'d> {
         Ok(find(self.text_of(slot), 0, path, true)?)
     }
 
-    fn unusual(&self, slot: u32, path: &[PathPart<'_>]) -> Error {
+    fn refused(&self, slot: u32, path: &[PathPart<'_>], refusal: Refusal) -> Error {
         let path: Vec<String> = path
             .iter()
             .map(|part| match part {
@@ -412,11 +419,16 @@ impl<'d> Edit<'d> {
                 PathPart::Index(index) => index.to_string(),
             })
             .collect();
-        Error::read_only(format!(
-            "the document has an unusual value or a duplicate key at {}/{}, so it cannot be edited there",
+        let error = Error::read_only(format!(
+            "the document has {} at {}/{}, so it cannot be edited there",
+            refusal.reason(),
             self.path_of(slot),
             path.join("/")
-        ))
+        ));
+        match refusal {
+            Refusal::Unusual => error,
+            Refusal::HalfCharacter => error.hint("replace the whole text"),
+        }
     }
 
     /// Whether a value at this path can be set without reading the outline of the element again.

@@ -3,8 +3,10 @@
 use std::marker::PhantomData;
 
 use crate::document::{ClipRef, Document, ElementRef, MaterialRef, RootRef, TrackRef};
-use crate::path::PathPart;
-use crate::scan::{number, unescape};
+use crate::grid::TimeRange;
+use crate::keyframes::KeyframeList;
+use crate::path::{PathPart, PathTarget, find};
+use crate::scan::{Scanner, is_key, number, unescape};
 
 /// A known field of an element.
 #[derive(Clone, Copy, Debug)]
@@ -41,6 +43,16 @@ impl FieldValue for AnyValue {
     }
 }
 
+/// Any object, of which only the existence matters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AnyObject;
+
+impl FieldValue for AnyObject {
+    fn read(written: &[u8]) -> Option<Self> {
+        written.starts_with(b"{").then_some(Self)
+    }
+}
+
 impl FieldValue for f64 {
     fn read(written: &[u8]) -> Option<Self> {
         number(written)
@@ -50,6 +62,20 @@ impl FieldValue for f64 {
 impl FieldValue for i64 {
     fn read(written: &[u8]) -> Option<Self> {
         crate::document::micros(written)
+    }
+}
+
+impl FieldValue for TimeRange {
+    fn read(written: &[u8]) -> Option<Self> {
+        crate::document::read_range(written, 0)
+    }
+}
+
+impl FieldValue for Vec<KeyframeList> {
+    fn read(written: &[u8]) -> Option<Self> {
+        written
+            .starts_with(b"[")
+            .then(|| crate::keyframes::read_keyframes(written))
     }
 }
 
@@ -91,11 +117,92 @@ impl Document {
         element: E,
         field: &Field<E, T>,
     ) -> FieldState<T> {
-        match self.raw(element, field.path) {
-            None => FieldState::Missing,
-            Some(b"null") => FieldState::Null,
-            Some(written) => T::read(written).map_or(FieldState::Other, FieldState::Is),
+        FieldState::of(self.raw(element, field.path))
+    }
+
+    /// The members of an element, to read several of its fields.
+    pub fn fields<E: ElementRef>(&self, element: E) -> Fields<'_, E> {
+        Fields::of(self.text_of(element.slot()))
+    }
+}
+
+impl<T: FieldValue> FieldState<T> {
+    fn of(written: Option<&[u8]>) -> Self {
+        match written {
+            None => Self::Missing,
+            Some(b"null") => Self::Null,
+            Some(written) => T::read(written).map_or(Self::Other, Self::Is),
         }
+    }
+}
+
+/// The members of an element, or of a material in a compound clip, whose text is scanned only once.
+///
+/// ```
+/// use capcut_draft::{Document, RootRef, field};
+/// let document = Document::parse(r#"{"fps": 25, "duration": "x", "tracks": []}"#)?;
+/// let root = document.fields(RootRef);
+/// assert_eq!((root.value(&field::root::FPS), root.get(&field::root::DURATION)), (25.0, None));
+/// # Ok::<(), capcut_draft::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Fields<'d, E> {
+    /// Keys, as they are written between their quotes, and values.
+    members: Vec<(&'d [u8], &'d [u8])>,
+    /// Whether a key has an escape.
+    has_escapes: bool,
+    element: PhantomData<E>,
+}
+
+impl<'d, E> Fields<'d, E> {
+    pub(crate) fn of(text: &'d [u8]) -> Self {
+        let mut members = Vec::new();
+        let mut has_escapes = false;
+        let mut scanner = Scanner::new(text, 0);
+        if scanner.peek() == b'{' {
+            let _ = scanner.object(0, |scanner, key| {
+                has_escapes |= scanner.escaped;
+                members.push((key.of(text), scanner.skip(0)?.of(text)));
+                Ok(())
+            });
+        }
+        Self {
+            members,
+            has_escapes,
+            element: PhantomData,
+        }
+    }
+
+    pub(crate) fn raw(&self, path: &[&str]) -> Option<&'d [u8]> {
+        let (first, rest) = path.split_first()?;
+        let member = self
+            .members
+            .iter()
+            .find(|(key, _)| *key == first.as_bytes() || self.has_escapes && is_key(key, first));
+        rest.iter().try_fold(member?.1, |text, key| {
+            match find(text, 0, &[PathPart::Key(key)], false) {
+                Ok(PathTarget::At(span)) => Some(span.of(text)),
+                _ => None,
+            }
+        })
+    }
+
+    /// The value of a field; its default if it is missing, `null` or of another type.
+    pub fn value<T: FieldValue>(&self, field: &Field<E, T>) -> T {
+        self.get(field).unwrap_or_else(|| field.default.clone())
+    }
+
+    /// The value of a field; none if it is missing, `null` or of another type.
+    pub fn get<T: FieldValue>(&self, field: &Field<E, T>) -> Option<T> {
+        match self.state(field) {
+            FieldState::Is(value) => Some(value),
+            _ => None,
+        }
+    }
+
+    /// What the element has for a field.
+    pub fn state<T: FieldValue>(&self, field: &Field<E, T>) -> FieldState<T> {
+        FieldState::of(self.raw(field.path))
     }
 }
 
@@ -112,26 +219,45 @@ pub const ID: &[&str] = &["id"];
 
 /// Fields of the root.
 pub mod root {
-    use super::{AnyValue, Field, RootRef, field};
+    use super::{AnyObject, AnyValue, Field, RootRef, field};
+
+    /// Fields of an object that names an app and its machine.
+    #[derive(Clone, Debug)]
+    pub struct PlatformFields {
+        pub whole: Field<RootRef, AnyObject>,
+        pub app_id: Field<RootRef, i64>,
+        pub app_source: Field<RootRef, String>,
+        pub app_version: Field<RootRef, String>,
+        pub os: Field<RootRef, String>,
+        /// The ids of the machine: device, hard disk, network.
+        pub machine: [Field<RootRef, String>; 3],
+    }
+
+    macro_rules! platform {
+        ($name:literal) => {
+            PlatformFields {
+                whole: field(&[$name], AnyObject),
+                app_id: field(&[$name, "app_id"], 0),
+                app_source: field(&[$name, "app_source"], String::new()),
+                app_version: field(&[$name, "app_version"], String::new()),
+                os: field(&[$name, "os"], String::new()),
+                machine: [
+                    field(&[$name, "device_id"], String::new()),
+                    field(&[$name, "hard_disk_id"], String::new()),
+                    field(&[$name, "mac_address"], String::new()),
+                ],
+            }
+        };
+    }
 
     pub const VERSION: Field<RootRef, i64> = field(&["version"], 0);
+    pub const MATERIALS: Field<RootRef, AnyObject> = field(&["materials"], AnyObject);
+    pub const CONFIG: Field<RootRef, AnyValue> = field(&["config"], AnyValue);
+    pub const KEYFRAMES: Field<RootRef, AnyValue> = field(&["keyframes"], AnyValue);
     /// The app that made the draft.
-    pub const PLATFORM: Field<RootRef, AnyValue> = field(&["platform"], AnyValue);
+    pub const PLATFORM: PlatformFields = platform!("platform");
     /// The app that saved the draft last.
-    pub const LAST_MODIFIED_PLATFORM: Field<RootRef, AnyValue> =
-        field(&["last_modified_platform"], AnyValue);
-    /// The ids of the machine in `platform`: device, hard disk, network.
-    pub const MACHINE: [Field<RootRef, String>; 3] = [
-        field(&["platform", "device_id"], String::new()),
-        field(&["platform", "hard_disk_id"], String::new()),
-        field(&["platform", "mac_address"], String::new()),
-    ];
-    /// The same in `last_modified_platform`.
-    pub const LAST_MACHINE: [Field<RootRef, String>; 3] = [
-        field(&["last_modified_platform", "device_id"], String::new()),
-        field(&["last_modified_platform", "hard_disk_id"], String::new()),
-        field(&["last_modified_platform", "mac_address"], String::new()),
-    ];
+    pub const LAST_MODIFIED_PLATFORM: PlatformFields = platform!("last_modified_platform");
     pub const FPS: Field<RootRef, f64> = field(&["fps"], 30.0);
     /// Microseconds.
     pub const DURATION: Field<RootRef, i64> = field(&["duration"], 0);
@@ -149,12 +275,6 @@ pub mod root {
     /// Whether the order of the tracks decides what covers what, and not `render_index`.
     pub const RENDER_INDEX_TRACK_MODE: Field<RootRef, bool> =
         field(&["render_index_track_mode_on"], false);
-    pub const APP_ID: Field<RootRef, i64> = field(&["platform", "app_id"], 0);
-    pub const APP_SOURCE: Field<RootRef, String> =
-        field(&["platform", "app_source"], String::new());
-    pub const APP_VERSION: Field<RootRef, String> =
-        field(&["platform", "app_version"], String::new());
-    pub const OS: Field<RootRef, String> = field(&["platform", "os"], String::new());
 }
 
 /// Fields of tracks.
@@ -172,9 +292,20 @@ pub mod track {
 /// Fields of clips.
 pub mod clip {
     use super::{AnyValue, ClipRef, Field, field};
+    use crate::grid::TimeRange;
+    use crate::keyframes::KeyframeList;
 
     /// Microseconds.
     pub const TARGET_DURATION: Field<ClipRef, i64> = field(&["target_timerange", "duration"], 0);
+    pub const SOURCE: Field<ClipRef, TimeRange> = field(
+        &["source_timerange"],
+        TimeRange {
+            start: 0,
+            duration: 0,
+        },
+    );
+    pub const COMMON_KEYFRAMES: Field<ClipRef, Vec<KeyframeList>> =
+        field(&["common_keyframes"], Vec::new());
     /// Position, size and rotation; `null` for sounds.
     pub const POSITION: Field<ClipRef, AnyValue> = field(&["clip"], AnyValue);
 
@@ -198,6 +329,7 @@ pub mod material {
         [draft, materials, list, PathPart::Index(index)]
     }
 
+    pub const ID: Field<MaterialRef, String> = field(&["id"], String::new());
     /// Pixels.
     pub const WIDTH: Field<MaterialRef, i64> = field(&["width"], 0);
     pub const HEIGHT: Field<MaterialRef, i64> = field(&["height"], 0);
@@ -218,6 +350,8 @@ pub mod material {
     pub const NAME: Field<MaterialRef, String> = field(&["name"], String::new());
     /// The name of a video or picture.
     pub const MATERIAL_NAME: Field<MaterialRef, String> = field(&["material_name"], String::new());
+    /// Whether a transition shows both of its clips at once.
+    pub const IS_OVERLAP: Field<MaterialRef, bool> = field(&["is_overlap"], false);
     pub const CONTENT: Field<MaterialRef, String> = field(&["content"], String::new());
     pub const STICKER_ID: Field<MaterialRef, String> = field(&["sticker_id"], String::new());
     pub const RESOURCE_ID: Field<MaterialRef, String> = field(&["resource_id"], String::new());

@@ -12,7 +12,7 @@ use crate::grid::TimeRange;
 use crate::keyframes::{KeyframeList, read_keyframes};
 use crate::kinds::ClipKind;
 use crate::ops::motion::ANIMATED;
-use crate::ops::session::{end, main_track, overlaps};
+use crate::ops::session::{main_track, overlaps};
 use crate::path::PathPart;
 use crate::scan::number;
 use crate::select::Time;
@@ -187,15 +187,15 @@ impl Document {
             .collect();
         Summary {
             app,
-            app_version: self.value(RootRef, &root::APP_VERSION),
+            app_version: self.value(RootRef, &root::PLATFORM.app_version),
             new_version: self.value(RootRef, &root::NEW_VERSION),
-            system: self.value(RootRef, &root::OS),
+            system: self.value(RootRef, &root::PLATFORM.os),
             edition,
             name: self.value(RootRef, &root::NAME),
             width: self.value(RootRef, &root::CANVAS_WIDTH),
             height: self.value(RootRef, &root::CANVAS_HEIGHT),
             fps: self.grid().fps(),
-            duration: seconds(end(self)),
+            duration: seconds(self.end()),
             tracks: self.tracks().len(),
             clips: all.len(),
             read_only: self.read_only_reason(),
@@ -205,10 +205,10 @@ impl Document {
 
     fn app(&self) -> (&'static str, &'static str) {
         // JianYing up to 3.4 has no `app_source`.
-        match self.value(RootRef, &root::APP_ID) {
+        match self.value(RootRef, &root::PLATFORM.app_id) {
             3704 => ("JianYing", "jianying"),
             359_289 => ("CapCut", "capcut"),
-            _ => match self.value(RootRef, &root::APP_SOURCE).as_str() {
+            _ => match self.value(RootRef, &root::PLATFORM.app_source).as_str() {
                 "lv" => ("JianYing", "jianying"),
                 "cc" => ("CapCut", "capcut"),
                 _ => ("", ""),
@@ -222,7 +222,7 @@ impl Document {
             return Some(format!("it has the list \"{name}\" twice"));
         }
         let (app, edition) = self.app();
-        let version = self.value(RootRef, &root::APP_VERSION);
+        let version = self.value(RootRef, &root::PLATFORM.app_version);
         let mut parts = version
             .split(['.', '-'])
             .map(|part| part.parse::<u32>().unwrap_or(0));

@@ -25,6 +25,8 @@ pub struct KeyframePoint {
     pub value: Option<f64>,
     /// The number of values; 1 except for points and colours.
     pub values: usize,
+    /// Whether it is an object; lists of damaged documents may have other values.
+    pub is_object: bool,
 }
 
 impl KeyframePoint {
@@ -129,7 +131,10 @@ pub(crate) fn read_keyframes(text: &[u8]) -> Vec<KeyframeList> {
 
 fn read_point(scanner: &mut Scanner<'_>) -> Scan<KeyframePoint> {
     let text = scanner.text;
-    let mut point = KeyframePoint::default();
+    let mut point = KeyframePoint {
+        is_object: scanner.peek() == b'{',
+        ..KeyframePoint::default()
+    };
     each_member(scanner, |scanner, key| match (key, scanner.peek()) {
         (b"time_offset", _) => {
             let offset = scanner.skip(0)?;
@@ -181,6 +186,7 @@ mod tests {
             offset: 1,
             value: Some(2.0),
             values: 2,
+            is_object: true,
         };
         assert_eq!(lists[1].points, [KeyframePoint::default(), point]);
         assert_eq!(point.single(), None);

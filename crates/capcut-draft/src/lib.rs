@@ -4,6 +4,10 @@
 //! order and the spelling of numbers. Edits are recorded as steps, which can be stored and undone exactly. The crate
 //! does no I/O.
 //!
+//! Also values that other readers of JSON refuse keep their bytes. Half of a surrogate pair is read as U+FFFD, and a
+//! number beyond `f64` is not read as a number; an edit that would lose the one, or compute with the other, is an error.
+//! [`Flaw::find`] lists such values.
+//!
 //! Read a document and list its clips:
 //!
 //! ```
@@ -23,11 +27,13 @@
 #![forbid(unsafe_code)]
 
 mod companion;
+mod compound;
 mod content;
 mod document;
 mod edit;
 mod error;
 pub mod field;
+mod flaws;
 mod grid;
 mod ids;
 mod inspect;
@@ -45,13 +51,15 @@ mod validate;
 mod value;
 
 pub use companion::CompanionFile;
+pub use compound::CompoundDocument;
 pub use content::{StyleRange, TextContent, TextForm, text_length};
 pub use document::{
     ClipRef, Dialect, Document, ElementRef, MAX_BYTES, MaterialRef, RootRef, TrackRef,
 };
 pub use edit::{Edit, Step};
 pub use error::{Error, ErrorKind, Result};
-pub use field::{AnyValue, Field, FieldState, FieldValue};
+pub use field::{AnyObject, AnyValue, Field, FieldState, FieldValue, Fields};
+pub use flaws::{Flaw, FlawKind};
 pub use grid::{Grid, TimeRange};
 pub use inspect::{
     ClipRow, GapRow, InspectFilter, OverlapRow, ReadOnlyClip, Summary, TrackRow, TransitionRow,

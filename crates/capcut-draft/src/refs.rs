@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use crate::document::{ClipRef, Document, Kind, MaterialRef};
 use crate::edit::Edit;
 use crate::error::{Error, Result};
-use crate::field::{FieldValue, clip};
+use crate::field::clip;
 use crate::ids::{self, new_id};
 use crate::path::PathPart;
 use crate::scan::{Scanner, unescape};
@@ -259,22 +259,11 @@ impl Edit<'_> {
     /// Removes those references of a clip to additional materials that do not exist, and items that are not ids.
     pub fn drop_dangling_refs(&mut self, clip: ClipRef) -> Result<()> {
         let path = [PathPart::Key("extra_material_refs")];
-        let Some(list) = self
-            .raw_at(clip, &path)
-            .filter(|list| list.starts_with(b"["))
-        else {
-            return Ok(());
-        };
-        let mut lost = Vec::new();
-        let mut index = 0;
-        Scanner::new(list, 0).list(0, |scanner| {
-            let id = String::read(scanner.skip(0)?.of(list));
-            if id.is_none_or(|id| self.material(&id).is_none()) {
-                lost.push(index);
-            }
-            index += 1;
-            Ok(())
-        })?;
+        let items = self.ref_items(clip).into_iter().enumerate();
+        let lost: Vec<usize> = items
+            .filter(|(_, id)| id.as_ref().is_none_or(|id| self.material(id).is_none()))
+            .map(|(index, _)| index)
+            .collect();
         for index in lost.into_iter().rev() {
             self.remove_item(clip, &path, index)?;
         }

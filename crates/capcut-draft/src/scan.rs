@@ -1,7 +1,8 @@
 //! A JSON scanner over bytes. It checks syntax and finds spans, and builds no values.
 //!
-//! It accepts and refuses exactly what `serde_json` accepts and refuses for a `Value`: UTF-8 is checked by the
-//! caller, nesting is limited to 127 levels, lone surrogates and numbers beyond `f64` are errors.
+//! It accepts all valid JSON up to a nesting of 127 levels, the limit of `serde_json`; UTF-8 is checked by the caller.
+//! Halves of surrogate pairs (`"\ud83d"`) and numbers beyond `f64` (`1e999`) are valid JSON, and `serde_json` refuses
+//! them: the scanner notes that it met one.
 
 use std::borrow::Cow;
 
@@ -36,6 +37,8 @@ pub(crate) struct Scanner<'a> {
     pub at: usize,
     /// Whether the last string had an escape.
     pub escaped: bool,
+    /// Whether there was half of a surrogate pair, or a number beyond `f64`; the caller resets it.
+    pub unusable: bool,
 }
 
 /// For each byte: 0 ends a run of plain characters in a string (`"`, `\`, control characters).
@@ -70,6 +73,7 @@ impl<'a> Scanner<'a> {
             text,
             at,
             escaped: false,
+            unusable: false,
         }
     }
 
@@ -139,19 +143,13 @@ impl<'a> Scanner<'a> {
             }
             b'u' => {
                 self.at += 1;
-                match self.hex()? {
-                    0xdc00..=0xdfff => self.error("a lone surrogate"),
-                    0xd800..=0xdbff => {
-                        if self.text[self.at..].starts_with(b"\\u") {
-                            self.at += 2;
-                            if (0xdc00..=0xdfff).contains(&self.hex()?) {
-                                return Ok(());
-                            }
-                        }
-                        self.error("a lone surrogate")
-                    }
-                    _ => Ok(()),
+                let code = self.hex()?;
+                if (0xd800..=0xdbff).contains(&code) && low_half(&self.text[self.at..]) {
+                    self.at += 6;
+                } else if (0xd800..=0xdfff).contains(&code) {
+                    self.unusable = true;
                 }
+                Ok(())
             }
             _ => self.error("an unknown escape"),
         }
@@ -205,11 +203,8 @@ impl<'a> Scanner<'a> {
             }
             self.digits()?;
         }
-        if is_wide {
-            let number = number(&self.text[start..self.at]);
-            if !number.is_some_and(f64::is_finite) {
-                return self.error("a number out of range");
-            }
+        if is_wide && number(&self.text[start..self.at]).is_none() {
+            self.unusable = true;
         }
         Ok(())
     }
@@ -369,12 +364,28 @@ impl<'a> Scanner<'a> {
     }
 }
 
+/// Whether a text begins with the escape of the second half of a surrogate pair.
+fn low_half(text: &[u8]) -> bool {
+    matches!(
+        text,
+        [b'\\', b'u', b'd' | b'D', b'c'..=b'f' | b'C'..=b'F', one, two, ..]
+            if one.is_ascii_hexdigit() && two.is_ascii_hexdigit()
+    )
+}
+
+/// Whether a value, as it is written, is a string with half of a surrogate pair.
+pub(crate) fn has_half_character(written: &[u8]) -> bool {
+    let mut scanner = Scanner::new(written, 0);
+    scanner.string().is_ok() && scanner.unusable
+}
+
 /// Whether a key, as it is written between its quotes, is `name`.
 pub(crate) fn is_key(written: &[u8], name: &str) -> bool {
     written == name.as_bytes() || written.contains(&b'\\') && unescape(written) == name
 }
 
-/// The text of a string, from what is between its quotes. What is not valid stays as it is.
+/// The text of a string, from what is between its quotes. Half of a surrogate pair is U+FFFD; what is not valid stays
+/// as it is.
 pub(crate) fn unescape(written: &[u8]) -> Cow<'_, str> {
     if !written.contains(&b'\\') {
         return plain(written);
@@ -405,13 +416,12 @@ fn decoded(written: &[u8]) -> Option<String> {
             't' => '\t',
             'u' => {
                 let first = unit(&mut rest)?;
-                match char::from_u32(first.into()) {
-                    Some(character) => character,
-                    None => {
-                        rest = rest.strip_prefix("\\u")?;
-                        let pair = [first, unit(&mut rest)?];
-                        char::decode_utf16(pair).next()?.ok()?
-                    }
+                if (0xd800..=0xdbff).contains(&first) && low_half(rest.as_bytes()) {
+                    rest = &rest[2..];
+                    let pair = [first, unit(&mut rest)?];
+                    char::decode_utf16(pair).next()?.ok()?
+                } else {
+                    char::from_u32(first.into()).unwrap_or(char::REPLACEMENT_CHARACTER)
                 }
             }
             _ => return None,
@@ -426,9 +436,10 @@ pub(crate) fn plain(written: &[u8]) -> Cow<'_, str> {
     std::str::from_utf8(written).map_or_else(|_| String::from_utf8_lossy(written), Cow::Borrowed)
 }
 
-/// The number that a span holds.
+/// The number that a span holds; none beyond the range of `f64`.
 pub(crate) fn number(text: &[u8]) -> Option<f64> {
-    std::str::from_utf8(text).ok()?.parse().ok()
+    let number: f64 = std::str::from_utf8(text).ok()?.parse().ok()?;
+    number.is_finite().then_some(number)
 }
 
 #[cfg(test)]
@@ -446,6 +457,46 @@ mod tests {
     }
 
     #[test]
+    fn half_of_a_surrogate_pair_is_the_replacement_character() {
+        for (written, expected) in [
+            ("\\ud83d", "\u{fffd}"),
+            ("a\\uDE00b", "a\u{fffd}b"),
+            ("\\ud83d\\ud83d\\ude00", "\u{fffd}\u{1f600}"),
+            ("\\ud83d\\u0041", "\u{fffd}A"),
+            ("\\ude00\\ud83d", "\u{fffd}\u{fffd}"),
+            ("\\ud83d\\n", "\u{fffd}\n"),
+        ] {
+            let quoted = format!("\"{written}\"");
+            assert_eq!(unescape(written.as_bytes()), expected, "{written}");
+            assert!(accepts(&quoted) && has_half_character(quoted.as_bytes()));
+        }
+        for whole in [
+            "\"\\ud83d\\ude00\"",
+            "\"\u{fffd}\"",
+            "\"\\ufffd\"",
+            "1e999",
+            "[]",
+        ] {
+            assert!(!has_half_character(whole.as_bytes()), "{whole}");
+        }
+    }
+
+    #[test]
+    fn a_number_beyond_the_range_is_no_number() {
+        let long = "9".repeat(400);
+        for written in ["1e999", "-1e999", "1E+400", &long] {
+            let mut scanner = Scanner::new(written.as_bytes(), 0);
+            assert!(scanner.skip(0).is_ok() && scanner.unusable, "{written}");
+            assert_eq!(number(written.as_bytes()), None, "{written}");
+        }
+        for written in ["0e999", "1e-999", "1.7e308", "-0"] {
+            let mut scanner = Scanner::new(written.as_bytes(), 0);
+            assert!(scanner.skip(0).is_ok() && !scanner.unusable, "{written}");
+            assert!(number(written.as_bytes()).is_some(), "{written}");
+        }
+    }
+
+    #[test]
     fn escapes_are_resolved_as_by_serde_json() {
         for written in [
             "plain",
@@ -456,8 +507,7 @@ mod tests {
             "\\u0000",
             "\u{1f600}\\n",
             "\\\\u0041",
-            "\\ud800",
-            "\\ud800\\u0041",
+            "\\ud83d\\u12",
             "\\u12",
             "\\x",
             "\\",
@@ -468,7 +518,7 @@ mod tests {
     }
 
     #[test]
-    fn it_accepts_and_refuses_what_serde_json_does() {
+    fn it_accepts_and_refuses_what_serde_json_skips() {
         let deep = |levels: usize| format!("{}{}", "[".repeat(levels), "]".repeat(levels));
         let long = "9".repeat(400);
         let mut cases: Vec<String> = [
@@ -528,8 +578,9 @@ mod tests {
             format!("0.{long}"),
         ]);
         for case in cases {
-            let expected = serde_json::from_str::<serde_json::Value>(&case).is_ok();
-            assert_eq!(accepts(&case), expected, "{case}");
+            // Its skipping checks the syntax, but no depth.
+            let expected = serde_json::from_str::<serde::de::IgnoredAny>(&case).is_ok();
+            assert_eq!(accepts(&case), expected && case != deep(128), "{case}");
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use crate::path::{PathPart, PathTarget, find};
-use crate::scan::{Span, number, unescape};
+use crate::scan::{Span, has_half_character, number, unescape};
 
 /// A value that can be written into a document.
 pub trait JsonValue {
@@ -166,24 +166,42 @@ pub(crate) fn quoted(text: &str) -> String {
     EscapeStyle::default().quote(text)
 }
 
-/// Why a value cannot be set: a key stands twice, or a value on the way is not an object.
+/// Why a value cannot be set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Unusual;
+pub(crate) enum Refusal {
+    /// A key stands twice, or a value on the way is not an object.
+    Unusual,
+    /// The old text has half of a surrogate pair, and the new one what it is read as.
+    HalfCharacter,
+}
+
+impl Refusal {
+    pub(crate) fn reason(self) -> &'static str {
+        match self {
+            Self::Unusual => "an unusual value or a duplicate key",
+            Self::HalfCharacter => "a text with half of a surrogate pair, which would be lost,",
+        }
+    }
+}
 
 /// The splice that sets a value at a path of valid JSON; none if it has that value already.
 pub(crate) fn assignment<V: JsonValue + ?Sized>(
     text: &[u8],
     path: &[PathPart<'_>],
     value: &V,
-) -> Result<Option<(Span, Vec<u8>)>, Unusual> {
-    let target = find(text, 0, path, true).map_err(|_| Unusual)?;
+) -> Result<Option<(Span, Vec<u8>)>, Refusal> {
+    let target = find(text, 0, path, true).map_err(|_| Refusal::Unusual)?;
     let mut json = Vec::new();
     match target {
         PathTarget::At(span) => {
             if value.is_written_as(span.of(text)) {
                 return Ok(None);
             }
-            value.write_like(span.of(text), &mut json);
+            let old = span.of(text);
+            value.write_like(old, &mut json);
+            if has_half_character(old) && unescape(&json).contains(char::REPLACEMENT_CHARACTER) {
+                return Err(Refusal::HalfCharacter);
+            }
             Ok(Some((span, json)))
         }
         PathTarget::Missing {
@@ -203,7 +221,7 @@ pub(crate) fn assignment<V: JsonValue + ?Sized>(
             json.extend_from_slice(lead.of(text));
             for (index, part) in path[depth..].iter().enumerate() {
                 let PathPart::Key(key) = part else {
-                    return Err(Unusual);
+                    return Err(Refusal::Unusual);
                 };
                 if index > 0 {
                     json.push(b'{');
@@ -216,6 +234,6 @@ pub(crate) fn assignment<V: JsonValue + ?Sized>(
             let at = last.map_or(close, |last| last.end);
             Ok(Some((Span { start: at, end: at }, json)))
         }
-        PathTarget::Duplicate(_) | PathTarget::Other(_) => Err(Unusual),
+        PathTarget::Duplicate(_) | PathTarget::Other(_) => Err(Refusal::Unusual),
     }
 }

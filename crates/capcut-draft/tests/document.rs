@@ -7,6 +7,7 @@ use capcut_draft::{
     Dialect, Document, ErrorKind, FieldState, MAX_BYTES, PathPart, RawJson, RootRef, Step,
     WithDefault,
 };
+use serde::de::IgnoredAny;
 use serde_json::Value;
 use support::{Random, app, data, documents};
 
@@ -98,7 +99,7 @@ fn random_edits_give_valid_json_and_are_undone_to_the_same_bytes() {
 }
 
 #[test]
-fn mutated_documents_are_accepted_and_refused_as_by_serde_json() {
+fn mutated_documents_are_accepted_if_their_syntax_is_valid() {
     let mut random = Random(7);
     for (name, bytes) in documents() {
         if bytes.len() > 60_000 {
@@ -116,7 +117,8 @@ fn mutated_documents_are_accepted_and_refused_as_by_serde_json() {
                     _ => mutated.truncate(at.max(1)),
                 }
             }
-            let expected = serde_json::from_slice::<Value>(&mutated).is_ok();
+            let expected = std::str::from_utf8(&mutated)
+                .is_ok_and(|text| serde_json::from_str::<IgnoredAny>(text).is_ok());
             let accepted = match Document::parse(mutated.clone()) {
                 Ok(document) => {
                     assert_eq!(document.write(), mutated, "{name} {round}");

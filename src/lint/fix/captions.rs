@@ -32,6 +32,9 @@ pub(super) fn untangle(edit: &mut Edit<'_>, notes: &mut Vec<String>) -> Result<(
 fn shorten(edit: &mut Edit<'_>, track: TrackRef, notes: &mut Vec<String>) -> Result<Vec<ClipRef>> {
     let grid = Grid::new(edit.grid().fps());
     let clips: Vec<ClipRef> = edit.clips(track).collect();
+    if clips.iter().any(|clip| edit.check_times(*clip).is_err()) {
+        return Ok(Vec::new());
+    }
     let mut kept: Option<ClipRef> = None;
     let mut moved = Vec::new();
     for clip in clips {

@@ -3,8 +3,8 @@
 use std::collections::{HashMap, HashSet};
 
 use capcut_draft::{
-    ClipRef, Dialect, Document, Edit, ElementRef, Field, FieldState, FieldValue, MaterialRef,
-    PathPart, RawJson, Result, RootRef, Step, TextContent, TextForm, TimeRange, TrackRef, field,
+    ClipRef, Dialect, Document, Edit, ElementRef, ErrorKind, Field, FieldState, FieldValue,
+    MaterialRef, PathPart, RawJson, Result, RootRef, Step, TextContent, TextForm, TrackRef, field,
     text_length,
 };
 use serde_json::Value;
@@ -20,9 +20,9 @@ use crate::lint::folder::MediaLocation;
 use crate::lint::markers::TEMPLATE_DOCUMENT;
 use crate::lint::materials::{MASKS, lacks_flags, may_repeat};
 use crate::lint::media::FileMaterial;
+use crate::lint::range;
 use crate::lint::timeline::on_segment_clock;
 use crate::sorting;
-use crate::units::{Micros, Range};
 
 /// Fixes `document`, and returns what changed.
 pub(super) fn mend(
@@ -78,8 +78,8 @@ impl Mender<'_> {
             self.edit.set(RootRef, version, &profile.version)?;
             let version = field::root::NEW_VERSION.path;
             self.edit.set(RootRef, version, &*profile.new_version)?;
-            self.set(RootRef, field::root::PLATFORM.path, &platform)?;
-            let last = field::root::LAST_MODIFIED_PLATFORM.path;
+            self.set(RootRef, field::root::PLATFORM.whole.path, &platform)?;
+            let last = field::root::LAST_MODIFIED_PLATFORM.whole.path;
             self.set(RootRef, last, &platform)?;
         }
         if self.replaces_markers() || self.patient.has("parts-missing") {
@@ -92,7 +92,8 @@ impl Mender<'_> {
                 }
             }
         }
-        for machine in [field::root::MACHINE, field::root::LAST_MACHINE] {
+        let platforms = [field::root::PLATFORM, field::root::LAST_MODIFIED_PLATFORM];
+        for machine in platforms.map(|platform| platform.machine) {
             let ids = machine.each_ref().map(|id| self.edit.value(RootRef, id));
             let id_at = |key: &str| {
                 let index = machine.iter().position(|id| id.path.last() == Some(&key));
@@ -240,8 +241,11 @@ impl Mender<'_> {
 
     /// Removes the materials of a list that are equal to an earlier one with the same id.
     fn drop_copies(&mut self, list: &str) -> Result<()> {
-        let value = |edit: &Edit<'_>, material| {
-            serde_json::from_str::<Value>(&edit.json(material)).unwrap_or_default()
+        let is_equal = |edit: &Edit<'_>, first, second| {
+            let texts = [first, second].map(|material| edit.json(material));
+            let value = |text: &str| serde_json::from_str::<Value>(text).ok();
+            texts[0] == texts[1]
+                || value(&texts[0]).is_some_and(|first| Some(first) == value(&texts[1]))
         };
         let mut seen: HashMap<String, MaterialRef> = HashMap::new();
         let materials: Vec<MaterialRef> = self.edit.materials(list).collect();
@@ -253,7 +257,7 @@ impl Mender<'_> {
             }
             match seen.get(&id) {
                 None => drop(seen.insert(id, material)),
-                Some(first) if value(&self.edit, *first) == value(&self.edit, material) => {
+                Some(first) if is_equal(&self.edit, *first, material) => {
                     self.edit.remove(material)?;
                 }
                 Some(_) => {}
@@ -282,7 +286,12 @@ impl Mender<'_> {
         let styles = Value::Array(contiguous(&words, &styles, units));
         if content.set_styles(&styles.to_string()) {
             let path = field::material::CONTENT.path;
-            self.edit.set(text, path, content.as_str())?;
+            let done = self.edit.set(text, path, content.as_str());
+            // A text with half of a surrogate pair stays as it is.
+            return done.or_else(|error| match error.kind {
+                ErrorKind::ReadOnly => Ok(()),
+                _ => Err(error),
+            });
         }
         Ok(())
     }
@@ -311,8 +320,10 @@ impl Mender<'_> {
                 }
                 self.unique(clip, &mut ids)?;
                 self.edit.drop_dangling_refs(clip)?;
-                self.speed(&kind, clip)?;
-                self.keyframes(&kind, clip)?;
+                if self.edit.check_times(clip).is_ok() {
+                    self.speed(&kind, clip)?;
+                    self.keyframes(&kind, clip)?;
+                }
                 let position = field::clip::POSITION;
                 if kind == "audio" && self.edit.get(clip, &position).is_some() {
                     self.edit.set(clip, position.path, &RawJson("null"))?;
@@ -327,7 +338,8 @@ impl Mender<'_> {
     fn sort(&mut self, track: TrackRef) -> Result<()> {
         let mut clips: Vec<ClipRef> = self.edit.clips(track).collect();
         let start = |clip: &ClipRef| self.edit.target(*clip).start;
-        if clips.is_sorted_by_key(start) {
+        let has_times = |clip: &ClipRef| self.edit.check_times(*clip).is_ok();
+        if clips.is_sorted_by_key(start) || !clips.iter().all(has_times) {
             return Ok(());
         }
         sorting::sort_by_key(&mut clips, start);
@@ -394,6 +406,7 @@ impl Mender<'_> {
         let lists = self.edit.keyframes(clip);
         let times = || {
             let points = lists.iter().flat_map(|list| &list.points);
+            let points = points.filter(|point| point.is_object);
             points.map(|point| point.offset)
         };
         let shift = match (times().min(), times().max()) {
@@ -421,15 +434,9 @@ impl Mender<'_> {
         if !self.patient.has("duration") {
             return Ok(());
         }
-        let clips = self.edit.all_clips();
-        let end = clips.map(|clip| self.edit.target(clip).end()).max();
-        let path = field::root::DURATION.path;
-        self.edit.set(RootRef, path, &end.unwrap_or_default())
+        let end = self.edit.end();
+        self.edit.set(RootRef, field::root::DURATION.path, &end)
     }
-}
-
-fn range(range: TimeRange) -> Range {
-    Range::new(Micros(range.start), Micros(range.duration))
 }
 
 /// The path of a field of a material that may be in a compound clip.

@@ -26,7 +26,7 @@ pub(super) fn empty() -> Value {
 /// The id of each medium's entry, by list and index.
 pub(super) type Bin = HashMap<(&'static str, usize), String>;
 
-pub(super) fn mend(patient: &FixTarget<'_>, meta: &mut Value, end: Micros) -> Bin {
+pub(super) fn mend(patient: &FixTarget<'_>, meta: &mut Value, end: Option<Micros>) -> Bin {
     let folder = patient.folder;
     let is_new = folder.meta.is_none();
     let is_shared = folder.is_template();
@@ -54,7 +54,9 @@ pub(super) fn mend(patient: &FixTarget<'_>, meta: &mut Value, end: Micros) -> Bi
         }
     }
     let told = meta["tm_duration"].as_i64().unwrap_or_default();
-    if told.abs_diff(end.0) > 40_000 {
+    if let Some(end) = end
+        && told.abs_diff(end.0) > 40_000
+    {
         meta["tm_duration"] = json!(end.0);
     }
     follow_renames(patient, meta);

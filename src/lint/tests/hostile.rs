@@ -132,26 +132,146 @@ fn fix_keeps_the_spelling_of_what_it_does_not_change() {
     assert!(after != text && after.contains(unknown), "{after}");
 }
 
+/// What a clean draft reports if a part of its document is written differently.
+fn with_part(from: &str, to: &str) -> (Made, Vec<Problem>) {
+    let made = Made::clean();
+    made.write();
+    let text = made.document.to_string();
+    assert!(text.contains(from), "{from}");
+    let text = text.replacen(from, to, 1);
+    let nested = format!("Timelines/{}", made.timeline());
+    for name in ROOTS {
+        made.put(name, &text);
+        made.put(&format!("{nested}/{name}"), &text);
+    }
+    let problems = made.lint();
+    (made, problems)
+}
+
 #[test]
-fn fix_refuses_documents_with_values_that_cannot_be_rewritten() {
-    for value in [r#""\ud800""#, r#""\udc00\ud800""#, "1e999"] {
-        let made = Made::clean();
-        made.write();
-        let mut document = made.document.clone();
-        // A fixable problem, together with a value that cannot be kept.
-        document["tracks"].as_array_mut().unwrap().reverse();
-        document["duration"] = json!(1);
-        let text = document
+fn values_that_other_programs_cannot_read_are_reported_with_their_place() {
+    for (from, to, place) in [
+        (r#""name":"""#, r#""name":"cut \ud83d""#, ": name"),
+        (r#""name":"""#, r#""name":"","x":[{"y":1e999}]"#, ": x[0].y"),
+        (r#""name":"""#, r#""name":"","\udc00":1"#, ": \u{fffd}"),
+        (
+            r#""material_name":"a.mp4""#,
+            r#""material_name":"\ud83d""#,
+            ": materials.videos[0].material_name",
+        ),
+        (
+            r#""volume":1.0"#,
+            r#""volume":-1e400"#,
+            ": tracks[0].segments[0].volume",
+        ),
+    ] {
+        let (_, problems) = with_part(from, to);
+        let found: Vec<_> = problems.iter().map(|one| (one.code, &*one.path)).collect();
+        let path = format!("draft_content.json{place}");
+        assert_eq!(found, [("unreadable", &*path)], "{to}");
+        assert_eq!(problems[0].severity, Severity::Error);
+    }
+}
+
+#[test]
+fn the_other_checks_go_on_beside_such_values() {
+    let (_, problems) = with_part(r#""fps":30.0"#, r#""fps":1e999"#);
+    assert_eq!(codes(&problems), ["unreadable", "fps"]);
+    let (_, problems) = with_part(r#""duration":2000000}"#, r#""duration":1e999}"#);
+    assert!(codes(&problems).contains(&"time-range"), "{problems:#?}");
+    assert!(!codes(&problems).contains(&"no-document"), "{problems:#?}");
+}
+
+#[test]
+fn a_text_whose_content_was_cut_in_a_character_is_reported() {
+    let (_, problems) = with_part("Hi 😀", r"Hi \\ud83d");
+    assert_eq!(codes(&problems), ["text-content"]);
+    assert!(problems[0].what.contains("surrogate pair"), "{problems:#?}");
+}
+
+#[test]
+fn a_document_with_a_key_twice_is_unreadable() {
+    for (from, to, key) in [
+        (r#""fps":30.0"#, r#""fps":30.0,"fps":25.0"#, "`fps`"),
+        (r#""fps":30.0"#, r#""fps":30.0,"tracks":[]"#, "`tracks`"),
+        (
+            r#""id":"S1""#,
+            r#""id":"S1","\u0069d":"S1""#,
+            "`tracks[0].segments[0].id`",
+        ),
+    ] {
+        let (_, problems) = with_part(from, to);
+        let all = codes(&problems);
+        assert!(
+            all.contains(&"unreadable") && all.contains(&"no-document"),
+            "{all:?}"
+        );
+        let what = &problems
+            .iter()
+            .find(|one| one.code == "unreadable")
+            .unwrap()
+            .what;
+        assert!(what.contains(key), "{what}");
+    }
+}
+
+#[test]
+fn a_document_that_is_nested_too_deeply_is_unreadable() {
+    let deep = format!("{}{}", "[".repeat(200), "]".repeat(200));
+    let (_, problems) = with_part(r#""name":"""#, &format!(r#""name":"","deep":{deep}"#));
+    assert!(codes(&problems).contains(&"unreadable"), "{problems:#?}");
+    assert!(codes(&problems).contains(&"no-document"), "{problems:#?}");
+}
+
+#[test]
+fn fix_keeps_values_that_other_programs_cannot_read() {
+    for value in [
+        r#""\ud800""#,
+        r#""\udc00\ud800""#,
+        "1e999",
+        r#"{"\ud83d":[-1e999]}"#,
+    ] {
+        let mut made = Made::clean();
+        made.document["duration"] = json!(1);
+        let kept = format!("\"name\":{value}");
+        let text = made
+            .document
             .to_string()
-            .replacen("\"name\":\"\"", &format!("\"name\":{value}"), 1);
-        for name in ["draft_content.json", "draft_info.json"] {
+            .replacen("\"name\":\"\"", &kept, 1);
+        made.write();
+        for name in ROOTS {
             made.put(name, &text);
         }
-        lint(&made.folder(), &made.options()).unwrap();
-        let error = fix(&made.folder(), &made.options()).unwrap_err();
-        assert_eq!(error.kind, Kind::Conflict, "{error}");
-        assert!(error.to_string().contains("at byte "), "{error}");
+        fix_twice(&made.folder(), &made.options());
         let after = fs::read_to_string(made.folder().join("draft_content.json")).unwrap();
-        assert_eq!(after, text);
+        let fixed = text.replacen("\"duration\":1,", "\"duration\":4000000,", 1);
+        assert_eq!(after, fixed);
     }
+}
+
+#[test]
+fn fix_does_not_compute_with_a_number_that_is_too_large() {
+    // The length of the draft follows from its clips.
+    let (made, problems) = with_part(
+        r#"{"start":2000000,"duration":2000000}"#,
+        r#"{"start":1e999,"duration":2000000}"#,
+    );
+    assert_eq!(codes(&problems), ["unreadable", "overlap"]);
+    let before = fs::read(made.folder().join("draft_content.json")).unwrap();
+    let fixed = fix(&made.folder(), &made.options()).unwrap();
+    assert_eq!(fixed.changed, Vec::<String>::new());
+    assert_eq!(
+        fs::read(made.folder().join("draft_content.json")).unwrap(),
+        before
+    );
+}
+
+#[test]
+fn fix_keeps_two_materials_that_differ_in_a_character_that_was_cut() {
+    let speed = r#"{"id":"SP1","note":"\ud83d"},{"id":"SP1","note":"\ude00"}"#;
+    let (made, problems) = with_part(r#""speeds":["#, &format!(r#""speeds":[{speed},"#));
+    assert!(codes(&problems).contains(&"duplicate-id"), "{problems:#?}");
+    fix(&made.folder(), &made.options()).unwrap();
+    let after = fs::read_to_string(made.folder().join("draft_content.json")).unwrap();
+    assert!(after.contains(speed), "{after}");
 }

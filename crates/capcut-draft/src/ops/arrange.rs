@@ -21,6 +21,7 @@ impl Session<'_> {
             ));
         }
         self.touch_time(own)?;
+        self.edit.check_times(own)?;
         let at = operation
             .at
             .map_or(self.edit.target(own).start, |at| at.micros);
@@ -115,6 +116,7 @@ impl Session<'_> {
 
     /// Moves a clip by whole frames, without a look at its neighbours.
     pub(super) fn shift_frames(&mut self, own: ClipRef, by: i64) -> Result<()> {
+        self.edit.check_times(own)?;
         let (first, last) = self.frames(own);
         if first + by < 0 {
             return Err(Error::conflict(format!(
@@ -158,6 +160,7 @@ impl Session<'_> {
         self.touch_track(to);
         let sibling = self.edit.clips(to).next();
         let moved = self.edit.move_clip(own, to, index)?;
+        self.edit.usable_number(to, track::ATTRIBUTE.path)?;
         let attribute = self.edit.value(to, &track::ATTRIBUTE);
         let layer = self
             .edit
@@ -170,7 +173,7 @@ impl Session<'_> {
                 ("track_attribute", _) => Some(attribute),
                 (_, Some(sibling)) => self
                     .edit
-                    .number(sibling, &[key])
+                    .usable_number(sibling, &[key])?
                     .map(|number| number as i64),
                 ("track_render_index", None) => i64::try_from(layer).ok(),
                 _ => None,

@@ -90,6 +90,9 @@ impl Session<'_> {
             let track = self.edit.track_of(own);
             let closes = self.is_magnetic(track) || operation.close_gap;
             let is_magnetic = self.is_magnetic(track);
+            if closes {
+                self.edit.check_times(own)?;
+            }
             self.changed(format!("{} is removed", self.edit.describe(own)));
             let (first, last) = self.frames(own);
             let end = self.edit.target(own).end();
@@ -121,6 +124,7 @@ impl Session<'_> {
             Some(track) => self.edit.select_track(track)?,
             None => self.edit.track_of(own),
         };
+        self.edit.check_times(own)?;
         let at = operation
             .at
             .map_or(self.edit.target(own).end(), |at| at.micros);

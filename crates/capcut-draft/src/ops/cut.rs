@@ -11,6 +11,7 @@ use crate::ops::{Split, Trim};
 impl Session<'_> {
     pub(crate) fn trim(&mut self, operation: &Trim) -> Result<()> {
         let own = self.edit.select(&operation.clip)?;
+        self.edit.check_times(own)?;
         let (first, last) = self.frames(own);
         let start = operation
             .start
@@ -59,6 +60,7 @@ impl Session<'_> {
     /// Gives a clip other edges; its picture stays where it is on the timeline.
     fn trim_to(&mut self, own: ClipRef, start: i64, end: i64) -> Result<()> {
         self.touch_time(own)?;
+        self.edit.check_times(own)?;
         let track = self.edit.track_of(own);
         let is_magnetic = self.is_magnetic(track);
         let (first, _) = self.frames(own);
@@ -166,6 +168,7 @@ impl Session<'_> {
 
     pub(crate) fn split(&mut self, operation: &Split) -> Result<()> {
         let own = self.edit.select(&operation.clip)?;
+        self.edit.check_times(own)?;
         let cut = self.grid.frame(operation.at.micros);
         let old = self.edit.target(own);
         let mut all = vec![own];
@@ -191,6 +194,7 @@ impl Session<'_> {
 
     fn split_clip(&mut self, own: ClipRef, cut: i64) -> Result<()> {
         self.touch_time(own)?;
+        self.edit.check_times(own)?;
         let (first, last) = self.frames(own);
         let (left, right) = (
             self.range_of_frames(first, cut),

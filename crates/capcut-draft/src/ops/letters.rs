@@ -101,7 +101,8 @@ impl Session<'_> {
             }
             ("background_color", PropertyValue::Color(color)) => {
                 self.edit.set(main, &["background_color"], &hex(*color))?;
-                if self.edit.number(main, &["background_style"]).unwrap_or(0.0) == 0.0 {
+                let style = self.edit.usable_number(main, &["background_style"])?;
+                if style.unwrap_or(0.0) == 0.0 {
                     self.edit.set(main, &["background_style"], &1_i64)?;
                 }
                 self.set_flag(main, 16, true)
@@ -115,7 +116,8 @@ impl Session<'_> {
 
     /// `check_flag` says which parts of a text the app reads: 8 outline, 16 background, 32 shadow.
     fn set_flag(&mut self, main: MaterialRef, bit: i64, on: bool) -> Result<()> {
-        let flags = self.edit.number(main, &["check_flag"]).unwrap_or(7.0) as i64;
+        let flags = self.edit.usable_number(main, &["check_flag"])?;
+        let flags = flags.unwrap_or(7.0) as i64;
         let new = if on { flags | bit } else { flags & !bit };
         self.edit.set(main, &["check_flag"], &new)
     }
@@ -229,7 +231,9 @@ impl Session<'_> {
         }
         self.edit.set(main, &["has_shadow"], &is_on)?;
         self.set_flag(main, 32, is_on)?;
-        let number = |key, default| self.edit.number(main, &[key]).unwrap_or(default);
+        let number = |key, default| -> Result<f64> {
+            Ok(self.edit.usable_number(main, &[key])?.unwrap_or(default))
+        };
         let color = self
             .edit
             .text(main, &["shadow_color"])
@@ -244,11 +248,11 @@ impl Session<'_> {
         let shadows = if is_on {
             format!(
                 "[{{\"alpha\":{:?},\"angle\":{:?},\"content\":{{\"render_type\":\"solid\",\"solid\":{{\"color\":{}}}}},\"diffuse\":{:?},\"distance\":{:?}}}]",
-                number("shadow_alpha", 0.9),
-                number("shadow_angle", -45.0),
+                number("shadow_alpha", 0.9)?,
+                number("shadow_angle", -45.0)?,
                 unit_color([byte(1), byte(3), byte(5)]),
-                number("shadow_smoothing", 0.45) / 6.0,
-                number("shadow_distance", 5.0),
+                number("shadow_smoothing", 0.45)? / 6.0,
+                number("shadow_distance", 5.0)?,
             )
         } else {
             "[]".to_owned()

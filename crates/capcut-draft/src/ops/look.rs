@@ -157,7 +157,7 @@ impl Session<'_> {
                 self.edit.set(own, &["clip", "scale", axis], scale)?;
                 let other = self
                     .edit
-                    .number(own, &["clip", "scale", other])
+                    .usable_number(own, &["clip", "scale", other])?
                     .unwrap_or(1.0);
                 if other != *scale {
                     self.edit.set(own, &["uniform_scale", "on"], &false)?;
@@ -202,6 +202,7 @@ impl Session<'_> {
     }
 
     fn set_fade(&mut self, own: ClipRef, key: &str, seconds: f64) -> Result<()> {
+        self.edit.check_times(own)?;
         let duration = self.grid.floor((seconds * 1e6).round() as i64);
         let length = self.edit.target(own).duration;
         if duration > length {
@@ -241,11 +242,12 @@ impl Session<'_> {
                 self.edit.describe(own)
             )));
         };
+        self.edit.check_times(own)?;
         let companion = self.edit.companion(own, &["speeds"]);
         if let Some(companion) = companion
             && self
                 .edit
-                .number(companion, &["mode"])
+                .usable_number(companion, &["mode"])?
                 .is_some_and(|mode| mode != 0.0)
         {
             return Err(Error::read_only(format!(

@@ -98,6 +98,7 @@ impl Session<'_> {
             )));
         }
         self.touch_time(own)?;
+        self.edit.check_times(own)?;
         let main = self.edit.main_material(own);
         let main = main.ok_or_else(|| Error::not_found("the clip has no material"))?;
         let main = self.edit.own_copy(own, main)?;

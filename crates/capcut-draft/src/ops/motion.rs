@@ -230,6 +230,7 @@ impl Session<'_> {
             ));
         }
         self.touch(own)?;
+        self.edit.check_times(own)?;
         let key = if kind == ClipKind::Text
             && property.name == "opacity"
             && self.edit.dialect() == Dialect::App

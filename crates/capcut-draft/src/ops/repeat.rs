@@ -26,6 +26,7 @@ impl Session<'_> {
         }
         for clip in group {
             self.touch_time(*clip)?;
+            self.edit.check_times(*clip)?;
         }
         let main = main_track(&self.edit);
         let of_main: Vec<ClipRef> = group

@@ -49,7 +49,7 @@ impl<'d> Session<'d> {
     pub(crate) fn new(edit: Edit<'d>) -> Self {
         let grid = edit.grid();
         Self {
-            end_before: end(&edit),
+            end_before: edit.end(),
             edit,
             grid,
             changes: Vec::new(),
@@ -63,7 +63,7 @@ impl<'d> Session<'d> {
 
     /// Starts the next operation.
     pub(crate) fn begin(&mut self) {
-        self.end_before = end(&self.edit);
+        self.end_before = self.edit.end();
         self.grid = self.edit.grid();
         self.tracks.clear();
         self.clips.clear();
@@ -131,6 +131,7 @@ impl<'d> Session<'d> {
 
     /// Sets when a clip is shown, in microseconds on frames, and keeps the track's clips sorted by start.
     pub(crate) fn set_target(&mut self, clip: ClipRef, target: TimeRange) -> Result<()> {
+        self.edit.check_times(clip)?;
         let old = self.edit.target(clip);
         if old.start != target.start {
             self.edit
@@ -199,6 +200,7 @@ impl<'d> Session<'d> {
         let clips: Vec<ClipRef> = self.edit.clips(track).collect();
         let mut at = 0;
         for clip in clips {
+            self.edit.check_times(clip)?;
             let (start, end) = self.frames(clip);
             let target = self.range_of_frames(at, at + end - start);
             at += end - start;
@@ -331,7 +333,14 @@ impl<'d> Session<'d> {
 
     /// The length of the draft follows its last clip, where it did before.
     fn set_duration(&mut self) -> Result<()> {
-        let now = end(&self.edit);
+        let now = self.edit.end();
+        if self
+            .edit
+            .usable_number(RootRef, root::DURATION.path)
+            .is_err()
+        {
+            return Ok(());
+        }
         let stated = self.edit.value(RootRef, &root::DURATION);
         if now != self.end_before && (stated == self.end_before || now > stated) {
             self.edit.set(RootRef, root::DURATION.path, &now)?;
@@ -387,12 +396,6 @@ pub(crate) fn index_of_start(
         }
     }
     index
-}
-
-/// The end of the last clip.
-pub(crate) fn end(document: &Document) -> i64 {
-    let ends = document.all_clips().map(|clip| document.target(clip).end());
-    ends.max().unwrap_or(0)
 }
 
 /// The clips of a track by start.

@@ -27,6 +27,9 @@ impl Session<'_> {
                 "`track` needs a change: `mute`, `lock`, `hide`, `rename`, `order` or `remove`",
             ));
         }
+        if switches.iter().any(|switch| switch.0.is_some()) {
+            self.edit.usable_number(own, track::ATTRIBUTE.path)?;
+        }
         let old = self.edit.value(own, &track::ATTRIBUTE);
         let mut attribute = old;
         for (on, bit, word) in switches {
