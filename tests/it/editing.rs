@@ -244,7 +244,7 @@ fn cut_document() -> String {
     let whole = app_document();
     assert_eq!(whole.matches("Bye").count(), 1);
     let cut = whole.replacen("Bye", r"Bye \\ud83d", 1);
-    cut.replacen("{", "{\"cut\": \"\\ud83d\", \"big\": [-1e999], ", 1)
+    cut.replacen('{', "{\"cut\": \"\\ud83d\", \"big\": [-1e999], ", 1)
 }
 
 #[test]

@@ -174,7 +174,7 @@ fn values_that_other_programs_cannot_read_are_reported_with_their_place() {
 }
 
 #[test]
-fn the_other_checks_go_on_beside_such_values() {
+fn the_other_checks_continue_beside_such_values() {
     let (_, problems) = with_part(r#""fps":30.0"#, r#""fps":1e999"#);
     assert_eq!(codes(&problems), ["unreadable", "fps"]);
     let (_, problems) = with_part(r#""duration":2000000}"#, r#""duration":1e999}"#);
