@@ -24,6 +24,7 @@ pub(crate) mod template;
 pub(crate) mod template_run;
 mod verify;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Instant;
@@ -44,6 +45,7 @@ use made::FinishedRun;
 use plan::{Plan, Save};
 use probe::probe;
 use report::{Phases, RunOutcome, RunReport, Totals};
+use resume::last_plan::{self, RunPlan};
 use resume::{ResumeState, ResumedPlan};
 use run::PlanRun;
 use section::Section;
@@ -133,7 +135,6 @@ pub(crate) async fn compose(
     (taking.known)(&draft);
 
     let before = earlier.counts.clone();
-    let has_edited = !earlier.changes.is_empty();
     let run = PlanRun {
         app,
         draft: &draft,
@@ -168,7 +169,6 @@ pub(crate) async fn compose(
         context,
         known: taking.known,
         is_new,
-        has_edited,
         began,
         items: first.into_iter().chain(rest).collect(),
         report: RunReport {
@@ -256,19 +256,33 @@ async fn begin(
             let here = editable(app, &draft, "compose_draft", context).await?;
             if here.id != draft {
                 // A draft on a server continues in the engine, where its clips can be edited.
-                resume::last_plan::copy(app, &draft, &here.id).await?;
+                last_plan::copy(app, &draft, &here.id).await?;
                 let create = wanted.create;
                 let again = begin(app, plan, Some(here.id), create, (items, lengths), context);
                 let mut begun = Box::pin(again).await?;
                 begun.notes.extend(here.note);
                 return Ok(begun);
             }
+            // Before anything is removed for items that could not be added again.
+            for item in earlier.added_again(items) {
+                if let Some(source) = item.source() {
+                    let file = app.media.of(&context.caller).facts(source).await;
+                    let path = Some(item.plan_path());
+                    file.map_err(|error| resume::change::unchanged(&draft, path, error))?;
+                }
+            }
             let _turn = app.turn_alone(&draft).await?;
             let changed =
                 resume::change::apply(app, &draft, &earlier.changes, &context.caller).await?;
             earlier.notes.extend(changed);
         }
-        resume::last_plan::remember(app, &draft, plan).await;
+        let has = |item| earlier.has(item).is_some();
+        let is_done = earlier.changes.is_empty() && items.iter().all(has);
+        let undone = &earlier.undone;
+        if !is_done || !last_plan::is_last(app, &draft, plan, undone).await? {
+            let plan = RunPlan::of(plan, context);
+            last_plan::remember(app, &draft, plan, undone).await;
+        }
         return Ok(Begun {
             backend: app.backend_of(&draft).await?.to_owned(),
             draft,
@@ -283,7 +297,8 @@ async fn begin(
     let draft = text("draft_id")
         .map(DraftId)
         .ok_or_else(|| Error::internal("`create_draft` returned no `draft_id`"))?;
-    resume::last_plan::remember(app, &draft, plan).await;
+    let of_run = RunPlan::of(plan, context);
+    last_plan::remember(app, &draft, of_run, &BTreeSet::new()).await;
     Ok(Begun {
         draft,
         is_new: true,

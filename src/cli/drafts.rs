@@ -266,7 +266,7 @@ fn operation(text: &str) -> Result<Map<String, Value>> {
         ("split", &["clip", "at"]),
         ("duplicate", &["clip", "at"]),
         ("clear", &["clip", "what"]),
-        ("clear_keyframes", &["clip", "property"]),
+        ("clear_keyframes", &["clip", "property", "time"]),
         ("add_keyframes", &["clip", "property"]),
         ("track", &["track"]),
         ("canvas", &["width", "height"]),

@@ -1,6 +1,6 @@
 //! The draft's document from `query_script`; only the parts that are compared with a plan are read.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use capcut_draft::{ClipRef, Document, RootRef, field};
 use serde_json::Value;
@@ -17,15 +17,19 @@ pub(crate) struct DraftSegments {
     /// Width and height in pixels.
     pub canvas: Option<(f64, f64)>,
     tracks: HashMap<String, Vec<DraftSegment>>,
+    /// How much earlier a keyframe may be than its time in a call: an edited draft has keyframes on frames.
+    before_frame: i64,
 }
 
 #[derive(Debug)]
-struct DraftSegment {
-    id: String,
-    start: i64,
-    end: i64,
+pub(crate) struct DraftSegment {
+    pub id: String,
+    /// In microseconds.
+    pub start: i64,
+    /// In microseconds.
+    pub end: i64,
     /// The content, if it is a text.
-    text: Option<String>,
+    pub text: Option<String>,
     /// Times on the timeline.
     keyframes: Vec<i64>,
 }
@@ -59,43 +63,58 @@ impl DraftSegments {
         Ok(Self {
             canvas: width.zip(side(&field::root::CANVAS_HEIGHT)),
             tracks,
+            // The time and its distance from the clip are rounded down.
+            before_frame: document.grid().time(2),
         })
     }
 
     /// The number of segments on each track.
     pub(crate) fn counts(&self) -> BTreeMap<String, usize> {
+        self.counts_without(&BTreeSet::new())
+    }
+
+    /// The number of segments on each track that are not among these.
+    pub(crate) fn counts_without(&self, removed: &BTreeSet<&str>) -> BTreeMap<String, usize> {
+        let stays = |segment: &&DraftSegment| !removed.contains(segment.id.as_str());
         let counts = self.tracks.iter();
         counts
-            .map(|(name, segments)| (name.clone(), segments.len()))
+            .map(|(name, segments)| (name.clone(), segments.iter().filter(stays).count()))
             .collect()
+    }
+
+    /// The segments of all tracks.
+    pub(crate) fn all(&self) -> impl Iterator<Item = &DraftSegment> {
+        self.tracks.values().flatten()
+    }
+
+    /// The ids of the segments of a track with a keyframe at this time.
+    pub(crate) fn animated_at(&self, track: &str, time: f64) -> impl Iterator<Item = &str> {
+        let time = Micros::from_seconds_truncated(time).0;
+        let segments = self.tracks.get(track).into_iter().flatten();
+        segments
+            .filter(move |segment| self.has_keyframe(segment, time))
+            .map(|segment| segment.id.as_str())
+    }
+
+    fn has_keyframe(&self, segment: &DraftSegment, time: i64) -> bool {
+        let mut keyframes = segment.keyframes.iter();
+        keyframes.any(|at| (0..=self.before_frame).contains(&(time - at)))
     }
 
     pub(crate) fn segments(&self) -> usize {
         self.tracks.values().map(Vec::len).sum()
     }
 
-    /// The tracks that may contain captions intended for this track.
-    pub(crate) fn tracks_of_captions<'a>(&'a self, track: &str) -> Vec<&'a str> {
-        let names = self.tracks.keys().map(String::as_str);
-        names
-            .filter(|name| is_track_of_captions(track, name))
-            .collect()
-    }
-
-    /// The content of the text that starts at this time on the track.
-    pub(crate) fn text_at(&self, track: &str, start: Micros) -> Option<&str> {
-        let segments = self.tracks.get(track)?;
-        segments
-            .iter()
-            .find(|segment| segment.start == start.0)?
-            .text
-            .as_deref()
+    /// The segments of the tracks that may contain captions intended for this track.
+    pub(crate) fn captions_on(&self, track: &str) -> Vec<&DraftSegment> {
+        let tracks = self.tracks.iter();
+        let tracks = tracks.filter(|(name, _)| is_track_of_captions(track, name));
+        tracks.flat_map(|(_, segments)| segments).collect()
     }
 
     /// Whether the segment of this id is in the draft.
     pub(crate) fn has(&self, id: &str) -> bool {
-        let mut segments = self.tracks.values().flatten();
-        segments.any(|segment| segment.id == id)
+        self.all().any(|segment| segment.id == id)
     }
 
     /// Whether there is a segment at the item's position. (Its content is known from its call.)
@@ -144,10 +163,8 @@ impl DraftSegments {
         !times.is_empty()
             && times.iter().all(|time| {
                 let time = Micros::from_seconds_truncated(*time).0;
-                segments
-                    .iter()
-                    .flat_map(|s| &s.keyframes)
-                    .any(|at| *at == time)
+                let mut segments = segments.iter();
+                segments.any(|segment| self.has_keyframe(segment, time))
             })
     }
 }

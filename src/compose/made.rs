@@ -9,7 +9,7 @@ use super::document::DraftSegments;
 use super::item::Item;
 use super::plan::{Plan, Save};
 use super::report::{ItemStatus, RunOutcome, RunReport};
-use super::resume::sequences;
+use super::resume::{change, sequences};
 use super::section::Section;
 use super::verify::verify;
 use super::{call, moved, query, recreated_as};
@@ -33,8 +33,6 @@ pub(super) struct FinishedRun<'a> {
     pub draft: DraftId,
     /// Whether this run created the draft.
     pub is_new: bool,
-    /// Whether this run edited clips of the draft.
-    pub has_edited: bool,
     /// The sequence number of the run's first call among the calls of the draft.
     pub began: u64,
     /// In the order of the report's rows.
@@ -70,6 +68,20 @@ impl FinishedRun<'_> {
     async fn unseen(&mut self) -> BTreeMap<String, Error> {
         if self.is_remote() {
             return BTreeMap::new();
+        }
+        // A draft that was edited is a document, which does not say what was read.
+        if self
+            .app
+            .engine
+            .is_document(&self.draft)
+            .await
+            .unwrap_or(false)
+        {
+            let rows = self.items.iter().zip(&self.report.items);
+            let sent = rows.filter(|(_, row)| row.tries > 0 && row.status == ItemStatus::Ok);
+            let sources = sent.filter_map(|(item, _)| item.source());
+            let sources = sources.map(|source| source.trim().to_owned()).collect();
+            return self.unreachable(sources).await;
         }
         let unread = self.app.engine.read(&self.draft, |draft| {
             let unread = draft.media.iter().filter(|media| !media.known.read);
@@ -155,16 +167,7 @@ impl FinishedRun<'_> {
             self.report.items[index].fail(&Error::media("the clip that it animates has failed"));
             out.push(index);
         }
-        let taken = match self.calls_of(&out).await {
-            Ok(calls) if calls.len() == out.len() => {
-                self.app
-                    .engine
-                    .take_back(&self.draft, calls, &self.context.caller)
-                    .await
-            }
-            Ok(_) => Err(Error::not_found("its call is not in the journal")),
-            Err(error) => Err(error),
-        };
+        let taken = self.remove(&out).await;
         for index in out {
             let note = match &taken {
                 Ok(()) => "it was removed from the draft".to_owned(),
@@ -173,6 +176,23 @@ impl FinishedRun<'_> {
             self.report.items[index].notes.push(note);
         }
         taken.is_ok() && stay.is_empty()
+    }
+
+    /// Removes items that this run added from the draft.
+    async fn remove(&self, out: &[usize]) -> Result<()> {
+        let calls = self.calls_of(out).await?;
+        if calls.len() != out.len() {
+            return Err(Error::not_found("its call is not in the journal"));
+        }
+        let (app, draft, caller) = (self.app, &self.draft, &self.context.caller);
+        if !app.engine.is_document(draft).await? {
+            return app.engine.take_back(draft, calls, caller).await;
+        }
+        let out = out.iter().map(|index| (&self.items[*index], index));
+        let clips = out.filter(|(item, _)| item.section != Section::Keyframes);
+        let clips = clips.filter_map(|(_, index)| self.report.items[*index].segment_id.as_deref());
+        let clips: Vec<&str> = clips.collect();
+        change::remove(app, draft, &clips, &calls, caller).await
     }
 
     /// The successful keyframes on the clips of these items.
@@ -206,30 +226,26 @@ impl FinishedRun<'_> {
         sequences(self.app, &self.draft, self.began, items).await
     }
 
-    async fn take_back(&self, items: &[usize]) -> Result<()> {
-        let calls = self.calls_of(items).await?;
-        self.app
-            .engine
-            .take_back(&self.draft, calls, &self.context.caller)
-            .await
-    }
-
-    /// Undoes the run, which is one step: the edits of clips and what it added.
-    async fn undo_run(&self) -> Result<()> {
+    /// Undoes what this run did with an existing draft: the edits of clips and what it added.
+    async fn undo_run(&self, sent: &[usize]) -> Result<()> {
+        let (engine, caller) = (&self.app.engine, &self.context.caller);
+        if self.is_remote() || !engine.is_document(&self.draft).await? {
+            let calls = self.calls_of(sent).await?;
+            return engine.take_back(&self.draft, calls, caller).await;
+        }
+        let Some(run) = caller.run.clone() else {
+            return Err(Error::internal("the run has no id"));
+        };
         let mut arguments = Object::new();
         arguments.insert("draft_id".to_owned(), json!(self.draft));
         let call = Call {
             tool: "undo_draft",
             arguments,
-            caller: self.context.caller.clone(),
+            caller: caller.clone(),
             normalized: Normalized::default(),
         };
-        let wish = UndoWish::Steps(1);
-        self.app
-            .engine
-            .undo(&self.draft, &wish, &call)
-            .await
-            .map(drop)
+        let undone = engine.undo(&self.draft, &UndoWish::Run(run), &call).await;
+        undone.map(drop)
     }
 
     /// Compares the draft itself with the acknowledged items.
@@ -380,12 +396,7 @@ impl FinishedRun<'_> {
                 )),
             }
         } else {
-            let taken = if self.has_edited {
-                self.undo_run().await
-            } else {
-                self.take_back(&sent).await
-            };
-            match taken {
+            match self.undo_run(&sent).await {
                 Ok(()) => {
                     self.undone(&sent);
                     self.count_segments().await;

@@ -115,6 +115,8 @@ impl PlanRun<'_> {
     async fn one(&self, item: &Item) -> ItemReport {
         let mut row = row(item, ItemStatus::Ok);
         row.notes.clone_from(&item.notes);
+        row.notes
+            .extend(self.earlier.replaces(item).map(str::to_owned));
         if self.stop.is_cancelled() {
             row.status = ItemStatus::Skipped;
             let why = if self.context.cancel.is_cancelled() {

@@ -1,5 +1,6 @@
 //! A plan with `template`: fills the template and saves the new draft.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -8,7 +9,7 @@ use serde_json::Value;
 use super::made::FinishedRun;
 use super::plan::{Plan, Save};
 use super::report::{ItemReport, ItemStatus, Phases, RunOutcome, RunReport, Totals};
-use super::resume::last_plan;
+use super::resume::last_plan::{self, RunPlan};
 use super::steps::Steps;
 use super::template::{DraftTemplate, TOOL};
 use super::{ms, query};
@@ -79,7 +80,6 @@ impl TemplateRun<'_> {
         };
         steps.tell(steps.total as f64, "filled the template".to_owned(), None);
         let mut made = FinishedRun {
-            has_edited: false,
             app: self.app,
             context: self.context,
             known: self.known,
@@ -130,14 +130,15 @@ impl TemplateRun<'_> {
             normalized: Normalized::default(),
         };
         let draft = filled.create(self.app, &call).await?;
-        last_plan::remember(self.app, &draft, self.plan).await;
+        let plan = RunPlan::of(self.plan, self.context);
+        last_plan::remember(self.app, &draft, plan, &BTreeSet::new()).await;
         Ok(draft)
     }
 
     /// The draft of an earlier run, if that filled the same template with the same values.
     async fn resumed(&self, draft: DraftId) -> Result<DraftId> {
         let draft = self.app.current(&draft).await?;
-        let last = last_plan::of(self.app, &draft).await?;
+        let last = last_plan::of(self.app, &draft, &BTreeSet::new()).await?;
         let template = last.and_then(|last| last.template);
         if template.as_ref() == Some(self.template) {
             return Ok(draft);

@@ -471,6 +471,14 @@ impl Engine {
         aside(|| held.lock().with_document(look))
     }
 
+    /// Whether a draft is a document: it was opened or edited.
+    pub(crate) async fn is_document(&self, id: &DraftId) -> Result<bool> {
+        let held = self.hold(id).await?;
+        self.catch_up(&held).await?;
+        let state = held.lock();
+        Ok(state.document.is_some())
+    }
+
     /// Where a draft was opened; `None` for drafts that this program made.
     pub(crate) async fn opened(&self, id: &DraftId) -> Result<Option<Arc<OpenedFrom>>> {
         let held = self.hold(id).await?;

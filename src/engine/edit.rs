@@ -438,6 +438,14 @@ fn number(index: usize, cue: &Caption) -> u64 {
     }
 }
 
+/// The error of one of several keyframes.
+pub(super) fn in_point(points: &Points, index: usize, mut error: Error) -> Error {
+    if points.points.len() > 1 {
+        error.message = format!("keyframe {}: {}", index + 1, error.message);
+    }
+    error
+}
+
 fn prepare_keyframes(points: &Points, draft: &Draft, ids: &mut Ids) -> Result<Prepared> {
     let index = timeline::known(draft, &points.track)?;
     let track = &draft.tracks[index];
@@ -445,12 +453,8 @@ fn prepare_keyframes(points: &Points, draft: &Draft, ids: &mut Ids) -> Result<Pr
     let mut notes = Vec::new();
     let mut apart: HashSet<usize> = HashSet::new();
     for (number, point) in points.points.iter().enumerate() {
-        let place = timeline::segment_at(track, point.time).map_err(|mut error| {
-            if points.points.len() > 1 {
-                error.message = format!("keyframe {}: {}", number + 1, error.message);
-            }
-            error
-        })?;
+        let place = timeline::segment_at(track, point.time);
+        let place = place.map_err(|error| in_point(points, number, error))?;
         let segment = &track.segments()[place];
         if !segment.can_move(point.property) {
             return Err(Error::invalid(format!(

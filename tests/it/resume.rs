@@ -32,7 +32,10 @@ fn every_kind(home: &Home) -> Value {
 fn with(plan: &Value, place: &str, value: Value) -> Value {
     let mut plan = plan.clone();
     let (parent, key) = place.rsplit_once('/').expect("a place");
-    plan.pointer_mut(parent).expect("a parent")[key] = value;
+    match plan.pointer_mut(parent).expect("a parent") {
+        Value::Array(items) => items[key.parse::<usize>().expect("an index")] = value,
+        parent => parent[key] = value,
+    }
     plan
 }
 
@@ -250,7 +253,313 @@ fn what_was_edited_by_hand_is_replaced_only_with_overwrite() {
 }
 
 #[test]
-fn resume_rejects_changes_that_no_operation_makes() {
+fn changed_items_that_no_operation_sets_are_added_again() {
+    let home = Home::embedded();
+    let mut client = home.connected();
+    let plan = every_kind(&home);
+    let made = client
+        .call("compose_draft", json!({ "plan": plan }))
+        .expect("made");
+    let draft = made["draft_id"].clone();
+    let before = script(&mut client, &draft);
+    let clips = |text: &str| text.matches("target_timerange").count();
+    let keyframes = |text: &str| text.matches("\"time_offset\"").count();
+    let video = json!({ "video_url": media("clip.mp4"), "start": 0, "end": 2 });
+    for (place, value, part) in [
+        ("/visuals/0/transition", json!("Dissolve"), "\"Dissolve\""),
+        ("/visuals/0/intro_animation", json!("Fade_In"), "\"in\""),
+        ("/visuals/0/mask_type", json!("Circle"), "\"circle\""),
+        ("/visuals/0", video, "clip.mp4"),
+        ("/texts/0/intro_animation", json!("Fade_In"), "\"in\""),
+        (
+            "/texts/0/shadow_enabled",
+            json!(true),
+            "\"has_shadow\":true",
+        ),
+        ("/subtitles/0/font_size", json!(9), "\"size\":9"),
+        ("/subtitles/0/time_offset", json!(0.5), "first"),
+        ("/stickers/0/sticker_id", json!("1"), "\"sticker_id\":\"1\""),
+        ("/effects/0/effect_type", json!("TV_Lines"), "TVLines"),
+        ("/keyframes/0/value", json!("0.75"), "0.75"),
+        ("/keyframes/0/time", json!(1.5), "1500000"),
+        (
+            "/keyframes/0/property_type",
+            json!("rotation"),
+            "KFTypeRotation",
+        ),
+        ("/keyframes/0/track_name", json!("text_main"), "KFTypeAlpha"),
+    ] {
+        let changed = with(&plan, place, value);
+        let done = resume(&mut client, &changed, &draft);
+        let done = done.unwrap_or_else(|error| panic!("{place}: {error}"));
+        assert_eq!(done["status"], "complete", "{place}: {done}");
+        assert_eq!(done["draft_id"], draft, "{place}");
+        let now = script(&mut client, &draft);
+        // Texts of a document have JSON of their own.
+        assert!(
+            now.replace(['\\', ' '], "").contains(part),
+            "{place}: {now}"
+        );
+        assert_ne!(now, before, "{place}");
+        assert_eq!(clips(&now), clips(&before), "{place}: {now}");
+        assert_eq!(keyframes(&now), keyframes(&before), "{place}: {now}");
+        let again = resume(&mut client, &changed, &draft);
+        let again = again.unwrap_or_else(|error| panic!("{place}: {error}"));
+        assert_eq!(script(&mut client, &draft), now, "{place}: {again}");
+        let undo = json!({ "draft_id": draft });
+        client.call("undo_draft", undo).expect("undone");
+        assert_eq!(
+            script(&mut client, &draft),
+            before,
+            "{place}: one step of undo"
+        );
+    }
+    // The captions are in the file, and the file was changed.
+    home.file(
+        "first.srt",
+        "1\n00:00:00,000 --> 00:00:00,500\nsecond\n\n2\n00:00:00,500 --> 00:00:02,000\nthird\n",
+    );
+    let done = resume(&mut client, &plan, &draft).expect("other captions");
+    assert_eq!(done["status"], "complete", "{done}");
+    let now = script(&mut client, &draft);
+    assert!(
+        now.contains("second") && now.contains("third") && !now.contains("first"),
+        "{now}"
+    );
+    assert_eq!(clips(&now), clips(&before) + 1);
+    resume(&mut client, &plan, &draft).expect("nothing to do");
+    assert_eq!(script(&mut client, &draft), now);
+    // One caption less.
+    home.file("first.srt", "1\n00:00:00,500 --> 00:00:02,000\nthird\n");
+    resume(&mut client, &plan, &draft).expect("one caption");
+    assert_eq!(
+        clips(&script(&mut client, &draft)),
+        clips(&before),
+        "the other one is removed"
+    );
+}
+
+#[test]
+fn keyframes_of_the_plan_stay_at_their_times_when_their_clip_changes() {
+    let home = Home::embedded();
+    let mut client = home.connected();
+    let plan = json!({
+        "name": "Moving", "save": false,
+        "visuals": [
+            { "image_url": media("logo.png"), "duration": 2 },
+            { "image_url": media("picture.jpg"), "duration": 2 },
+        ],
+        "keyframes": [
+            { "property_types": ["alpha", "alpha", "scale_x"], "times": [0.25, 1.6, 2.5], "values": ["0.5", "1", "2"] },
+        ],
+    });
+    let made = client
+        .call("compose_draft", json!({ "plan": plan }))
+        .expect("made");
+    let draft = made["draft_id"].clone();
+    let before = script(&mut client, &draft);
+    let times = |client: &mut Client| {
+        let text = script(client, &draft);
+        let document: Value = serde_json::from_str(&text).expect("JSON");
+        let list = |value: &Value| value.as_array().expect("a list").clone();
+        let tracks = list(&document["tracks"]).into_iter();
+        let clips = tracks.flat_map(|track| list(&track["segments"]));
+        let points = clips.flat_map(|clip| {
+            let start = clip["target_timerange"]["start"].as_f64().expect("a start");
+            let lists = list(&clip["common_keyframes"]).into_iter();
+            let points = lists.flat_map(|points| list(&points["keyframe_list"]));
+            points.map(move |point| start + point["time_offset"].as_f64().expect("a time"))
+        });
+        let mut times: Vec<f64> = points.map(|micros| micros / 1e6).collect();
+        times.sort_by(f64::total_cmp);
+        times
+    };
+    for changed in [
+        with(&plan, "/visuals/0/duration", json!(1.5)),
+        with(&plan, "/visuals/0/transition", json!("Dissolve")),
+        with(&plan, "/visuals/1/image_url", json!(media("logo.png"))),
+    ] {
+        let done = resume(&mut client, &changed, &draft).expect("changed");
+        assert_eq!(done["status"], "complete", "{done}");
+        let now = times(&mut client);
+        assert_eq!(now.len(), 3, "{now:?}");
+        for (now, planned) in now.iter().zip([0.25, 1.6, 2.5]) {
+            assert!((now - planned).abs() < 0.07, "{now} {planned}");
+        }
+        let text = script(&mut client, &draft);
+        resume(&mut client, &changed, &draft).expect("nothing to do");
+        assert_eq!(script(&mut client, &draft), text);
+        let undo = json!({ "draft_id": draft });
+        client.call("undo_draft", undo).expect("undone");
+        assert_eq!(script(&mut client, &draft), before);
+    }
+    // Clips of the main track, which has a magnet.
+    let mut main = plan.clone();
+    for section in ["visuals", "keyframes"] {
+        for item in main[section].as_array_mut().expect("items") {
+            item["track_name"] = json!("video");
+        }
+    }
+    let made = client.call("compose_draft", json!({ "plan": main }));
+    let other = made.expect("made")["draft_id"].clone();
+    let changed = with(&main, "/visuals/0/transition", json!("Dissolve"));
+    let done = resume(&mut client, &changed, &other).expect("changed");
+    assert_eq!(done["status"], "complete", "{done}");
+    // Keyframes that are not in the plan are not lost with their clip.
+    let by_hand =
+        json!({ "draft_id": draft, "property_type": "rotation", "time": 1, "value": "45" });
+    client.call("add_video_keyframe", by_hand).expect("added");
+    let mut changed = with(&plan, "/visuals/0/transition", json!("Dissolve"));
+    let error = resume(&mut client, &changed, &draft).expect_err("a keyframe by hand");
+    assert!(
+        error.contains("rotation") && error.contains("not in the plan"),
+        "{error}"
+    );
+    // New keyframes are added to a draft that was edited.
+    changed = with(&plan, "/visuals/0/scale_x", json!(2));
+    changed["keyframes"]
+        .as_array_mut()
+        .expect("keyframes")
+        .push(json!({ "property_type": "alpha", "time": 3, "value": "0.1" }));
+    let done = resume(&mut client, &changed, &draft).expect("changed");
+    assert_eq!(done["status"], "complete", "{done}");
+    assert_eq!(times(&mut client).len(), 5);
+}
+
+#[test]
+fn captions_and_keyframes_edited_by_hand_are_replaced_only_with_overwrite() {
+    let home = Home::embedded();
+    let mut client = home.connected();
+    let plan = every_kind(&home);
+    let two = "1\n00:00:00,000 --> 00:00:01,000\nfirst\n\n2\n00:00:01,000 --> 00:00:02,000\nnext\n";
+    home.file("first.srt", two);
+    let made = client
+        .call("compose_draft", json!({ "plan": plan }))
+        .expect("made");
+    let draft = made["draft_id"].clone();
+    let by_hand = json!([
+        { "op": "replace_text", "clip": "first", "text": "by hand" },
+        { "op": "add_keyframes", "clip": { "track": "video_main", "at": 1 }, "property": "opacity",
+            "points": [{ "time": 1, "value": 0.9 }] },
+    ]);
+    let edit = json!({ "draft_id": draft, "operations": by_hand });
+    client.call("edit_draft", edit).expect("edited");
+    let before = script(&mut client, &draft);
+    // What the plan does not change stays as it was edited.
+    resume(&mut client, &plan, &draft).expect("nothing to do");
+    assert_eq!(script(&mut client, &draft), before);
+    for (place, value) in [
+        ("/subtitles/0/font_size", json!(9)),
+        ("/keyframes/0/value", json!("0.75")),
+        ("/visuals/0/transition", json!("Dissolve")),
+    ] {
+        let changed = with(&plan, place, value);
+        let error = resume(&mut client, &changed, &draft).expect_err(place);
+        assert!(
+            error.contains("edited by hand since") && error.contains("`overwrite`"),
+            "{place}: {error}"
+        );
+        assert_eq!(script(&mut client, &draft), before, "{place}");
+        let overwrite = json!({ "plan": changed, "resume": draft, "overwrite": true });
+        let done = client.call("compose_draft", overwrite).expect(place);
+        assert_eq!(done["status"], "complete", "{place}: {done}");
+        assert_ne!(script(&mut client, &draft), before, "{place}");
+        client
+            .call("undo_draft", json!({ "draft_id": draft }))
+            .expect("undone");
+        assert_eq!(script(&mut client, &draft), before, "{place}");
+    }
+    home.file("first.srt", two.replace("next", "other"));
+    let error = resume(&mut client, &plan, &draft).expect_err("another file");
+    assert!(
+        error.contains("subtitles[0].srt")
+            && error.contains("\"other\"")
+            && error.contains("by hand"),
+        "{error}"
+    );
+}
+
+#[test]
+fn an_aborted_resume_leaves_the_draft_as_it_was_and_a_partial_one_can_be_undone_and_completed() {
+    let home = Home::embedded();
+    let nothing = Server::empty();
+    let mut client = home.connected();
+    let mut plan = every_kind(&home);
+    plan.as_object_mut().expect("a plan").remove("save");
+    let made = client
+        .call("compose_draft", json!({ "plan": plan }))
+        .expect("made");
+    let draft = made["draft_id"].clone();
+    let before = script(&mut client, &draft);
+    let looks = with(&plan, "/visuals/0/transition", json!("Dissolve"));
+    let looks = with(&looks, "/stickers/0/sticker_id", json!("1"));
+    let looks = with(&looks, "/texts/0/text", json!("uno"));
+    let mut failing = looks.clone();
+    let missing = json!({ "image_url": format!("{}/missing.png", nothing.url), "duration": 2 });
+    let visuals = failing["visuals"].as_array_mut().expect("pictures");
+    visuals.push(missing);
+    let abort = with(&failing, "/on_failure", json!("abort"));
+    // Only what can be read replaces what is in the draft.
+    let mut other = with(&plan, "/visuals/0", failing["visuals"][2].clone());
+    for _ in 0..2 {
+        let error = resume(&mut client, &other, &draft).expect_err("no file");
+        assert!(
+            error.contains("nothing was changed") && error.contains("visuals[0]: "),
+            "{error}"
+        );
+        assert_eq!(script(&mut client, &draft), before);
+        other["visuals"][0]["transition"] = json!("Dissolve");
+    }
+
+    let error = resume(&mut client, &abort, &draft).expect_err("aborted");
+    assert!(error.contains("undone"), "{error}");
+    assert_eq!(script(&mut client, &draft), before);
+    // Aborted without a change of its own: the step before stays.
+    let mut only_more = with(&plan, "/on_failure", json!("abort"));
+    let visuals = only_more["visuals"].as_array_mut().expect("pictures");
+    visuals.push(failing["visuals"][2].clone());
+    let edit = json!([{ "op": "set", "clip": "two", "bold": true }]);
+    let edit = json!({ "draft_id": draft, "operations": edit });
+    client.call("edit_draft", edit).expect("edited");
+    let bold = script(&mut client, &draft);
+    let error = resume(&mut client, &only_more, &draft).expect_err("aborted");
+    assert!(error.contains("undone"), "{error}");
+    assert_eq!(script(&mut client, &draft), bold);
+    client
+        .call("undo_draft", json!({ "draft_id": draft }))
+        .expect("undone");
+    assert_eq!(script(&mut client, &draft), before);
+
+    // The other items are made; the whole run is one step.
+    let done = resume(&mut client, &failing, &draft).expect("partial");
+    assert_eq!(done["status"], "partial", "{done}");
+    let partial = script(&mut client, &draft);
+    assert!(
+        partial.contains("Dissolve") && !partial.contains("missing.png"),
+        "{partial}"
+    );
+    client
+        .call("undo_draft", json!({ "draft_id": draft }))
+        .expect("undone");
+    assert_eq!(script(&mut client, &draft), before);
+    client
+        .call("undo_draft", json!({ "draft_id": draft, "redo": true }))
+        .expect("brought back");
+    assert_eq!(script(&mut client, &draft), partial);
+    let mended = with(
+        &failing,
+        "/visuals/2/image_url",
+        json!(media("picture.jpg")),
+    );
+    let done = resume(&mut client, &mended, &draft).expect("completed");
+    assert_eq!(done["status"], "complete", "{done}");
+    let now = script(&mut client, &draft);
+    let clips = |text: &str| text.matches("target_timerange").count();
+    assert_eq!(clips(&now), clips(&before) + 1);
+}
+
+#[test]
+fn resume_rejects_another_canvas_and_name() {
     let home = Home::embedded();
     let mut client = home.connected();
     let plan = every_kind(&home);
@@ -260,30 +569,6 @@ fn resume_rejects_changes_that_no_operation_makes() {
     let draft = made["draft_id"].clone();
     let before = script(&mut client, &draft);
     for (place, value, path, was) in [
-        (
-            "/visuals/0/transition",
-            json!("Dissolve"),
-            "visuals[0].transition",
-            "nothing",
-        ),
-        (
-            "/subtitles/0/font_size",
-            json!(9),
-            "subtitles[0].font_size",
-            "5.0",
-        ),
-        (
-            "/stickers/0/sticker_id",
-            json!("1"),
-            "stickers[0].sticker_id",
-            "7107529669750066445",
-        ),
-        (
-            "/keyframes/0/value",
-            json!("0.75"),
-            "keyframes[0].value",
-            "\"0.5\"",
-        ),
         ("/aspect_ratio", json!("9:16"), "aspect_ratio", "1920x1080"),
         ("/name", json!("Others"), "name", "\"Kinds\""),
     ] {
@@ -297,27 +582,6 @@ fn resume_rejects_changes_that_no_operation_makes() {
         );
         assert!(!error.contains("already in the draft"), "{error}");
     }
-    // All changed items are named, not only the first.
-    let both = with(
-        &with(&plan, "/stickers/0/sticker_id", json!("1")),
-        "/effects/0/effect_type",
-        json!("TV_Lines"),
-    );
-    let error = resume(&mut client, &both, &draft).expect_err("two changes");
-    assert!(
-        error.contains("stickers[0].sticker_id") && error.contains("effects[0].effect_type"),
-        "{error}"
-    );
-    // The captions are in the file, and the file was changed.
-    home.file("first.srt", "1\n00:00:00,000 --> 00:00:01,000\nsecond\n");
-    let error = resume(&mut client, &plan, &draft).expect_err("other captions");
-    assert!(
-        error.contains("subtitles[0].srt")
-            && error.contains("\"first\"")
-            && error.contains("\"second\""),
-        "{error}"
-    );
-    home.file("first.srt", "1\n00:00:00,000 --> 00:00:01,000\nfirst\n");
     assert_eq!(script(&mut client, &draft), before, "nothing was changed");
     // The same plan, with other spellings of the same values and new items.
     let more = with(

@@ -141,9 +141,9 @@ operation_structs! {
     /// `remove`
     Remove {
         clip: ClipSelector,
-        /// Moves what follows on the track earlier. The magnet of the main track always does.
-        #[serde(default)]
-        close_gap: bool,
+        /// Moves what follows on the track earlier. Default: only on the main track, by its magnet.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        close_gap: Option<bool>,
     }
     /// `duplicate`
     Duplicate {
@@ -174,6 +174,9 @@ operation_structs! {
         /// Default: all properties.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         property: Option<String>,
+        /// Only the keyframe at this time on the timeline, seconds. Default: all.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        time: Option<Time>,
     }
     /// `clear`
     Clear {

@@ -413,6 +413,42 @@ fn a_copy_is_independent() {
 }
 
 #[test]
+fn the_gap_of_a_removed_clip_stays_on_the_main_track_if_asked() {
+    let start = |operation: Value| clip(&done(json!([operation])).0, "c2").start;
+    assert_eq!(start(json!({"op": "remove", "clip": "c1"})), 0.0);
+    assert_eq!(
+        start(json!({"op": "remove", "clip": "c1", "close_gap": false})),
+        4.0
+    );
+}
+
+#[test]
+fn one_keyframe_is_removed_by_its_time() {
+    let (document, _) = done(json!([
+        {"op": "add_keyframes", "clip": "c2", "property": "opacity",
+            "points": [{"time": 4, "value": 0}, {"time": 4.51, "value": 0.5}, {"time": 5, "value": 1}]},
+        {"op": "add_keyframes", "clip": "c2", "property": "scale_x", "points": [{"time": 4.5, "value": 2}]},
+        {"op": "clear_keyframes", "clip": "c2", "property": "opacity", "time": 4.51},
+    ]));
+    assert_eq!(
+        clip(&document, "c2").keyframes["opacity"],
+        [[4.0, 0.0], [5.0, 1.0]]
+    );
+    let (document, _) = done(json!([
+        {"op": "add_keyframes", "clip": "c2", "property": "opacity", "points": [{"time": 4, "value": 0}]},
+        {"op": "add_keyframes", "clip": "c2", "property": "scale_x", "points": [{"time": 4, "value": 2}]},
+        {"op": "clear_keyframes", "clip": "c2", "time": 4},
+    ]));
+    assert!(clip(&document, "c2").keyframes.is_empty());
+    let root: Value = serde_json::from_slice(&document.write()).unwrap();
+    assert_eq!(
+        root["tracks"][0]["segments"][1]["uniform_scale"]["on"],
+        json!(false),
+        "only one side is animated"
+    );
+}
+
+#[test]
 fn keyframes_are_added_on_the_clock_of_the_document() {
     let (document, _) = done(json!([
         {"op": "add_keyframes", "clip": "c2", "property": "opacity",

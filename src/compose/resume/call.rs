@@ -21,8 +21,10 @@ const SHOWN_CHARS: usize = 80;
 pub(super) struct PlannedCall {
     pub sequence: u64,
     pub tool: String,
-    /// The clip that it added, if the journal knows it.
+    /// The clip that it added, if the journal knows it; of captions, the first one.
     pub clip: Option<String>,
+    /// How many captions or keyframes it added, if the journal knows it.
+    pub count: Option<u64>,
     /// Whether a run of a plan made it.
     pub is_of_run: bool,
     /// The sequence number of the last call of a run about it.
@@ -74,6 +76,7 @@ impl PlannedCall {
             sequence,
             tool: tool.to_owned(),
             clip: None,
+            count: None,
             is_of_run: false,
             last_run: sequence,
             section,
@@ -114,6 +117,24 @@ impl PlannedCall {
             _ => String::new(),
         };
         (self.section, self.text("track_name"), self.start, which)
+    }
+
+    /// The properties and times of its keyframes.
+    pub(super) fn keyframes(&self) -> Vec<(&str, f64)> {
+        let list = |key: &str| self.arguments.get(key).and_then(Value::as_array);
+        match (list("property_types"), list("times")) {
+            (Some(properties), Some(times)) => {
+                let pairs = properties.iter().zip(times);
+                pairs
+                    .filter_map(|(property, time)| Some((property.as_str()?, time.as_f64()?)))
+                    .collect()
+            }
+            _ => vec![(self.text("property_type"), self.start.seconds())],
+        }
+    }
+
+    pub(super) fn track(&self) -> &str {
+        self.text("track_name")
     }
 
     /// A description for people: `add_text` "Hello" at 2 s on track `text_main`.

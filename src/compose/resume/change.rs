@@ -1,5 +1,7 @@
 //! Changed items of a plan as operations of `edit_draft` on their clips.
 
+use std::collections::BTreeSet;
+
 use capcut_draft::{Operation, Property};
 use serde_json::{Value, json};
 
@@ -16,25 +18,22 @@ use crate::tools::{Call, Caller, Object};
 
 /// An item whose clip is in the draft, with other arguments.
 pub(in crate::compose) struct ItemChange {
+    /// The item's path.
+    path: String,
     /// The sequence number of the call that added the clip.
     sequence: u64,
-    /// The arguments that the clip has after the change.
-    arguments: Object,
-    /// One for each changed argument or time.
-    changes: Vec<ArgumentChange>,
-}
-
-/// A change of one property of a clip.
-struct ArgumentChange {
-    /// The argument in the plan, with both values.
-    said: String,
-    order: Order,
-    operation: Value,
+    /// The differences, with both values.
+    pub said: Vec<String>,
+    /// The arguments that the clip has after the change; none if its clips are removed and the item is added again.
+    arguments: Option<Object>,
+    operations: Vec<(Order, Value)>,
 }
 
 /// Room is made before it is used, and clips that move in one direction do not meet.
 #[derive(Clone, Copy, PartialEq, PartialOrd)]
 enum Order {
+    Keyframes,
+    Remove,
     Look,
     Media,
     Shorten,
@@ -46,12 +45,14 @@ enum Order {
 impl Order {
     fn key(self) -> (u8, f64) {
         match self {
-            Self::Look => (0, 0.0),
-            Self::Media => (1, 0.0),
-            Self::Shorten => (2, 0.0),
-            Self::Earlier(to) => (3, to),
-            Self::Later(to) => (4, -to),
-            Self::Lengthen => (5, 0.0),
+            Self::Keyframes => (0, 0.0),
+            Self::Remove => (1, 0.0),
+            Self::Look => (2, 0.0),
+            Self::Media => (3, 0.0),
+            Self::Shorten => (4, 0.0),
+            Self::Earlier(to) => (5, to),
+            Self::Later(to) => (6, -to),
+            Self::Lengthen => (7, 0.0),
         }
     }
 }
@@ -71,107 +72,186 @@ fn span(call: &PlannedCall) -> (f64, Option<f64>) {
 }
 
 impl ItemChange {
-    /// The operations for an item that differs from its call; the error lists what no operation can change.
+    /// The change of an item that differs from its call. What no operation sets on a clip requires that its clips, `own`, are
+    /// removed and the item is added again.
     pub(super) fn of(
         item: &Item,
         was: &PlannedCall,
         wanted: &PlannedCall,
-    ) -> Result<Self, Vec<String>> {
+        own: &CallClips<'_>,
+    ) -> Self {
         let path = item.plan_path();
         if was.tool != wanted.tool {
-            return Err(vec![format!(
+            let said = format!(
                 "{path}: the draft has {}, but the plan has {}",
                 was.named(),
                 wanted.named()
-            )]);
+            );
+            return Self::again(item, was, vec![said], own);
         }
-        // Captions are many clips, and keyframes none.
-        let is_one_clip = !matches!(item.section, Section::Subtitles | Section::Keyframes);
-        let clip = was.clip.clone().unwrap_or_default();
-        let mut changes = Vec::new();
-        let mut faults = Vec::new();
+        let clip = was.clip.as_deref().unwrap_or_default();
+        let is_file_time = matches!(was.tool.as_str(), "add_video" | "add_audio");
+        let mut said = Vec::new();
+        let mut operations = Some(Vec::new());
         let mut has_times = false;
         for key in was.differences(wanted, item.open_end) {
             let values = [was, wanted].map(|call| call.arguments.get(&key).unwrap_or(&Value::Null));
-            let said = differs(path, &key, values);
-            let is_file_time = matches!(was.tool.as_str(), "add_video" | "add_audio");
-            let change = |order, of: &dyn Fn(&Value) -> Value| ArgumentChange {
-                said: said.clone(),
-                order,
-                operation: of(values[1]),
-            };
-            match key.as_str() {
-                _ if !is_one_clip => faults.push(said),
-                "text" => changes.push(change(
-                    Order::Look,
-                    &|text| json!({ "op": "replace_text", "clip": clip, "text": text }),
-                )),
+            said.push(differs(path, &key, values));
+            let value = values[1];
+            let made = match key.as_str() {
+                // Captions are many clips, and keyframes none.
+                _ if matches!(item.section, Section::Subtitles | Section::Keyframes) => None,
+                "text" => {
+                    let words = json!({ "op": "replace_text", "clip": clip, "text": value });
+                    Some(vec![(Order::Look, words)])
+                }
                 "video_url" | "image_url" | "audio_url" => {
                     let start = wanted.arguments.get("start").filter(|_| is_file_time);
                     let start = start.cloned().unwrap_or(json!(0));
-                    changes.push(change(Order::Media, &|media| {
-                        json!({ "op": "replace_media", "clip": clip, "media": media, "source_start": start })
-                    }));
+                    let file = json!({
+                        "op": "replace_media", "clip": clip, "media": value, "source_start": start,
+                    });
+                    Some(vec![(Order::Media, file)])
                 }
                 "start" | "end" | "target_start" if !(is_file_time && key == "start") => {
-                    if !has_times {
-                        has_times = true;
-                        changes.extend(times(&clip, &said, was, wanted));
-                    }
+                    let is_first = !std::mem::replace(&mut has_times, true);
+                    Some(if is_first {
+                        times(clip, was, wanted)
+                    } else {
+                        Vec::new()
+                    })
                 }
-                _ => match settable(&key, item, values) {
-                    Some(name) => changes.push(change(
-                        Order::Look,
-                        &|value| json!({ "op": "set", "clip": clip, name: value }),
-                    )),
-                    None => faults.push(said),
-                },
-            }
+                _ => settable(&key, item, values).map(|name| {
+                    let set = json!({ "op": "set", "clip": clip, name: value });
+                    vec![(Order::Look, set)]
+                }),
+            };
+            operations = operations.zip(made).map(|(all, made)| [all, made].concat());
         }
-        if !faults.is_empty() {
-            return Err(faults);
+        match operations {
+            Some(operations) => Self {
+                path: path.to_owned(),
+                sequence: was.sequence,
+                said,
+                arguments: Some(wanted.arguments.clone()),
+                operations,
+            },
+            None => Self::again(item, was, said, own),
         }
-        Ok(Self {
+    }
+
+    /// Removes what a call added; the item is added again.
+    pub(super) fn again(
+        item: &Item,
+        was: &PlannedCall,
+        said: Vec<String>,
+        own: &CallClips<'_>,
+    ) -> Self {
+        let operations = match own {
+            CallClips::Clips(clips) => clips
+                .iter()
+                .map(|clip| (Order::Remove, removal(clip)))
+                .collect(),
+            CallClips::Keyframes(keyframes) => keyframes
+                .iter()
+                .map(|keyframe| {
+                    let clear = json!({
+                        "op": "clear_keyframes", "clip": keyframe.clip,
+                        "property": keyframe.property, "time": keyframe.time,
+                    });
+                    (Order::Keyframes, clear)
+                })
+                .collect(),
+        };
+        Self {
+            path: item.plan_path().to_owned(),
             sequence: was.sequence,
-            arguments: wanted.arguments.clone(),
-            changes,
+            said,
+            arguments: None,
+            operations,
+        }
+    }
+
+    /// Whether the item is added again.
+    pub(super) fn adds_again(&self) -> bool {
+        self.arguments.is_none()
+    }
+
+    fn clips(&self, fits: impl Fn(&str, &Value) -> bool) -> impl Iterator<Item = &str> {
+        self.operations.iter().filter_map(move |(_, operation)| {
+            let clip = operation["clip"].as_str()?;
+            fits(operation["op"].as_str()?, operation).then_some(clip)
         })
     }
 
-    /// The changed arguments, with both values.
-    pub(super) fn said(&self) -> impl Iterator<Item = &str> {
-        self.changes.iter().map(|change| change.said.as_str())
+    /// The clips that it removes.
+    pub(super) fn removes(&self) -> impl Iterator<Item = &str> {
+        self.clips(|name, _| name == "remove")
+    }
+
+    /// The clips whose keyframes it removes or moves.
+    pub(super) fn moves_keyframes(&self) -> impl Iterator<Item = &str> {
+        self.clips(|name, operation| match name {
+            "remove" | "move" | "trim" | "replace_media" => true,
+            "set" => operation.get("speed").is_some(),
+            _ => false,
+        })
+    }
+}
+
+/// Removes a clip; what follows stays where the plan has it.
+fn removal(clip: &str) -> Value {
+    json!({ "op": "remove", "clip": clip, "close_gap": false })
+}
+
+/// What a call left in the draft.
+pub(super) enum CallClips<'a> {
+    Clips(Vec<&'a str>),
+    Keyframes(Vec<ClipKeyframe<'a>>),
+}
+
+/// A keyframe of a clip.
+pub(super) struct ClipKeyframe<'a> {
+    pub clip: &'a str,
+    pub property: &'a str,
+    /// On the timeline, seconds.
+    pub time: f64,
+}
+
+impl CallClips<'_> {
+    pub(super) fn is_empty(&self) -> bool {
+        match self {
+            Self::Clips(clips) => clips.is_empty(),
+            Self::Keyframes(keyframes) => keyframes.is_empty(),
+        }
     }
 }
 
 /// Changes of start and length on the timeline.
-fn times(clip: &str, said: &str, was: &PlannedCall, wanted: &PlannedCall) -> Vec<ArgumentChange> {
+fn times(clip: &str, was: &PlannedCall, wanted: &PlannedCall) -> Vec<(Order, Value)> {
     let mut changes = Vec::new();
     let ((old, old_length), (new, new_length)) = (span(was), span(wanted));
     let differ = |one: f64, two: f64| (one - two).abs() > 1e-6;
     if differ(old, new) {
-        changes.push(ArgumentChange {
-            said: said.to_owned(),
-            order: if new < old {
-                Order::Earlier(new)
-            } else {
-                Order::Later(new)
-            },
-            operation: json!({ "op": "move", "clip": clip, "at": new }),
-        });
+        let order = if new < old {
+            Order::Earlier(new)
+        } else {
+            Order::Later(new)
+        };
+        changes.push((order, json!({ "op": "move", "clip": clip, "at": new })));
     }
     if let (Some(old), Some(new)) = (old_length, new_length)
         && differ(old, new)
     {
-        changes.push(ArgumentChange {
-            said: said.to_owned(),
-            order: if new < old {
-                Order::Shorten
-            } else {
-                Order::Lengthen
-            },
-            operation: json!({ "op": "trim", "clip": clip, "duration": new }),
-        });
+        let order = if new < old {
+            Order::Shorten
+        } else {
+            Order::Lengthen
+        };
+        changes.push((
+            order,
+            json!({ "op": "trim", "clip": clip, "duration": new }),
+        ));
     }
     changes
 }
@@ -208,23 +288,27 @@ fn differs(path: &str, key: &str, values: [&Value; 2]) -> String {
     format!("{path}.{key}: the draft has {was}, but the plan has {wanted}{secret}")
 }
 
-/// The key of a recorded edit with the calls that it changed: their sequence numbers and new arguments.
+/// The key of a recorded edit with the calls that it changed: their sequence numbers and new arguments, without arguments if
+/// it removed what they added.
 const ITEMS: &str = "items";
 
 /// The calls that a recorded edit of a run changed; none for an edit by hand.
-pub(super) fn changed_calls(arguments: &Value) -> Option<Vec<(u64, Object)>> {
+pub(super) fn changed_calls(arguments: &Value) -> Option<Vec<(u64, Option<Object>)>> {
     let items = arguments.get(ITEMS)?.as_array()?;
     let read = |item: &Value| {
         Some((
             item["sequence"].as_u64()?,
-            item["arguments"].as_object()?.clone(),
+            item["arguments"].as_object().cloned(),
         ))
     };
     Some(items.iter().filter_map(read).collect())
 }
 
-fn edit_call(draft: &DraftId, caller: &Caller, mut arguments: Object) -> Call {
+fn edit_call(draft: &DraftId, caller: &Caller, operations: Vec<Value>, items: Value) -> Call {
+    let mut arguments = Object::new();
     arguments.insert("draft_id".to_owned(), json!(draft));
+    arguments.insert("operations".to_owned(), Value::Array(operations));
+    arguments.insert(ITEMS.to_owned(), items);
     Call {
         tool: "edit_draft",
         arguments,
@@ -240,51 +324,78 @@ pub(in crate::compose) async fn apply(
     items: &[ItemChange],
     caller: &Caller,
 ) -> Result<Vec<String>> {
-    let mut changes: Vec<&ArgumentChange> = items.iter().flat_map(|item| &item.changes).collect();
-    changes.sort_by(|one, two| {
-        let (one, two) = (one.order.key(), two.order.key());
-        one.0.cmp(&two.0).then(one.1.total_cmp(&two.1))
+    let changes = items.iter().flat_map(|item| {
+        let operations = item.operations.iter();
+        operations.map(|(order, operation)| (order.key(), operation, item.path.as_str()))
     });
+    let mut changes: Vec<_> = changes.collect();
+    changes.sort_by(|(one, ..), (two, ..)| one.0.cmp(&two.0).then(one.1.total_cmp(&two.1)));
     let mut operations = Vec::with_capacity(changes.len());
     let mut shown = Vec::with_capacity(changes.len());
-    for change in changes {
-        let mut operation = change.operation.clone();
+    for (_, operation, path) in changes {
+        let mut given = operation.clone();
         if let Some(media) = operation["media"].as_str() {
-            let file = app.engine.media_file("media", media, caller).await?;
-            operation["media"] = json!(file);
+            let file = app.engine.media_file("media", media, caller).await;
+            given["media"] = json!(file.map_err(|error| unchanged(draft, Some(path), error))?);
         }
-        let read = Operation::read(&operation).map_err(document_error);
-        operations.push(read.map_err(|error| within(&change.said, error))?);
-        shown.push(change.operation.clone());
+        let read = Operation::read(&given).map_err(document_error);
+        operations.push(read.map_err(|error| unchanged(draft, Some(path), error))?);
+        shown.push(operation.clone());
     }
-    let records = items
-        .iter()
-        .map(|item| json!({ "sequence": item.sequence, "arguments": item.arguments }));
-    let mut arguments = Object::new();
-    arguments.insert("operations".to_owned(), Value::Array(shown));
-    arguments.insert(ITEMS.to_owned(), records.collect());
+    let records = items.iter().map(|item| match &item.arguments {
+        Some(arguments) => json!({ "sequence": item.sequence, "arguments": arguments }),
+        None => json!({ "sequence": item.sequence }),
+    });
+    let call = edit_call(draft, caller, shown, records.collect());
+    let changed = change(app, draft, &operations, &call).await;
+    changed.map_err(|error| unchanged(draft, None, error))
+}
+
+/// The error of a change that was not made.
+pub(in crate::compose) fn unchanged(
+    draft: &DraftId,
+    path: Option<&str>,
+    mut error: Error,
+) -> Error {
+    let path = path.map_or(String::new(), |path| format!("{path}: "));
+    error.message = format!(
+        "the changed items of the plan cannot be applied to draft {draft}, and nothing was changed: {path}{}",
+        error.message
+    );
+    error
+}
+
+/// Removes clips that calls of this run added.
+pub(in crate::compose) async fn remove(
+    app: &App,
+    draft: &DraftId,
+    clips: &[&str],
+    calls: &BTreeSet<u64>,
+    caller: &Caller,
+) -> Result<()> {
+    let shown: Vec<Value> = clips.iter().map(|clip| removal(clip)).collect();
+    let read = shown.iter().map(Operation::read);
+    let operations: Vec<Operation> = read.collect::<Result<_, _>>().map_err(document_error)?;
+    let records = calls.iter().map(|sequence| json!({ "sequence": sequence }));
+    let call = edit_call(draft, caller, shown, records.collect());
+    change(app, draft, &operations, &call).await.map(drop)
+}
+
+async fn change(
+    app: &App,
+    draft: &DraftId,
+    operations: &[Operation],
+    call: &Call,
+) -> Result<Vec<String>> {
     let change = DraftChange {
-        operations: &operations,
+        operations,
         checkpoint: None,
         dry_run: false,
     };
-    let call = edit_call(draft, caller, arguments);
-    let changed = app.engine.change(draft, &change, &call).await;
-    let changed = changed.map_err(|mut error| {
-        error.message = format!(
-            "the changed items of the plan cannot be applied to draft {draft}, and nothing was changed: {}",
-            error.message
-        );
-        error
-    })?;
+    let changed = app.engine.change(draft, &change, call).await?;
     Ok(changed
         .reports
         .into_iter()
         .flat_map(|report| report.changes.into_iter().chain(report.notes))
         .collect())
-}
-
-fn within(place: &str, mut error: Error) -> Error {
-    error.message = format!("{place}: {}", error.message);
-    error
 }

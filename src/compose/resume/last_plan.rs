@@ -1,13 +1,16 @@
 //! The plan of a draft's last run, from which a later run knows which items were changed since.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
 
 use super::call::PlannedCall;
 use crate::compose::layout::{self, Lengths};
 use crate::compose::plan::Plan;
 use crate::draft::ids::DraftId;
 use crate::error::{Error, Result};
-use crate::exec::App;
+use crate::exec::{App, Context};
 use crate::journal::{DraftRow, JobRecord};
 use crate::units::Edition;
 
@@ -16,43 +19,104 @@ fn key(draft: &DraftId) -> String {
     format!("plan_{draft}")
 }
 
-/// Stores the plan of a draft, so that a later run knows which items were changed since.
-pub(in crate::compose) async fn remember(app: &App, draft: &DraftId, plan: &Plan) {
-    let written = serde_json::to_string(plan)
-        .map_err(|e| Error::internal("a plan cannot be written as JSON").source(e));
-    let kept = match written {
-        Ok(state) => {
-            let plan = JobRecord {
-                id: key(draft),
-                kind: "plan".to_owned(),
-                draft: Some(draft.clone()),
-                state,
-                finished: true,
-                pid: std::process::id(),
-                updated_ms: 0,
-            };
-            app.journal.job_put(&plan).await
+/// How many plans of a draft are kept: after an undo, an earlier one counts.
+const PLANS: usize = 4;
+
+/// The plan of a run.
+#[derive(Serialize, Deserialize)]
+pub(in crate::compose) struct RunPlan {
+    pub run: Arc<str>,
+    pub plan: Plan,
+}
+
+impl RunPlan {
+    pub(in crate::compose) fn of(plan: &Plan, context: &Context) -> Self {
+        Self {
+            run: context.caller.run.clone().unwrap_or_default(),
+            plan: plan.clone(),
         }
-        Err(error) => Err(error),
-    };
-    if let Err(error) = kept {
+    }
+}
+
+/// Stores the plan of a run, so that a later run knows which items were changed since, instead of those of runs that were
+/// undone.
+pub(in crate::compose) async fn remember(
+    app: &App,
+    draft: &DraftId,
+    new: RunPlan,
+    undone: &BTreeSet<Arc<str>>,
+) {
+    if let Err(error) = store(app, draft, new, undone).await {
         tracing::warn!(draft = draft.as_str(), %error, "the plan could not be stored for a later run");
     }
 }
 
+/// Whether a plan is that of the last run: if nothing is to be done for it, it belongs to that run.
+pub(in crate::compose) async fn is_last(
+    app: &App,
+    draft: &DraftId,
+    plan: &Plan,
+    undone: &BTreeSet<Arc<str>>,
+) -> Result<bool> {
+    let last = of(app, draft, undone).await?;
+    Ok(match last {
+        Some(last) => written(&last)? == written(plan)?,
+        None => false,
+    })
+}
+
+async fn store(
+    app: &App,
+    draft: &DraftId,
+    new: RunPlan,
+    undone: &BTreeSet<Arc<str>>,
+) -> Result<()> {
+    let mut plans = plans(app, draft).await?;
+    plans.retain(|plan| !undone.contains(&plan.run));
+    plans.truncate(PLANS - 1);
+    plans.insert(0, new);
+    let stored = JobRecord {
+        id: key(draft),
+        kind: "plan".to_owned(),
+        draft: Some(draft.clone()),
+        state: written(&plans)?,
+        finished: true,
+        pid: std::process::id(),
+        updated_ms: 0,
+    };
+    app.journal.job_put(&stored).await
+}
+
+fn written(plan: &impl Serialize) -> Result<String> {
+    serde_json::to_string(plan)
+        .map_err(|e| Error::internal("a plan cannot be written as JSON").source(e))
+}
+
 /// Stores the plan of a draft for the draft that continues it.
 pub(in crate::compose) async fn copy(app: &App, from: &DraftId, to: &DraftId) -> Result<()> {
-    if let Some(plan) = of(app, from).await? {
-        remember(app, to, &plan).await;
+    if let Some(last) = plans(app, from).await?.into_iter().next() {
+        remember(app, to, last, &BTreeSet::new()).await;
     }
     Ok(())
 }
 
-/// The plan of the last run of a draft.
-pub(in crate::compose) async fn of(app: &App, draft: &DraftId) -> Result<Option<Plan>> {
+/// The plans of the last runs of a draft, the last one first.
+async fn plans(app: &App, draft: &DraftId) -> Result<Vec<RunPlan>> {
     let kept = app.journal.job_get(&key(draft)).await?;
     // A plan of another version may have another form: then only the journal is used.
-    Ok(kept.and_then(|kept| serde_json::from_str(&kept.state).ok()))
+    let plans = kept.and_then(|kept| serde_json::from_str(&kept.state).ok());
+    Ok(plans.unwrap_or_default())
+}
+
+/// The plan of the last run of a draft that is not among these.
+pub(in crate::compose) async fn of(
+    app: &App,
+    draft: &DraftId,
+    undone: &BTreeSet<Arc<str>>,
+) -> Result<Option<Plan>> {
+    let plans = plans(app, draft).await?.into_iter();
+    let mut standing = plans.filter(|plan| !undone.contains(&plan.run));
+    Ok(standing.next().map(|last| last.plan))
 }
 
 /// The calls that the last run of the draft required, by the path of their item.
@@ -61,8 +125,9 @@ pub(super) async fn asked_before(
     row: &DraftRow,
     edition: Edition,
     lengths: &Lengths,
+    undone: &BTreeSet<Arc<str>>,
 ) -> Result<HashMap<String, PlannedCall>> {
-    let Some(plan) = of(app, &row.id).await? else {
+    let Some(plan) = of(app, &row.id, undone).await? else {
         return Ok(HashMap::new());
     };
     let (items, _) = plan.items();

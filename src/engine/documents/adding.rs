@@ -4,7 +4,9 @@
 //! its clips are. What it adds is written by the writer of working documents, and inserted into the document.
 
 use capcut_draft::field::track;
-use capcut_draft::{Document, RootRef, Step, TrackRef};
+use capcut_draft::{
+    AddKeyframes, Document, KeyframeValue, Operation, RootRef, Step, Time, TrackRef,
+};
 
 use super::{DraftState, document_error};
 use crate::draft::Draft;
@@ -12,7 +14,8 @@ use crate::draft::ids::{Id, Ids};
 use crate::draft::segment::{Segment, SegmentContent};
 use crate::draft::track::{Track, TrackKind};
 use crate::draft::working;
-use crate::engine::edit::{Edit, EditOutcome};
+use crate::engine::edit::{Edit, EditOutcome, Points, in_point};
+use crate::engine::timeline;
 use crate::error::{Error, Result};
 use crate::units::{Micros, Range};
 
@@ -23,24 +26,65 @@ pub(in crate::engine) fn add(
     tool: &str,
 ) -> Result<(Step, EditOutcome)> {
     state.refuse_additions(tool)?;
-    if matches!(edit, Edit::Keyframes(_)) {
-        return Err(Error::conflict(format!(
-            "`{tool}` cannot be used for draft {}, as it was edited with `edit_draft`",
-            state.draft.id
-        ))
-        .hint("use `edit_draft` with `{\"op\": \"add_keyframes\", \"clip\": …, \"property\": …, \"points\": […]}`"));
-    }
     let document = state
         .document
         .as_mut()
         .ok_or_else(|| Error::internal("the draft has no document"))?;
     let (taken, mut added) = with_tracks_of(document, &state.draft);
+    if let Edit::Keyframes(points) = edit {
+        return animate(document, points, &taken);
+    }
     let ids = &mut Ids::new(&state.draft.id, state.draft.sequence);
     let prepared = edit.prepare(&taken, ids)?;
     let outcome = prepared.outcome.clone();
     prepared.commit(&mut added);
     let added = Document::parse(working::write(&added)).map_err(document_error)?;
     let step = insert(document, &added).map_err(document_error)?;
+    Ok((step, outcome))
+}
+
+/// The step that adds keyframes, on frames as those of `edit_draft`.
+fn animate(document: &mut Document, points: &Points, taken: &Draft) -> Result<(Step, EditOutcome)> {
+    let track = &taken.tracks[timeline::known(taken, &points.track)?];
+    let own = document
+        .tracks()
+        .into_iter()
+        .find(|own| document.value(*own, &track::NAME) == *track.name);
+    let own = own.ok_or_else(|| Error::internal("the track is not in the document"))?;
+    let mut clips = Vec::with_capacity(points.points.len());
+    for (index, point) in points.points.iter().enumerate() {
+        let place = timeline::segment_at(track, point.time);
+        let place = place.map_err(|error| in_point(points, index, error))?;
+        let start = track.segments()[place].target.start.0;
+        let clip = document
+            .clips(own)
+            .find(|clip| document.target(*clip).start == start);
+        let clip = clip.ok_or_else(|| Error::internal("the clip is not in the document"))?;
+        clips.push(document.id(clip).into_owned());
+    }
+    let operations = clips.iter().zip(&points.points).map(|(clip, point)| {
+        Operation::AddKeyframes(AddKeyframes {
+            clip: clip.as_str().into(),
+            property: point.property.name().to_owned(),
+            points: vec![KeyframeValue {
+                time: Time::from_micros(point.time.0),
+                value: point.value,
+            }],
+        })
+    });
+    let operations: Vec<Operation> = operations.collect();
+    let (step, _) = document
+        .plan_operations(&operations)
+        .map_err(document_error)?;
+    let first = clips
+        .first()
+        .and_then(|id| u128::from_str_radix(id, 16).ok());
+    let outcome = EditOutcome {
+        track: Some(points.track.clone()),
+        segment: first.map(Id),
+        count: Some(points.points.len() as u64),
+        ..EditOutcome::default()
+    };
     Ok((step, outcome))
 }
 
@@ -118,13 +162,13 @@ fn insert(document: &mut Document, added: &Document) -> capcut_draft::Result<Ste
             Some(own) => own,
             None => edit.add_track(index, &text(added.raw(track, &[])))?,
         };
-        let clips: Vec<String> = added
-            .clips(track)
-            .map(|clip| text(added.raw(clip, &[])))
-            .collect();
-        for clip in clips {
-            let count = edit.clips(own).len();
-            edit.add_clip(own, count, &clip)?;
+        for clip in added.clips(track) {
+            let start = added.target(clip).start;
+            let earlier = edit
+                .clips(own)
+                .take_while(|own| edit.target(*own).start <= start);
+            let place = earlier.count();
+            edit.add_clip(own, place, &text(added.raw(clip, &[])))?;
         }
     }
     let end = edit.all_clips().map(|clip| edit.target(clip).end()).max();

@@ -30,6 +30,8 @@ pub(crate) enum UndoWish {
     Checkpoint(String),
     /// Brings back the last steps that were undone.
     Redo(usize),
+    /// What a run of a plan did, if nothing was changed after it.
+    Run(Arc<str>),
 }
 
 /// How many calls of a run a step describes.
@@ -148,6 +150,14 @@ impl History {
         self.calls.get(at.ok()?)
     }
 
+    fn undone_steps(&self, steps: Vec<HistoryStep>) -> Undone {
+        Undone {
+            steps,
+            left: self.grouped(&self.done).len(),
+            redoable: self.grouped(&self.undone).len(),
+        }
+    }
+
     /// Calls that follow each other and belong to one run are one step.
     fn grouped<'s>(&self, sequences: &'s [u64]) -> Vec<&'s [u64]> {
         let run = |sequence: &u64| self.call(*sequence).and_then(|call| call.run.as_ref());
@@ -211,7 +221,26 @@ impl History {
                 ..RecordedUndo::default()
             }),
             UndoWish::Checkpoint(name) => self.choose_checkpoint(name),
+            UndoWish::Run(run) => self.choose_run(id, run),
         }
+    }
+
+    fn choose_run(&self, id: &DraftId, run: &Arc<str>) -> Result<RecordedUndo> {
+        let is_of_run = |sequence: &&u64| {
+            let call = self.call(**sequence);
+            call.is_some_and(|call| call.run.as_ref() == Some(run))
+        };
+        let last = self.done.iter().rev().take_while(is_of_run).copied();
+        let undo: Vec<u64> = last.collect();
+        if undo.len() != self.done.iter().filter(is_of_run).count() {
+            return Err(Error::conflict(format!(
+                "draft {id} was changed by others during the run, so the run cannot be undone"
+            )));
+        }
+        Ok(RecordedUndo {
+            undo,
+            ..RecordedUndo::default()
+        })
     }
 
     fn choose_checkpoint(&self, name: &str) -> Result<RecordedUndo> {
@@ -298,6 +327,9 @@ impl Engine {
             let sequences: Vec<u64> = chosen.undo.iter().chain(&chosen.redo).copied().collect();
             let steps = history.grouped(&sequences).into_iter();
             let steps = steps.filter_map(|calls| history.step(calls)).collect();
+            if sequences.is_empty() {
+                return Ok(history.undone_steps(Vec::new()));
+            }
             history.apply(&chosen);
             let recorded = RecordedEdit {
                 undo: Some(chosen),
@@ -312,11 +344,7 @@ impl Engine {
             match self.journal.append(ENGINE, id, &record, at).await {
                 Ok(Appended::Done(_) | Appended::Already(_)) => {
                     self.replace(&held, state);
-                    return Ok(Undone {
-                        steps,
-                        left: history.grouped(&history.done).len(),
-                        redoable: history.grouped(&history.undone).len(),
-                    });
+                    return Ok(history.undone_steps(steps));
                 }
                 Ok(Appended::Conflict) => {}
                 Err(error) => {

@@ -88,9 +88,8 @@ impl Session<'_> {
         for own in all {
             self.touch_time(own)?;
             let track = self.edit.track_of(own);
-            let closes = self.is_magnetic(track) || operation.close_gap;
-            let is_magnetic = self.is_magnetic(track);
-            if closes {
+            let is_magnetic = operation.close_gap != Some(false) && self.is_magnetic(track);
+            if is_magnetic || operation.close_gap == Some(true) {
                 self.edit.check_times(own)?;
             }
             self.changed(format!("{} is removed", self.edit.describe(own)));
@@ -102,7 +101,7 @@ impl Session<'_> {
             if is_magnetic {
                 self.close_gaps(track)?;
                 self.note("the main track closes the gap, as its magnet is on".to_owned());
-            } else if closes {
+            } else if operation.close_gap == Some(true) {
                 let later: Vec<ClipRef> = self
                     .edit
                     .clips(track)

@@ -3,11 +3,12 @@
 use crate::document::{ClipRef, Dialect};
 use crate::error::{Error, Result, nearest, quoted_list};
 use crate::grid::Seconds;
-use crate::keyframes::{KeyframeList, KeyframePoint, list_path};
+use crate::keyframes::{KeyframePoint, list_path};
 use crate::kinds::ClipKind;
 use crate::ops::session::Session;
 use crate::ops::{AddKeyframes, ClearKeyframes};
 use crate::path::PathPart;
+use crate::select::Time;
 use crate::value::quoted;
 
 /// A property that keyframes animate.
@@ -239,14 +240,11 @@ impl Session<'_> {
         } else {
             property.key
         };
+        if matches!(property.name, "scale_x" | "scale_y") {
+            self.edit.set(own, &["uniform_scale", "on"], &false)?;
+        }
         let group = self.keyframe_group(own, key)?;
         let target = self.edit.target(own);
-        let on_source = self.keyframes_on_source_clock(own);
-        let speed = self.speed(own);
-        let source = self
-            .edit
-            .range(own, &["source_timerange"])
-            .unwrap_or_default();
         for point in &operation.points {
             let (low, high) = property.range;
             if !(low..=high).contains(&point.value) {
@@ -264,13 +262,7 @@ impl Session<'_> {
                     Seconds(target.end())
                 )));
             }
-            let time = self.grid.floor(point.time.micros).max(target.start) - target.start;
-            let offset = if on_source {
-                let frames = self.grid.frame_of_sum(time) as f64 * speed;
-                source.start + (frames * 1e6 / self.grid.fps() + 1e-3).floor() as i64
-            } else {
-                self.grid.time(self.grid.frame_of_sum(time))
-            };
+            let offset = self.keyframe_offset(own, point.time.micros);
             self.put_keyframe(own, group, offset, point.value)?;
         }
         self.changed(format!(
@@ -280,6 +272,27 @@ impl Session<'_> {
             property.name
         ));
         Ok(())
+    }
+
+    /// The offset of a keyframe at a time on the timeline, on a frame and on the clock of the clip's keyframes.
+    fn keyframe_offset(&self, own: ClipRef, time: i64) -> i64 {
+        let start = self.edit.target(own).start;
+        let time = self.grid.floor(time).max(start) - start;
+        let frames = self.grid.frame_of_sum(time);
+        if self.keyframes_on_source_clock(own) {
+            self.on_keyframe_clock(own, frames as f64 * 1e6 / self.grid.fps() + 1e-3)
+        } else {
+            self.grid.time(frames)
+        }
+    }
+
+    /// A time from the start of a clip, in microseconds, on the clock of its keyframes.
+    fn on_keyframe_clock(&self, own: ClipRef, time: f64) -> i64 {
+        if !self.keyframes_on_source_clock(own) {
+            return time.floor() as i64;
+        }
+        let source = self.edit.range(own, &["source_timerange"]);
+        source.unwrap_or_default().start + (time * self.speed(own)).floor() as i64
     }
 
     /// The index of the group of a property, which is created if it is missing.
@@ -337,23 +350,36 @@ impl Session<'_> {
             .map(find_property)
             .transpose()?;
         self.touch(own)?;
-        let groups = self.edit.keyframes(own);
+        let target = self.edit.target(own);
+        let is_at = |time: Time, point: &KeyframePoint| {
+            // A tool may have put the keyframe between two frames.
+            let exact = self.on_keyframe_clock(own, (time.micros - target.start) as f64);
+            point.offset == self.keyframe_offset(own, time.micros)
+                || (point.offset - exact).abs() < self.grid.one()
+        };
+        let goes = |point: &KeyframePoint| operation.time.is_none_or(|time| is_at(time, point));
+        let all = self.edit.keyframes(own);
+        let groups: Vec<(String, Vec<bool>)> = all
+            .into_iter()
+            .map(|list| (list.property, list.points.iter().map(goes).collect()))
+            .collect();
         let mut count = 0;
-        for (
-            index,
-            KeyframeList {
-                property: key,
-                points,
-            },
-        ) in groups.iter().enumerate().rev()
-        {
+        for (index, (key, goes)) in groups.iter().enumerate().rev() {
             let fits = property.is_none_or(|property| {
-                property.key == *key || property.name == "opacity" && key == "KFTypeGlobalAlpha"
+                property.key == key || property.name == "opacity" && key == "KFTypeGlobalAlpha"
             });
-            if fits {
-                count += points.len();
+            let gone = goes.iter().filter(|goes| **goes).count();
+            if !fits || (gone == 0 && !goes.is_empty()) {
+                continue;
+            }
+            count += gone;
+            if gone == goes.len() {
                 self.edit
                     .remove_item(own, &[PathPart::Key("common_keyframes")], index)?;
+                continue;
+            }
+            for point in (0..goes.len()).rev().filter(|point| goes[*point]) {
+                self.edit.remove_item(own, &list_path(index), point)?;
             }
         }
         if count == 0 {
