@@ -469,6 +469,11 @@ impl Engine {
         Ok(placed)
     }
 
+    /// Whether a draft is in memory.
+    pub(crate) fn holds(&self, id: &DraftId) -> bool {
+        self.drafts.get(id).is_some()
+    }
+
     async fn hold(&self, id: &DraftId) -> Result<Arc<HeldDraft>> {
         if let Some(held) = self.drafts.get(id) {
             return Ok(held);

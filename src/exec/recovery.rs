@@ -135,9 +135,9 @@ impl App {
         let Some(was) = request.draft() else {
             return Ok(None);
         };
-        // The engine itself knows the drafts that are only here: each of their calls would look them up twice.
+        // A draft that the engine has in memory did not move: no look-up for each of its calls.
         let only_here = self.settings.backend == BackendChoice::Embedded;
-        if only_here && self.settings.recover == Recover::Ask {
+        if only_here && self.settings.recover == Recover::Ask && self.engine.holds(was) {
             return Ok(None);
         }
         let to = self.current(was).await?;

@@ -564,6 +564,25 @@ fn a_checkpoint_is_returned_to() {
         json!({ "draft_id": draft, "checkpoint": "quit" }),
     );
     assert!(wrong.expect_err("unknown").contains("quiet"));
+    // Of two checkpoints with one name, the last one that stands.
+    let back = |client: &mut Client| {
+        let arguments = json!({ "draft_id": draft, "checkpoint": "quiet" });
+        client.call("undo_draft", arguments)
+    };
+    change(0.8, Some("quiet"), &mut client);
+    let later = document(&mut client, &draft);
+    change(0.9, None, &mut client);
+    back(&mut client).expect("undone");
+    assert_eq!(document(&mut client, &draft), later);
+    let error = back(&mut client).expect_err("already there");
+    assert!(error.contains("already"), "{error}");
+    client
+        .call("undo_draft", json!({ "draft_id": draft }))
+        .expect("undone");
+    assert_eq!(document(&mut client, &draft), quiet);
+    change(1.0, None, &mut client);
+    back(&mut client).expect("undone");
+    assert_eq!(document(&mut client, &draft), quiet);
 }
 
 #[test]
@@ -817,6 +836,101 @@ fn a_run_of_a_plan_is_one_step_of_undo() {
     undo(json!({ "steps": 2 }), 1, Some(&composed));
 }
 
+/// On the compact form, on a document, and across the edit between them.
+#[test]
+fn each_call_of_an_own_draft_is_undone_and_brought_back() {
+    let home = Home::embedded();
+    let mut client = home.connected();
+    let made = client.call("create_draft", json!({ "name": "Own" }));
+    let draft = made.expect("made")["draft_id"].clone();
+    let id = draft.as_str().expect("an id").to_owned();
+    home.file("one.srt", "1\n00:00:00,000 --> 00:00:01,000\ncaption\n");
+    let srt = home.path().join("one.srt");
+    let calls = |at: u32| {
+        let span = |mut arguments: Value| {
+            arguments["start"] = at.into();
+            arguments["end"] = (at + 1).into();
+            arguments
+        };
+        let sound = json!({ "audio_url": text(&media("music.mp3")), "end": 1, "target_start": at });
+        let clip = json!({ "video_url": text(&media("clip.mp4")), "end": 1, "target_start": at });
+        let point = json!({ "track_name": "image_main", "property_type": "alpha",
+            "time": f64::from(at) + 0.5, "value": "0.5" });
+        [
+            ("add_text", span(json!({ "text": "words" }))),
+            (
+                "add_image",
+                span(json!({ "image_url": text(&media("logo.png")) })),
+            ),
+            ("add_video", clip),
+            ("add_audio", sound),
+            ("add_subtitle", json!({ "srt": srt, "time_offset": at })),
+            (
+                "add_sticker",
+                span(json!({ "sticker_id": "7107529669750066445" })),
+            ),
+            ("add_effect", span(json!({ "effect_type": "Flicker" }))),
+            ("add_video_keyframe", point),
+        ]
+    };
+    let mut states = vec![document(&mut client, &id)];
+    for at in [0, 2] {
+        for (tool, mut arguments) in calls(at) {
+            arguments["draft_id"] = id.as_str().into();
+            let added = client.call(tool, arguments);
+            added.unwrap_or_else(|error| panic!("{tool} at {at}: {error}"));
+            let now = document(&mut client, &id);
+            assert_ne!(now, states[states.len() - 1], "{tool} at {at}");
+            states.push(now);
+        }
+        if at == 0 {
+            let volume = json!([{ "op": "set", "clip": "music.mp3", "volume": 0.5 }]);
+            edit(&mut client, &id, volume);
+            states.push(document(&mut client, &id));
+        }
+    }
+    let undo = |client: &mut Client, redo: bool| {
+        let arguments = json!({ "draft_id": id, "redo": redo });
+        client.call("undo_draft", arguments)
+    };
+    for left in (0..states.len() - 1).rev() {
+        let undone = undo(&mut client, false).expect("undone");
+        assert_eq!(undone["undoable"], left, "{undone}");
+        assert!(document(&mut client, &id) == states[left], "{undone}");
+    }
+    let nothing = undo(&mut client, false).expect_err("at the beginning");
+    assert!(nothing.contains("no step"), "{nothing}");
+    // Another process brings them back.
+    let mut client = home.connected();
+    for state in &states[1..] {
+        let redone = undo(&mut client, true).expect("brought back");
+        assert!(document(&mut client, &id) == *state, "{redone}");
+    }
+    let nothing = undo(&mut client, true).expect_err("at the end");
+    assert!(nothing.contains("nothing was undone"), "{nothing}");
+    // Beyond the beginning: nothing changes.
+    let steps = states.len();
+    let beyond = json!({ "draft_id": id, "steps": steps });
+    let error = client.call("undo_draft", beyond).expect_err("too many");
+    assert!(
+        error.contains(&steps.to_string()) && error.contains(&(steps - 1).to_string()),
+        "{error}"
+    );
+    assert!(document(&mut client, &id) == states[steps - 1]);
+    // After another change, what was undone stays undone.
+    undo(&mut client, false).expect("undone");
+    let more = json!({ "draft_id": id, "text": "more", "start": 8, "end": 9 });
+    client.call("add_text", more).expect("added");
+    let changed = document(&mut client, &id);
+    let error = undo(&mut client, true).expect_err("changed since");
+    assert!(error.contains("since its last change"), "{error}");
+    assert!(document(&mut client, &id) == changed);
+    undo(&mut client, false).expect("undone");
+    assert!(document(&mut client, &id) == states[steps - 2]);
+    undo(&mut client, true).expect("brought back");
+    assert!(document(&mut client, &id) == changed);
+}
+
 #[test]
 fn a_run_on_a_server_is_one_step_after_the_draft_moved_here() {
     let there = Home::embedded();
@@ -933,6 +1047,22 @@ fn the_old_id_answers_after_an_edit_moved_the_draft_here() {
         .call("inspect_draft", &json!({ "draft_id": id }))
         .expect("rows");
     assert!(rows.to_string().contains("More"), "{rows}");
+    // Also where no server is used.
+    let embedded = ["--backend", "embedded"];
+    let late = json!({ "draft_id": id, "text": "Late", "start": 12, "end": 13 });
+    for (tool, arguments) in [
+        ("add_text", late),
+        ("query_script", json!({ "draft_id": id })),
+        ("preview_draft", json!({ "draft_id": id })),
+    ] {
+        let reply = home.call_with(&embedded, tool, &arguments);
+        let reply = reply.unwrap_or_else(|(_, error)| panic!("{tool}: {error}"));
+        assert!(
+            reply["notes"].to_string().contains(&new) || reply["draft_id"] == new.as_str(),
+            "{tool}: {reply}"
+        );
+    }
+    assert!(document(&mut home.connected(), &new).contains("Late"));
     let rows = home
         .call("inspect_draft", &json!({ "draft_id": new }))
         .expect("rows");

@@ -170,31 +170,53 @@ fn a_journal_of_version_6_is_upgraded_by_its_first_use_and_keeps_documents_and_i
         rows.collect::<Vec<_>>()
     };
     let before = rows(&open());
-    assert_eq!((version(&open()), before.len()), (6, 5));
+    assert_eq!((version(&open()), before.len()), (6, 22));
 
-    let listed = home.call("list_drafts", &json!({})).expect("drafts");
-    let id = "dfd_cat_1795788159_9c95bf78";
-    assert_eq!(listed["drafts"][0]["draft_id"], id, "{listed}");
-    let script = home
-        .call("query_script", &json!({ "draft_id": id }))
-        .expect("a script");
-    let read = |text: &str| serde_json::from_str::<Value>(text).expect("JSON");
+    let all = json!({ "include_deleted": true });
+    let listed = home.call("list_drafts", &all).expect("drafts");
+    let listed = listed["drafts"].as_array().expect("drafts").iter();
+    let mut listed: Vec<(&str, &str, bool)> = listed
+        .map(|draft| {
+            let text = |key: &str| draft[key].as_str().expect("text");
+            (text("draft_id"), text("name"), draft["deleted"] == true)
+        })
+        .collect();
+    listed.sort_unstable();
     assert_eq!(
-        read(script["script"].as_str().expect("text")),
-        read(&data("journal-6.json"))
+        listed,
+        [
+            ("dfd_cat_1795799425_f226aa16", "Trip", false),
+            ("dfd_cat_1795799428_1a56ded9", "旅行", false),
+            ("dfd_cat_1795799429_842aa1bb", "Old", true),
+            ("dfd_cat_1795799430_17fecd2b", "Plan", false),
+        ]
     );
+    let script = |id: &str| {
+        let script = home.call("query_script", &json!({ "draft_id": id }));
+        script.expect("a script")["script"].clone()
+    };
+    let read = |text: &str| serde_json::from_str::<Value>(text).expect("JSON");
+    // What the executable that wrote the journal returned.
+    let documents = read(&data("journal-6.json"));
+    for (id, document) in documents.as_object().expect("documents") {
+        assert_eq!(read(script(id).as_str().expect("text")), *document, "{id}");
+    }
     assert!(version(&open()) > 6);
     assert_eq!(rows(&open()), before);
+    let trashed = "dfd_cat_1795799429_842aa1bb";
+    let restore = json!({ "draft_id": trashed, "restore": true });
+    home.call("delete_draft", &restore).expect("restored");
+    let restored = script(trashed);
+    assert!(restored.as_str().expect("text").contains("In the trash"));
+    let id = "dfd_cat_1795799425_f226aa16";
+    let before = script(id);
     // What only this version can do works on the draft, too.
     let change = json!([{ "op": "replace_text", "clip": "Our holiday", "text": "Summer" }]);
     let edit = json!({ "draft_id": id, "operations": change });
     home.call("edit_draft", &edit).expect("edited");
     home.call("undo_draft", &json!({ "draft_id": id }))
         .expect("undone");
-    let again = home
-        .call("query_script", &json!({ "draft_id": id }))
-        .expect("a script");
-    assert_eq!(again["script"], script["script"]);
+    assert_eq!(script(id), before);
 }
 
 #[test]
