@@ -51,7 +51,7 @@ pub(in crate::compose) async fn remember(
     }
 }
 
-/// Whether a plan is that of the last run: if nothing is to be done for it, it belongs to that run.
+/// Whether a plan is that of the last run: if it has nothing to add, it belongs to that run.
 pub(in crate::compose) async fn is_last(
     app: &App,
     draft: &DraftId,
