@@ -1053,7 +1053,6 @@ fn the_old_id_answers_after_an_edit_moved_the_draft_here() {
     for (tool, arguments) in [
         ("add_text", late),
         ("query_script", json!({ "draft_id": id })),
-        ("preview_draft", json!({ "draft_id": id })),
     ] {
         let reply = home.call_with(&embedded, tool, &arguments);
         let reply = reply.unwrap_or_else(|(_, error)| panic!("{tool}: {error}"));

@@ -76,9 +76,10 @@ impl<'a> CallCaptions<'a> {
             .filter(|cue| !self.clips.iter().any(|clip| self.is_same(cue, clip)))
             .collect();
         let further = |clip: &&&DraftSegment| !cues().any(|cue| self.is_same(cue, clip));
-        let further: Vec<&&DraftSegment> = match self.is_own() {
-            true => self.clips.iter().filter(further).collect(),
-            false => Vec::new(),
+        let further: Vec<&&DraftSegment> = if self.is_own() {
+            self.clips.iter().filter(further).collect()
+        } else {
+            Vec::new()
         };
         let is_explained = match self.removed {
             Some(removed) => {
