@@ -233,13 +233,18 @@ pub(crate) fn schema(_: &mut SchemaGenerator) -> Schema {
     let switch = json!({ "type": "boolean" });
     let texts = json!({ "type": "array", "items": text });
     let pair = json!({ "type": "array", "items": number });
+    // By property: how many there are, or the time in seconds and the value of each.
+    let keyframes = json!({
+        "type": "object",
+        "additionalProperties": { "type": ["integer", "array"], "items": pair },
+    });
     let clip = json!({
         "type": "object",
         "properties": {
             "id": text, "full_id": text, "kind": text, "start": number, "end": number,
             "words": text, "media": text, "path": text, "source": pair, "speed": number,
             "volume": number, "transition": text, "effects": texts,
-            "keyframes": { "type": "object" }, "group": text, "hidden": switch,
+            "keyframes": keyframes, "group": text, "hidden": switch,
             "missing": switch, "missing_materials": texts, "missing_file": switch,
         },
         "required": ["id", "kind", "start", "end"],
