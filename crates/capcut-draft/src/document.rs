@@ -118,6 +118,8 @@ pub struct Document {
     dialect: Dialect,
     /// A key of a list that stands twice, for which edits are refused.
     pub(crate) duplicate_list: Option<Box<str>>,
+    /// Whether half of a surrogate pair, or a number beyond `f64`, was read; most documents have none.
+    pub(crate) may_be_unusable: bool,
 }
 
 /// The slot of the root element.

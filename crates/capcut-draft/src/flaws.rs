@@ -66,6 +66,9 @@ impl Document {
             "speed",
             "common_keyframes",
         ];
+        if !self.may_be_unusable {
+            return Ok(());
+        }
         for (key, written) in TIMES.into_iter().zip(self.members(clip, TIMES)) {
             if let Some(place) = written.and_then(large_number) {
                 let dot = if place.is_empty() || place.starts_with('[') {
@@ -92,7 +95,10 @@ impl Document {
             return Ok(None);
         };
         let found = number(written);
-        if found.is_none() && large_number(written).is_some_and(|place| place.is_empty()) {
+        if found.is_none()
+            && self.may_be_unusable
+            && large_number(written).is_some_and(|place| place.is_empty())
+        {
             return Err(self.too_large(element, &path.join(".")));
         }
         Ok(found)

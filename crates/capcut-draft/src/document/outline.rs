@@ -67,6 +67,7 @@ pub(super) fn parse(source: Box<[u8]>) -> Result<Document> {
         .filter(|(element, _)| element.offsets.id != 0)
         .map(|(element, slot)| (element.hash, slot))
         .collect();
+    let may_be_unusable = scanner.unusable;
     let mut document = Document {
         ids: HashIndex::of(&ids),
         links: HashIndex::of(&[]),
@@ -80,6 +81,7 @@ pub(super) fn parse(source: Box<[u8]>) -> Result<Document> {
         tail,
         dialect: Dialect::App,
         duplicate_list,
+        may_be_unusable,
     };
     let mut links = Vec::new();
     for slot in 0..document.elements.len() as u32 {
@@ -427,6 +429,7 @@ impl Document {
         let mut builder = Builder::new(&text, false, slot, self.lists.len() as u32);
         let mut scanner = Scanner::new(&text, 0);
         builder.element(&mut scanner, kind, element.list, element.lead)?;
+        self.may_be_unusable |= scanner.unusable;
         if builder.elements.len() != 1 || builder.duplicate_list.is_some() {
             return Err(Error::invalid(
                 "the edit adds elements to a list in the text of its owner",
@@ -534,6 +537,7 @@ impl Document {
         let mut builder = Builder::new(text, true, first, self.lists.len() as u32);
         let mut scanner = Scanner::new(text, 0);
         let slot = builder.element(&mut scanner, kind, list, 0)?;
+        self.may_be_unusable |= scanner.unusable;
         if scanner.at != text.len() || builder.duplicate_list.is_some() {
             return Err(Error::invalid("the text to insert is not one element"));
         }
