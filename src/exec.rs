@@ -36,7 +36,7 @@ use crate::caller::Caller;
 use crate::draft::evidence::Leaves;
 use crate::draft::ids::DraftId;
 use crate::engine::{self, Engine};
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Kind, Result, shortened};
 use crate::journal::{self, ENGINE, Journal};
 use crate::manifest::{Manifest, Route};
 use crate::media::MediaStore;
@@ -262,7 +262,7 @@ impl App {
         self.queued(wait, "its turn on the draft").await
     }
 
-    /// Adds the most similar ids to the error for an unknown draft, if the caller may see other drafts.
+    /// Adds the most similar drafts to the error for an unknown draft, if the caller may see other drafts.
     async fn with_nearest(&self, error: Error, named: Option<&DraftId>, caller: &Caller) -> Error {
         let Some(named) = named.filter(|_| error.kind == Kind::NotFound) else {
             return error;
@@ -277,8 +277,12 @@ impl App {
         }
         match self.journal.near(named.as_str(), 3).await {
             Ok(near) if !near.is_empty() => {
-                let ids: Vec<String> = near.iter().map(|id| format!("`{id}`")).collect();
-                error.hint(format!("did you mean {}?", ids.join(", ")))
+                let drafts = near.iter().map(|row| match row.name.as_str() {
+                    "" => format!("`{}`", row.id),
+                    name => format!("`{}` ({:?})", row.id, shortened(name)),
+                });
+                let drafts: Vec<String> = drafts.collect();
+                error.hint(format!("did you mean {}?", drafts.join(", ")))
             }
             _ => error,
         }

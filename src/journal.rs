@@ -311,28 +311,26 @@ pub(crate) fn in_memory() -> Arc<Journal> {
 
 /// Methods that are the same for all stores.
 impl dyn Store {
-    /// The ids most similar to `draft`, best first: for "did you mean". A draft with that name is the best match.
-    pub(crate) async fn near(&self, draft: &str, count: usize) -> Result<Vec<DraftId>> {
+    /// The drafts whose name or id is most similar to `draft`, best first: for "did you mean".
+    pub(crate) async fn near(&self, draft: &str, count: usize) -> Result<Vec<DraftRow>> {
         const RECENT: usize = 1000;
         // Similar ids are not much longer, and the time to compare grows with the length of the text.
         let draft: String = draft.trim().chars().take(100).collect();
         let name = draft.to_lowercase();
-        let mut near: Vec<(usize, DraftId)> = self
+        let mut near: Vec<(usize, DraftRow)> = self
             .list(false, RECENT, None)
             .await?
             .into_iter()
             .map(|row| {
-                let distance = if row.name.to_lowercase() == name {
-                    0
-                } else {
-                    strsim::osa_distance(&draft, row.id.as_str())
-                };
-                (distance, row.id)
+                let by_id = strsim::osa_distance(&draft, row.id.as_str());
+                let own: String = row.name.to_lowercase().chars().take(100).collect();
+                let by_name = strsim::osa_distance(&name, &own);
+                (by_id.min(by_name), row)
             })
             .collect();
-        // The sort is stable: of two equally similar ids, the one that changed last comes first.
+        // The sort is stable: of two equally similar drafts, the one that changed last comes first.
         sorting::sort_by_key(&mut near, |(distance, _)| *distance);
-        Ok(near.into_iter().take(count).map(|(_, id)| id).collect())
+        Ok(near.into_iter().take(count).map(|(_, row)| row).collect())
     }
 
     /// The reason why a call was not added; `Ok` with the number of records if the draft accepts calls.

@@ -551,7 +551,10 @@ mod tests {
             json!({ "loop": true, "audio": [{ "audio_url": "a.mp3" }] }),
             "`loop` belongs to an item of `audio`",
         );
-        check(json!({ "images": [] }), "did you mean `visuals`?");
+        check(
+            json!({ "images": [] }),
+            "did you mean `visuals`, a list of items",
+        );
         check(json!({ "zzzzqq": 1 }), "its keys are name, note");
         check(json!([{ "text": "a" }]), "the plan is a list");
         check(json!(null), "the plan is empty");

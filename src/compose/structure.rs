@@ -179,7 +179,11 @@ fn unknown(key: &str, order: &[String], ends: &[usize]) -> String {
         return format!("is not a key of a plan without `template`: `{key}` fills one");
     }
     if let Some((_, section)) = SECTIONS.iter().find(|(other, _)| *other == key) {
-        return format!("is not a key of a plan; did you mean `{}`?", section.key());
+        return format!(
+            "is not a key of a plan; did you mean `{}`, a list of items such as {{\"{}\": …}}?",
+            section.key(),
+            section.content()
+        );
     }
     let takes = |section: &Section| section.takes(key);
     // The section before the key, if the key was meant for an item of it.
@@ -305,7 +309,13 @@ fn items(section: Section, value: &mut Value, faults: &mut Vec<String>) -> Optio
         Value::Object(_) => {
             return Some("is an object, not a list of items: a list with one item is `- ` and its keys in YAML, `[{…}]` in JSON, `[[…]]` in TOML".to_owned());
         }
-        other => return Some(format!("is {}, which is not a list of items", short(other))),
+        other => {
+            return Some(format!(
+                "is {}, which is not a list of items such as [{{\"{}\": …}}]",
+                short(other),
+                section.content()
+            ));
+        }
     };
     for (index, item) in items.iter_mut().enumerate() {
         let path = format!("{key}[{index}]");
@@ -317,7 +327,7 @@ fn items(section: Section, value: &mut Value, faults: &mut Vec<String>) -> Optio
             }
             Value::Null => is_null(&path),
             other => format!(
-                "is {}, which is not an item: an item is an object with keys such as `{}`",
+                "is {}, which is not an item: an item is an object such as {{\"{}\": …}}",
                 short(other),
                 section.content()
             ),

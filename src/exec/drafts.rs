@@ -65,8 +65,9 @@ async fn find(app: &App, caller: &Caller, draft: &str, others: &[String]) -> Res
         [found] => Ok(found.folder.clone()),
         [] => {
             let error = Error::not_found(format!(
-                "`draft`: there is no draft {:?} in the drafts folders of the apps",
-                shortened(named)
+                "`draft`: there is no draft {:?} {}in the drafts folders of the apps",
+                shortened(named),
+                if others.is_empty() { "" } else { "here or " }
             ));
             let names = drafts.iter().flat_map(AppDraft::names);
             let near = nearest(named, names.chain(others.iter().cloned()), usize::MAX);
@@ -298,7 +299,10 @@ pub(crate) async fn any(app: &App, caller: &Caller, draft: &str) -> Result<Named
     }
     match find(app, caller, draft, &others).await {
         Ok(found) => Ok(NamedDraft::OnDisk(found)),
-        Err(error) if id.looks_made() => Err(journal::unknown(&id).source(error)),
+        Err(_) if id.looks_made() => {
+            let error = journal::unknown(&id);
+            Err(app.with_nearest(error, Some(&id), caller).await)
+        }
         Err(error) => Err(error),
     }
 }

@@ -64,7 +64,12 @@ pub(super) enum MediaLocation {
 impl Folder {
     pub(crate) fn open(path: &Path) -> Result<Self> {
         if !path.is_dir() {
-            return Err(Error::not_found(format!("the folder {} does not exist", path.display()))
+            let fault = if path.is_file() {
+                format!("{} is a file, not a folder", path.display())
+            } else {
+                format!("the folder {} does not exist", path.display())
+            };
+            return Err(Error::not_found(fault)
                 .hint("name the draft's own folder, the one with `draft_content.json` or `draft_info.json`"));
         }
         let path = path

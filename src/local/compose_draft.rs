@@ -8,6 +8,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::args::input_rule::InputRule;
 use crate::caller::Caller;
 use crate::compose::batch::report::BatchReport;
 use crate::compose::plan::Plan;
@@ -157,11 +158,32 @@ fn name(status: jobs::JobStage) -> &'static str {
     }
 }
 
+/// Advice for the keys of a plan.
+const IN_PLAN: &str = "the video is described in `plan`, such as {\"name\": \"Trip\", \"visuals\": [{\"image_url\": \"/trip/a.jpg\"}], \
+     \"texts\": [{\"text\": \"Day 1\"}], \"audio\": [{\"audio_url\": \"/trip/music.mp3\"}]}";
+
 impl LocalTool for ComposeDraft {
     const NAME: &'static str = "compose_draft";
     const TITLE: &'static str = "Compose draft";
     const HINTS: Hints = Hints::ADD_MEDIA;
     const REPORTS_WHEN_CANCELLED: bool = true;
+    const INPUT_RULES: &'static [InputRule] = &[
+        InputRule::Advice("name", IN_PLAN),
+        InputRule::Advice("title", IN_PLAN),
+        InputRule::Advice("width", IN_PLAN),
+        InputRule::Advice("height", IN_PLAN),
+        InputRule::Advice("aspect_ratio", IN_PLAN),
+        InputRule::Advice("visuals", IN_PLAN),
+        InputRule::Advice("images", IN_PLAN),
+        InputRule::Advice("videos", IN_PLAN),
+        InputRule::Advice("clips", IN_PLAN),
+        InputRule::Advice("audio", IN_PLAN),
+        InputRule::Advice("music", IN_PLAN),
+        InputRule::Advice("texts", IN_PLAN),
+        InputRule::Advice("captions", IN_PLAN),
+        InputRule::Advice("subtitles", IN_PLAN),
+        InputRule::Advice("save", IN_PLAN),
+    ];
     type Reply = JobReply;
 
     async fn run(&self, app: &Arc<App>, context: &Context) -> Result<JobReply> {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use capcut_draft::Operation;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::args::input_rule::InputRule;
 use crate::args::property;
@@ -17,6 +17,10 @@ use crate::exec::drafts::editable;
 use crate::exec::{App, Context};
 use crate::local::{LocalTool, call_of};
 use crate::tool::Hints;
+
+/// Advice for the keys of an operation.
+const IN_OPERATIONS: &str =
+    "write it in `operations`: [{\"op\": \"replace_text\", \"clip\": \"c1\", \"text\": \"Hello\"}]";
 
 /// Maximum number of operations in a call.
 const OPERATIONS: usize = 1_000;
@@ -68,6 +72,12 @@ impl LocalTool for EditDraft {
         InputRule::Alias("ops", "operations"),
         InputRule::Alias("edits", "operations"),
         InputRule::Slots("operations"),
+        InputRule::Advice("op", IN_OPERATIONS),
+        InputRule::Advice("operation", IN_OPERATIONS),
+        InputRule::Advice("clip", IN_OPERATIONS),
+        InputRule::Advice("text", IN_OPERATIONS),
+        InputRule::Advice("media", IN_OPERATIONS),
+        InputRule::Advice("at", IN_OPERATIONS),
     ];
     type Reply = EditedDraft;
 
@@ -207,6 +217,9 @@ fn plain_values(operation: &mut Value) -> Result<Vec<String>> {
     let Value::Object(members) = operation else {
         return Ok(notes);
     };
+    if members.get("op").is_some_and(|op| op == "add_keyframes") {
+        plain_points(members)?;
+    }
     if members.get("op").is_none_or(|op| op != "set") {
         return Ok(notes);
     }
@@ -226,6 +239,22 @@ fn plain_values(operation: &mut Value) -> Result<Vec<String>> {
         }
     }
     Ok(notes)
+}
+
+/// Reads the notations of the values of keyframes, such as `"50%"`.
+fn plain_points(members: &mut Map<String, Value>) -> Result<()> {
+    let property = members.get("property").and_then(Value::as_str);
+    let Some(row) = property.and_then(property::of_property) else {
+        return Ok(());
+    };
+    let points = members.get_mut("points").and_then(Value::as_array_mut);
+    for (index, point) in points.into_iter().flatten().enumerate() {
+        if let Some(value) = point.get_mut("value").filter(|value| value.is_string()) {
+            row.read(value)
+                .map_err(|fault| Error::invalid(format!("`points[{index}].value` {fault}")))?;
+        }
+    }
+    Ok(())
 }
 
 /// An operation whose `media` and `still` are files as the document crate expects them.

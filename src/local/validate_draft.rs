@@ -143,7 +143,7 @@ fn find(folder: &Path, drafts: &[PathBuf]) -> Result<PathBuf> {
                 "`draft_folder`: there is no draft \"{}\"",
                 folder.display()
             ))
-            .hint("give the absolute path of the draft's folder")
+            .hint("give the absolute path of the draft's folder, or, for a draft of this program, its id or exact name as `draft_id`")
         })
 }
 

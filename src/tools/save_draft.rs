@@ -282,6 +282,7 @@ impl Tool for SaveDraft {
     };
     const INPUT_RULES: &'static [InputRule] = &[
         InputRule::Alias("output_path", "draft_folder"),
+        InputRule::Alias("folder", "draft_folder"),
         InputRule::Alias("title", "name"),
         InputRule::Alias("project_name", "name"),
         InputRule::ValueAdvice(

@@ -376,7 +376,10 @@ impl Document {
         let mut is_compound = false;
         for id in self.refs(clip) {
             let Some(material) = self.material(&id) else {
-                row.missing.push(id.into_owned());
+                // The working documents of the API name an animation for each text, also if there is none.
+                if self.dialect() == Dialect::App {
+                    row.missing.push(id.into_owned());
+                }
                 continue;
             };
             match self.list_name(material) {
@@ -439,9 +442,12 @@ impl Document {
             path.as_deref()
                 .and_then(|path| path.rsplit(['/', '\\']).next())
         };
-        row.media = name
-            .and_then(string)
-            .or_else(|| of_path().map(str::to_owned));
+        row.media = if self.dialect() == Dialect::Api {
+            self.media_name(clip)
+        } else {
+            name.and_then(string)
+                .or_else(|| of_path().map(str::to_owned))
+        };
         row.path = path.filter(|_| ["videos", "audios"].contains(&list));
     }
 }

@@ -17,7 +17,7 @@ mod tracks;
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::document::Document;
 use crate::edit::Step;
@@ -73,6 +73,10 @@ macro_rules! operation_structs {
             #[serde(deny_unknown_fields)]
             pub struct $name {
                 $($(#[$field_meta])* pub $field: $type,)*
+            }
+
+            impl $name {
+                const KEYS: &'static [&'static str] = &[$(stringify!($field)),*];
             }
         )*
     };
@@ -165,6 +169,7 @@ operation_structs! {
     /// A value at a time.
     KeyframeValue {
         /// Time on the timeline, seconds.
+        #[serde(alias = "at")]
         time: Time,
         value: f64,
     }
@@ -284,6 +289,131 @@ const NAMES: [&str; 15] = [
     "rename",
 ];
 
+/// Names that other programs give to operations, for "did you mean".
+const OTHER_NAMES: [(&str, &str); 10] = [
+    ("delete", "remove"),
+    ("delete_clip", "remove"),
+    ("set_text", "replace_text"),
+    ("edit_text", "replace_text"),
+    ("change_text", "replace_text"),
+    ("update_text", "replace_text"),
+    ("swap", "replace_media"),
+    ("replace_clip", "replace_media"),
+    ("copy", "duplicate"),
+    ("delay", "shift"),
+];
+
+/// The error for an operation without `op`: where its name was written instead.
+fn without_name(value: &Value) -> Error {
+    let error = Error::invalid("the operation has no `op`");
+    let members = value.as_object();
+    let named = members.into_iter().flatten().find_map(|(key, value)| {
+        let is_name = |name: &str| NAMES.contains(&name);
+        match value {
+            Value::Object(_) if is_name(key) => Some(key.as_str()),
+            Value::String(name) if is_name(name) => Some(name.as_str()),
+            _ => None,
+        }
+    });
+    error.hint(match named {
+        Some(name) => {
+            format!("write {{\"op\": \"{name}\", …}}, with the other keys next to `op`")
+        }
+        None => format!("it can be {}", quoted_list(&NAMES)),
+    })
+}
+
+/// The keys next to `op`; `None` for `set`, which takes properties.
+fn keys_of(name: &str) -> Option<&'static [&'static str]> {
+    Some(match name {
+        "replace_media" => ReplaceMedia::KEYS,
+        "replace_text" => ReplaceText::KEYS,
+        "move" => Move::KEYS,
+        "shift" => Shift::KEYS,
+        "trim" => Trim::KEYS,
+        "split" => Split::KEYS,
+        "remove" => Remove::KEYS,
+        "duplicate" => Duplicate::KEYS,
+        "add_keyframes" => AddKeyframes::KEYS,
+        "clear_keyframes" => ClearKeyframes::KEYS,
+        "clear" => Clear::KEYS,
+        "track" => TrackChange::KEYS,
+        "canvas" => Canvas::KEYS,
+        "rename" => Rename::KEYS,
+        _ => return None,
+    })
+}
+
+/// Keys that an operation does not have, all in one error.
+fn check_keys(name: &str, members: &Map<String, Value>) -> Result<()> {
+    let own = members.iter().filter(|(key, _)| *key != "op");
+    let Some(keys) = keys_of(name) else {
+        return match own.into_iter().find(|(key, value)| *key != "clip" && value.is_object()) {
+            None => Ok(()),
+            Some((key, _)) => Err(Error::invalid(format!("{name}: `{key}` is an object")).hint(
+                "write each property next to `clip`: {\"op\": \"set\", \"clip\": \"c1\", \"volume\": 0.5}",
+            )),
+        };
+    };
+    let unknown: Vec<&str> = own
+        .map(|(key, _)| key.as_str())
+        .filter(|key| !keys.contains(key))
+        .collect();
+    if unknown.is_empty() {
+        return Ok(());
+    }
+    let message = format!("{name}: it has no key {}", quoted_list(&unknown));
+    Err(Error::invalid(message).hint(format!("its keys are {}", ticked(keys))))
+}
+
+fn ticked(keys: &[&str]) -> String {
+    let keys: Vec<String> = keys.iter().map(|key| format!("`{key}`")).collect();
+    keys.join(", ")
+}
+
+/// The error for an operation that cannot be read, with the key of the wrong value.
+fn misread(name: &str, value: &Value, fault: &str) -> Error {
+    let empty = Map::new();
+    let members = value.as_object().unwrap_or(&empty);
+    let missing = fault
+        .strip_prefix("missing field `")
+        .and_then(|rest| rest.split_once('`'))
+        .map(|(key, _)| key);
+    if let Some(key) = missing
+        && keys_of(name).is_none_or(|keys| keys.contains(&key))
+    {
+        return Error::invalid(format!("{name}: `{key}` is missing"));
+    }
+    // Reading stops at the first wrong value, so only without that value is the fault another one.
+    let wrong = members.iter().find(|(key, _)| {
+        let mut others = members.clone();
+        others.remove(*key);
+        *key != "op"
+            && Operation::deserialize(Value::Object(others))
+                .map_or_else(|error| error.to_string(), |_| String::new())
+                != fault
+    });
+    let Some((key, value)) = wrong else {
+        return Error::invalid(format!("{name}: {fault}"));
+    };
+    let expected = match fault.split_once(", expected ") {
+        _ if key == "clip" => "text, such as \"c1\", or {\"track\": \"t1\", \"at\": 2.5}",
+        _ if key == "points" && value.is_array() => {
+            return Error::invalid(format!("{name}: `points`: {fault}")).hint(format!(
+                "the keys of a point are {}; the time is in seconds",
+                ticked(KeyframeValue::KEYS)
+            ));
+        }
+        Some((_, "u32" | "usize")) => "a whole number, 0 or more",
+        Some((_, "a boolean")) => "true or false",
+        Some((_, "a string")) => "text",
+        Some((_, "a sequence")) => "a list",
+        Some((_, expected)) => expected,
+        None => return Error::invalid(format!("{name}: `{key}`: {fault}")),
+    };
+    Error::invalid(format!("{name}: `{key}` is {value}; it must be {expected}"))
+}
+
 impl Operation {
     /// Reads an operation from JSON; its error names what is wrong and the nearest names.
     ///
@@ -294,26 +424,22 @@ impl Operation {
     /// ```
     pub fn read(value: &Value) -> Result<Self> {
         let Some(name) = value.get("op").and_then(Value::as_str) else {
-            return Err(Error::invalid("the operation has no `op`")
-                .hint(format!("it can be {}", quoted_list(&NAMES))));
+            return Err(without_name(value));
         };
         if !NAMES.contains(&name) {
-            let near = nearest(name, NAMES);
             let error = Error::not_found(format!("there is no operation \"{name}\""));
+            let meant = OTHER_NAMES.iter().find(|(other, _)| *other == name);
+            let near = meant.map_or_else(|| nearest(name, NAMES), |(_, own)| vec![*own]);
             return Err(if near.is_empty() {
                 error.hint(format!("it can be {}", quoted_list(&NAMES)))
             } else {
                 error.hint(format!("did you mean {}?", quoted_list(&near)))
             });
         }
-        Self::deserialize(value).map_err(|error| {
-            let message = error.to_string();
-            let message = message.replace(
-                "data did not match any variant of untagged enum ClipSelector",
-                "`clip` is text, such as \"c1\", or {\"track\": \"t1\", \"at\": 2.5}",
-            );
-            Error::invalid(format!("{name}: {message}"))
-        })
+        if let Value::Object(members) = value {
+            check_keys(name, members)?;
+        }
+        Self::deserialize(value).map_err(|error| misread(name, value, &error.to_string()))
     }
 
     /// The name in `op`.

@@ -279,10 +279,13 @@ impl Document {
         }
         let error = Error::not_found(format!("there is no clip \"{text}\""));
         let near = nearest(text, labels.iter().map(|(_, label)| label.as_str()));
-        let count = self.all_clips().count();
-        Err(if near.is_empty() {
+        let clips: Vec<ClipRef> = self.all_clips().collect();
+        Err(if clips.is_empty() {
+            error.hint("the draft has no clips")
+        } else if near.is_empty() {
             error.hint(format!(
-                "the draft has {count} clips; name one by its id such as \"c1\", its words, its file's name, or \"t1@2.5\" for track and time"
+                "the clips are {}; name one by its id, its words, its file's name, or \"t1@2.5\" for track and time",
+                self.described(&clips)
             ))
         } else {
             let ids: Vec<String> = near
@@ -299,23 +302,29 @@ impl Document {
     }
 
     fn ambiguous(&self, clips: &[ClipRef], what: &str) -> Error {
-        let shown: Vec<String> = clips
-            .iter()
-            .take(8)
-            .map(|clip| self.describe(*clip))
-            .collect();
-        let more = match clips.len().saturating_sub(8) {
-            0 => String::new(),
-            more => format!(" and {more} more"),
-        };
         Error::new(
             ErrorKind::Ambiguous,
             format!(
-                "there are {} clips {what}: {}{more}",
+                "there are {} clips {what}: {}",
                 clips.len(),
-                shown.join(", ")
+                self.described(clips)
             ),
         )
         .hint("name the clip by its id")
+    }
+
+    /// The first clips of a list, for messages.
+    fn described(&self, clips: &[ClipRef]) -> String {
+        const SHOWN: usize = 8;
+        let shown: Vec<String> = clips
+            .iter()
+            .take(SHOWN)
+            .map(|clip| self.describe(*clip))
+            .collect();
+        let more = match clips.len().saturating_sub(SHOWN) {
+            0 => String::new(),
+            more => format!(" and {more} more"),
+        };
+        format!("{}{more}", shown.join(", "))
     }
 }

@@ -183,7 +183,64 @@ fn a_property_of_another_kind_and_a_wrong_value_are_refused() {
     );
     assert!(error.to_string().contains("\"volume\""), "{error}");
     let error = refused(json!([{"op": "move", "clip": "c1", "at": 1, "too": 2}]));
-    assert!(error.to_string().contains("unknown field `too`"), "{error}");
+    assert!(
+        error
+            .to_string()
+            .contains("no key \"too\"; its keys are `clip`, `at`"),
+        "{error}"
+    );
+    for (operation, message) in [
+        (
+            json!({"op": "trim", "clip_id": "c1", "from": 1}),
+            "trim: it has no key \"clip_id\" or \"from\"",
+        ),
+        (json!({"op": "split", "at": 6}), "split: `clip` is missing"),
+        (
+            json!({"op": "replace_text", "clip": 2, "text": "x"}),
+            "`clip` is 2; it must be text, such as \"c1\"",
+        ),
+        (
+            json!({"op": "clear", "clip": "c1", "what": "all"}),
+            "`what` is \"all\"; it must be one of `transition`",
+        ),
+        (
+            json!({"op": "canvas", "width": "1920px", "height": 1080}),
+            "`width` is \"1920px\"; it must be a whole number",
+        ),
+        (
+            json!({"op": "track", "track": "t1", "mute": "yes"}),
+            "`mute` is \"yes\"; it must be true or false",
+        ),
+        (
+            json!({"op": "trim", "clip": "c1", "duration": "long"}),
+            "`duration`: \"long\" is not a time",
+        ),
+        (
+            json!({"op": "add_keyframes", "clip": "c1", "property": "opacity", "points": [{"value": 1}]}),
+            "the keys of a point are `time`, `value`",
+        ),
+        (
+            json!({"op": "set", "clip": "c1", "properties": {"volume": 1}}),
+            "write each property next to `clip`",
+        ),
+        (
+            json!({"replace_text": {"clip": "c1", "text": "x"}}),
+            "write {\"op\": \"replace_text\", …}",
+        ),
+        (
+            json!({"action": "remove", "clip": "c1"}),
+            "write {\"op\": \"remove\", …}",
+        ),
+        (
+            json!({"op": "delete", "clip": "c1"}),
+            "did you mean \"remove\"?",
+        ),
+    ] {
+        let error = Operation::read(&operation).unwrap_err().to_string();
+        assert!(error.contains(message), "{operation}: {error}");
+    }
+    let error = refused(json!([{"op": "remove", "clip": "??"}])).to_string();
+    assert!(error.contains("the clips are c1 ("), "{error}");
     let error = refused(json!([{"op": "rename", "name": "x"}, {"op": "remove", "clip": "c99"}]));
     assert!(
         error.message.starts_with("operations[1] (remove)"),

@@ -9,8 +9,8 @@ use crate::args::input_rule::InputRule;
 use crate::args::{Object, property};
 
 /// The message for a call without a draft.
-const NO_DRAFT: &str = "`draft_id` is missing: call `create_draft` first and pass the `draft_id` of its reply \
-     (`list_drafts` lists the drafts of earlier calls)";
+const NO_DRAFT: &str = "`draft_id` is missing: give the id or exact name of a draft (`list_drafts` lists them, \
+     `create_draft` makes one)";
 
 impl Normalizer<'_> {
     /// Normalises and checks the members of an object; `path` is "" or ends with a dot.

@@ -213,11 +213,13 @@ impl Session<'_> {
             }
             count += clips.len();
         }
-        self.changed(format!(
-            "{count} clips from {} on moved by {}",
-            Seconds(from),
-            Seconds(self.grid.time(by))
-        ));
+        let from = Seconds(from);
+        let by = Seconds(self.grid.time(by));
+        self.changed(match count {
+            0 => format!("nothing moved by {by}: no clip starts at {from} or later"),
+            1 => format!("1 clip from {from} on moved by {by}"),
+            _ => format!("{count} clips from {from} on moved by {by}"),
+        });
         Ok(())
     }
 }
