@@ -11,6 +11,7 @@ pub(crate) mod position;
 pub(crate) mod property;
 pub(crate) mod reply;
 pub(crate) mod schema;
+pub(crate) mod set_values;
 pub(crate) mod suggest;
 
 use serde::de::Error as _;
@@ -383,43 +384,38 @@ pub(crate) mod default {
         volume speed alpha transform_x transform_y scale_x scale_y rotation
         mask_rotation mask_feather font_size font_alpha border_width border_alpha
         background_round_radius background_width background_height
-        shadow_alpha shadow_angle shadow_distance);
+        background_horizontal_offset background_vertical_offset fixed_width fixed_height
+        outro_animation_duration combo_animation_duration
+        shadow_alpha shadow_angle shadow_distance shadow_smoothing);
     texts!("": font_color border_color shadow_color);
+
+    /// The same for arguments that null turns off.
+    macro_rules! optional {
+        ($tool:literal $read:ident $type:ty: $($argument:ident)*) => {
+            $(pub(crate) fn $argument() -> Option<$type> {
+                Some(const { $read(stringify!($argument), $tool) }.into())
+            })*
+        };
+    }
 
     pub(crate) mod add_image {
         use super::number_in;
-
-        #[expect(
-            clippy::unnecessary_wraps,
-            reason = "serde requires the type of the field"
-        )]
-        pub(crate) fn transition_duration() -> Option<f64> {
-            Some(const { number_in("transition_duration", "add_image") })
-        }
+        optional!("add_image" number_in f64: transition_duration intro_animation_duration animation_duration);
     }
 
     pub(crate) mod add_text {
         use super::{number_in, text_in};
-        numbers!("add_text": background_alpha shadow_smoothing);
+        numbers!("add_text": background_alpha);
         texts!("add_text": background_color);
+        optional!("add_text" number_in f64: intro_duration outro_duration);
+        optional!("add_text" text_in String: font);
     }
 
     pub(crate) mod add_subtitle {
         use super::{number_in, text_in};
         numbers!("add_subtitle": background_alpha font_size transform_y);
         texts!("add_subtitle": background_color);
-    }
-
-    pub(crate) fn half() -> f64 {
-        0.5
-    }
-
-    #[expect(
-        clippy::unnecessary_wraps,
-        reason = "serde requires the type of the field"
-    )]
-    pub(crate) fn some_half() -> Option<f64> {
-        Some(0.5)
+        optional!("add_subtitle" text_in String: font);
     }
 
     pub(crate) fn width() -> f64 {

@@ -19,7 +19,7 @@ mod members;
 mod names;
 mod no_effect;
 mod pixels;
-mod scalar;
+pub(crate) mod scalar;
 mod size;
 #[cfg(test)]
 mod table;

@@ -46,19 +46,9 @@ pub(crate) fn of(argument: &str) -> Option<ArgumentRow> {
         "start" | "end" | "duration" | "target_start" | "time" | "times" | "at" | "from" | "to"
         | "source_start" | "source_end" | "start_time" | "end_time" => &measure::TIME,
         "time_offset" => &measure::SHIFT,
-        "intro_duration"
-        | "outro_duration"
-        | "animation_duration"
-        | "intro_animation_duration"
-        | "outro_animation_duration"
-        | "combo_animation_duration" => &measure::SHORT_TIME,
         "width" | "height" => &measure::PIXELS,
-        "params" | "effect_params" => &measure::STRENGTH,
-        "sticker_id" => &measure::NUMERIC_ID,
-        "draft_id" | "job_id" | "task_id" | "resume" | "bubble_effect_id"
-        | "bubble_resource_id" | "effect_effect_id" | "video_url" | "audio_url" | "image_url"
-        | "transition" | "mask_type" | "font" | "effect_type" | "animation" | "intro_animation"
-        | "outro_animation" | "combo_animation" | "property_type" => &measure::WORD,
+        "draft_id" | "job_id" | "task_id" | "resume" | "video_url" | "audio_url" | "image_url"
+        | "property_type" => &measure::WORD,
         _ => return None,
     };
     Some(ArgumentRow(measure))
@@ -69,9 +59,13 @@ pub(crate) fn listed(argument: &str) -> Option<&'static PropertyArgument> {
     Property::named(argument)?.argument.as_ref()
 }
 
-/// The default of an argument of a tool, as JSON.
+/// The default of an argument of a tool, as JSON; none for names, which depend on the edition.
 pub(crate) fn default_in(argument: &str, tool: &str) -> Option<Value> {
-    match Property::named(argument)?.default_in(tool) {
+    let property = Property::named(argument)?;
+    if property.resource().is_some() {
+        return None;
+    }
+    match property.default_in(tool) {
         PropertyDefault::Number(number) => Some(json(number)),
         PropertyDefault::Switch(on) => Some(on.into()),
         PropertyDefault::Text(text) => Some(text.into()),
@@ -205,12 +199,16 @@ impl ArgumentRow {
         let Value::Array(items) = value else {
             return Ok(ParsedValue::default());
         };
+        let item_row = match self.unit {
+            Unit::Parameters => Self(&measure::STRENGTH),
+            _ => self,
+        };
         let mut note = None;
         for (index, item) in items.iter_mut().enumerate() {
             if let Value::Array(_) = item {
                 continue;
             }
-            let read = self
+            let read = item_row
                 .number(item)
                 .map_err(|fault| format!("[{index}] {fault}"))?;
             note = note.or(read.note.map(|note| format!("[{index}] {note}")));
@@ -257,6 +255,7 @@ impl ArgumentRow {
                 (number / PIXELS_PER_SIZE).round()
             )),
             Unit::FontSize if number < 1.0 => Some("did you mean 8?".to_owned()),
+            Unit::Fraction if number > 1.0 && number <= 100.0 => percent(),
             Unit::Strength if number > 100.0 => Some("did you mean 100?".to_owned()),
             Unit::Speed if number > 10.0 => percent(),
             Unit::Speed if number <= 0.0 => Some("did you mean 1?".to_owned()),

@@ -43,7 +43,7 @@ pub(crate) fn describe(input: &mut Object, tool: &str) {
         // The order of the keys is that of `KEPT`.
         let mut described = object([
             ("type", schema.shift_remove("type").unwrap_or_default()),
-            ("description", listed.description().into()),
+            ("description", listed.description(tool).into()),
         ]);
         described.append(schema);
         *schema = described;

@@ -119,7 +119,7 @@ impl NameKind {
         }
     }
 
-    pub(super) fn is_audio(self) -> bool {
+    pub(crate) fn is_audio(self) -> bool {
         Edition::ALL
             .into_iter()
             .any(|edition| Self::audio(edition).contains(&self))

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::Path;
 
-use capcut_draft::{PROPERTIES, PropertyDefault};
+use capcut_draft::{PROPERTIES, Property, PropertyDefault};
 use serde_json::Value;
 
 use super::check_section;
@@ -164,7 +164,7 @@ fn clip_properties() -> String {
     let mut text = String::from(
         "| property | also | what it is | value | default | clips |\n|---|---|---|---|---|---|\n",
     );
-    for property in &PROPERTIES {
+    for property in PROPERTIES {
         let quoted = |names: &[&str]| {
             let names: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
             names.join(", ")
@@ -192,7 +192,10 @@ fn clip_properties() -> String {
             property.name,
             quoted(property.aliases),
             cell(property.about),
-            cell(property.measure.says),
+            match property.refusal() {
+                Some(why) => format!("not by `set`: {}", cell(why)),
+                None => cell(property.measure.says),
+            },
             if kinds.len() > 8 {
                 "all".to_owned()
             } else {
@@ -257,8 +260,55 @@ fn tools_and_plans_take_properties_from_their_list() {
             }
         }
     }
-    assert!(checked > 50, "only {checked} arguments");
+    assert!(checked > 70, "only {checked} arguments");
     assert!(repeated.is_empty(), "written a second time: {repeated:#?}");
+}
+
+/// What the tools that add clips take and is no property of a clip.
+const NO_PROPERTIES: [&str; 6] = [
+    "draft_id",
+    "draft_folder",
+    "width",
+    "height",
+    "srt",
+    "time_offset",
+];
+
+/// `set` changes each setting of the tools that add clips, or the list says why not and what does.
+#[test]
+fn every_setting_of_a_tool_is_in_the_list_of_properties() {
+    let mut missing = Vec::new();
+    let mut checked = 0;
+    for spec in local::all() {
+        let is_clip = spec.name.starts_with("add_") && spec.name != "add_video_keyframe";
+        if !is_clip {
+            continue;
+        }
+        let input = spec.input();
+        let arguments = input["properties"].as_object().expect("arguments");
+        for (name, schema) in arguments {
+            checked += 1;
+            if NO_PROPERTIES.contains(&name.as_str()) {
+                continue;
+            }
+            let Some(property) = Property::named(name) else {
+                missing.push(format!("{}: `{name}`", spec.name));
+                continue;
+            };
+            // A schema has what the list says, unless it is of a name of the time or place of a clip.
+            if let Some(argument) = &property.argument
+                && schema.get("deprecated").is_none()
+                && schema["description"] != argument.description(spec.name)
+            {
+                missing.push(format!("{}: the description of `{name}`", spec.name));
+            }
+        }
+    }
+    assert!(checked > 100, "only {checked} arguments");
+    assert!(
+        missing.is_empty(),
+        "not in the list of properties: {missing:#?}"
+    );
 }
 
 fn command_line() -> String {

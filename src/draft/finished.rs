@@ -90,6 +90,15 @@ pub(crate) fn canvas(working: &Value) -> (f64, f64) {
     (side("width", 16.0), side("height", 9.0))
 }
 
+/// The keys of an object of a list of `materials`, or of an animation in it, with neutral values, as the apps of a
+/// scheme write it.
+pub(crate) fn neutral(scheme: u32, list: &str) -> &'static Map<String, Value> {
+    Shapes::of_scheme(scheme).neutral(match list {
+        "animation" => list,
+        list => companions::kind_of(list),
+    })
+}
+
 /// The media that segments of `working` use, each once, in track order.
 pub(crate) fn needed(working: &Value) -> Vec<Needed> {
     let index = MaterialIndex::new(working);

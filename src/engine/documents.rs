@@ -20,6 +20,7 @@ use crate::draft::Draft;
 use crate::draft::ids::DraftId;
 use crate::draft::working;
 use crate::engine::edit::EditOutcome;
+use crate::engine::resources::CatalogResources;
 use crate::engine::{
     Engine, NOT_REFRESHED, NewDraft, RecordedEdit, TRIES, VERSION, apply, aside, changing, empty,
     fold, new_id, reply, taken_back,
@@ -581,9 +582,11 @@ struct OwnDocument {
 }
 
 fn plan(state: &mut DraftState, operations: &[Operation]) -> Result<PlannedChange> {
+    let edition = state.draft.edition;
     if let Some(document) = &mut state.document {
+        let resources = CatalogResources::of(edition, document);
         let (step, reports) = document
-            .plan_operations(operations)
+            .plan_operations(operations, &resources)
             .map_err(document_error)?;
         return Ok(PlannedChange {
             step,
@@ -592,8 +595,9 @@ fn plan(state: &mut DraftState, operations: &[Operation]) -> Result<PlannedChang
         });
     }
     let (mut document, text, base) = own_document(&state.draft)?;
+    let resources = CatalogResources::of(edition, &document);
     let (step, reports) = document
-        .plan_operations(operations)
+        .plan_operations(operations, &resources)
         .map_err(document_error)?;
     Ok(PlannedChange {
         step,

@@ -2,6 +2,8 @@
 //!
 //! Each error begins with the argument it refers to.
 
+use capcut_draft::measure::BLUR_LEVELS;
+
 use crate::catalog::{self, CatalogEntry, NameKind};
 use crate::draft::material::{
     Animation, AudioEffect, Blur, Mask, Phase, Setting, Transition, VideoEffect,
@@ -30,7 +32,7 @@ pub(crate) fn finite(argument: &str, value: f64) -> Result<f64> {
     }
 }
 
-/// Seconds from 0 to one year.
+/// Seconds from 0 to one year: the API accepts more than the list of properties.
 pub(crate) fn seconds(argument: &str, value: f64) -> Result<f64> {
     if (0.0..=31_536_000.0).contains(&value) {
         return Ok(value);
@@ -183,8 +185,7 @@ pub(crate) fn mask(canvas: Canvas, wish: MaskWish<'_>) -> Result<Option<Mask>> {
 /// A blurred background of one of four strengths.
 pub(crate) fn blur(level: Option<f64>) -> Result<Option<Blur>> {
     let Some(level) = level else { return Ok(None) };
-    let strengths = [(1.0, 0.0625), (2.0, 0.375), (3.0, 0.75), (4.0, 1.0)];
-    match strengths.iter().find(|(name, _)| *name == level) {
+    match BLUR_LEVELS.iter().find(|(name, _)| *name == level) {
         Some(&(_, strength)) => Ok(Some(Blur {
             strength,
             ..Blur::default()
@@ -265,14 +266,7 @@ pub(crate) fn audio_effect(
             values.len()
         )));
     }
-    let (category_id, category_name) = match (entry.kind, edition) {
-        (NameKind::VoiceFilter, _) => ("sound_effect", "Voice filters"),
-        (NameKind::VoiceCharacter, _) => ("tone", "Voice characters"),
-        (NameKind::AudioScene, _) => ("sound_effect", "场景音"),
-        (NameKind::Tone, _) => ("tone", "音色"),
-        (_, Edition::Capcut) => ("speech_to_song", "Speech to song"),
-        (_, Edition::Jianying) => ("speech_to_song", "声音成曲"),
-    };
+    let (category_id, category_name) = audio_category(entry, edition);
     Ok(Some(AudioEffect {
         name: entry.display.into(),
         resource_id: entry.resource_id.into(),
@@ -281,6 +275,21 @@ pub(crate) fn audio_effect(
         settings: settings("effect_params", entry, values)?,
         ..AudioEffect::default()
     }))
+}
+
+/// Id and name of the category of a voice or sound effect.
+pub(super) fn audio_category(
+    entry: &CatalogEntry,
+    edition: Edition,
+) -> (&'static str, &'static str) {
+    match (entry.kind, edition) {
+        (NameKind::VoiceFilter, _) => ("sound_effect", "Voice filters"),
+        (NameKind::VoiceCharacter, _) => ("tone", "Voice characters"),
+        (NameKind::AudioScene, _) => ("sound_effect", "场景音"),
+        (NameKind::Tone, _) => ("tone", "音色"),
+        (_, Edition::Capcut) => ("speech_to_song", "Speech to song"),
+        (_, Edition::Jianying) => ("speech_to_song", "声音成曲"),
+    }
 }
 
 /// A video effect by name, on the whole picture or on faces.

@@ -6,10 +6,10 @@ use std::sync::Arc;
 use capcut_draft::Operation;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use crate::args::input_rule::InputRule;
-use crate::args::property;
+use crate::args::set_values;
 use crate::draft::ids::DraftId;
 use crate::engine::documents::{self, DraftChange, document_error};
 use crate::error::{Error, Result};
@@ -203,58 +203,18 @@ impl EditDraft {
                 error
             };
             let mut value = measured(app, value, context).await.map_err(within)?;
-            notes.extend(plain_values(&mut value).map_err(within)?);
+            if let Some(members) = value.as_object_mut() {
+                match members.get("op").and_then(Value::as_str) {
+                    Some("set") => notes.extend(set_values::read(members).map_err(within)?),
+                    Some("add_keyframes") => set_values::read_points(members).map_err(within)?,
+                    _ => {}
+                }
+            }
             let read = Operation::read(&value).map_err(document_error);
             operations.push(read.map_err(within)?);
         }
         Ok((operations, notes))
     }
-}
-
-/// Reads the notations of the values of a `set`, such as `"50%"`; returns notes on unusual values.
-fn plain_values(operation: &mut Value) -> Result<Vec<String>> {
-    let mut notes = Vec::new();
-    let Value::Object(members) = operation else {
-        return Ok(notes);
-    };
-    if members.get("op").is_some_and(|op| op == "add_keyframes") {
-        plain_points(members)?;
-    }
-    if members.get("op").is_none_or(|op| op != "set") {
-        return Ok(notes);
-    }
-    for (name, value) in members {
-        let Some(row) = property::of_property(name) else {
-            continue;
-        };
-        let read = row
-            .read(value)
-            .map_err(|fault| Error::invalid(format!("`{name}` {fault}")))?;
-        notes.extend(read.note.map(|note| format!("`{name}` {note}")));
-        if let Some(alpha) = read.alpha {
-            return Err(Error::invalid(format!(
-                "`{name}` has the opacity {alpha}, which is a property of its own"
-            ))
-            .hint("give the colour as \"#RRGGBB\", and its opacity as `opacity`, `border_alpha`, `background_alpha` or `shadow_alpha`"));
-        }
-    }
-    Ok(notes)
-}
-
-/// Reads the notations of the values of keyframes, such as `"50%"`.
-fn plain_points(members: &mut Map<String, Value>) -> Result<()> {
-    let property = members.get("property").and_then(Value::as_str);
-    let Some(row) = property.and_then(property::of_property) else {
-        return Ok(());
-    };
-    let points = members.get_mut("points").and_then(Value::as_array_mut);
-    for (index, point) in points.into_iter().flatten().enumerate() {
-        if let Some(value) = point.get_mut("value").filter(|value| value.is_string()) {
-            row.read(value)
-                .map_err(|fault| Error::invalid(format!("`points[{index}].value` {fault}")))?;
-        }
-    }
-    Ok(())
 }
 
 /// An operation whose `media` and `still` are files as the document crate expects them.

@@ -73,10 +73,8 @@ pub(crate) struct AddAudio {
     #[serde(default, deserialize_with = "args::own_number")]
     #[schemars(with = "f64")]
     pub fade_out: f64,
-    /// Voice or sound effect; `search_catalog` kinds voice_filter, audio_scene, tone, …
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub effect_type: Option<String>,
-    /// Its parameters in order, each 0 to 100.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub effect_params: Option<Vec<Option<f64>>>,
     /// Canvas of a new draft, pixels (HTTP only).

@@ -35,7 +35,6 @@ pub(crate) struct AddEffect {
     )]
     #[schemars(with = "DraftId", required)]
     pub draft_id: Option<DraftId>,
-    /// Effect; `search_catalog` kind scene_effect or character_effect.
     #[serde(deserialize_with = "args::text")]
     #[schemars(with = "String")]
     pub effect_type: String,
@@ -50,7 +49,6 @@ pub(crate) struct AddEffect {
     /// End on the timeline, seconds; or `duration`. Default: 3 s later.
     #[serde(default = "three")]
     pub end: f64,
-    /// Its parameters in order, each 0 to 100.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub params: Option<Vec<Option<f64>>>,
     /// Track; created if new.

@@ -54,31 +54,25 @@ pub(crate) struct AddImage {
     /// New track's layer; higher is in front.
     #[serde(default)]
     pub relative_index: f64,
-    /// Entrance; `search_catalog` kind video_intro.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub intro_animation: Option<String>,
-    /// Seconds; 0: the animation's own.
-    #[serde(default = "default::some_half")]
+    #[serde(default = "default::add_image::intro_animation_duration")]
     pub intro_animation_duration: Option<f64>,
     /// Older name of `intro_animation`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("deprecated" = true))]
     pub animation: Option<String>,
     /// Older name of `intro_animation_duration`.
-    #[serde(default = "default::some_half")]
+    #[serde(default = "default::add_image::animation_duration")]
     #[schemars(extend("deprecated" = true))]
     pub animation_duration: Option<f64>,
-    /// Exit; `search_catalog` kind video_outro.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub outro_animation: Option<String>,
-    /// Seconds; 0: the animation's own.
-    #[serde(default = "default::half")]
+    #[serde(default = "default::outro_animation_duration")]
     pub outro_animation_duration: f64,
-    /// For the whole clip, instead of entrance and exit; kind video_combo.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub combo_animation: Option<String>,
-    /// Seconds; 0: the whole clip.
-    #[serde(default = "default::half")]
+    #[serde(default = "default::combo_animation_duration")]
     pub combo_animation_duration: f64,
     #[serde(flatten)]
     pub look: PictureLook,

@@ -35,7 +35,6 @@ pub(crate) struct AddSticker {
     )]
     #[schemars(with = "DraftId", required)]
     pub draft_id: Option<DraftId>,
-    /// The sticker's resource id, digits; from the app or another draft.
     #[serde(deserialize_with = "args::text")]
     #[schemars(with = "String")]
     pub sticker_id: String,

@@ -55,9 +55,11 @@ pub(crate) struct AddSubtitle {
     #[serde(default = "main_track", deserialize_with = "args::optional_text")]
     #[schemars(with = "Option<String>")]
     pub track_name: Option<String>,
-    /// Font; `search_catalog` kind font.
     // The default over MCP follows the edition.
-    #[serde(default = "usual_font", deserialize_with = "args::optional_text")]
+    #[serde(
+        default = "default::add_subtitle::font",
+        deserialize_with = "args::optional_text"
+    )]
     #[schemars(with = "Option<String>", extend("default" = null))]
     pub font: Option<String>,
     #[serde(
@@ -93,7 +95,6 @@ pub(crate) struct AddSubtitle {
     pub background_alpha: f64,
     #[serde(default = "default::add_subtitle::background_color")]
     pub background_color: String,
-    /// Shape.
     #[serde(default)]
     #[schemars(extend("enum" = [0, 1, 2]))]
     pub background_style: f64,
@@ -142,14 +143,6 @@ pub(crate) struct AddSubtitle {
 )]
 fn main_track() -> Option<String> {
     Some("subtitle".to_owned())
-}
-
-#[expect(
-    clippy::unnecessary_wraps,
-    reason = "serde requires the type of the field"
-)]
-fn usual_font() -> Option<String> {
-    Some("思源粗宋".to_owned())
 }
 
 impl AddSubtitle {

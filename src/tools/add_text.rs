@@ -74,9 +74,11 @@ pub(crate) struct AddText {
     )]
     #[schemars(with = "Option<Position>")]
     pub position: Option<Position>,
-    /// Font; `search_catalog` kind font.
     // The default over MCP follows the edition.
-    #[serde(default = "usual_font", deserialize_with = "args::optional_text")]
+    #[serde(
+        default = "default::add_text::font",
+        deserialize_with = "args::optional_text"
+    )]
     #[schemars(with = "Option<String>", extend("default" = null))]
     pub font: Option<String>,
     #[serde(
@@ -137,7 +139,6 @@ pub(crate) struct AddText {
     pub background_alpha: f64,
     #[serde(default = "default::add_text::background_color")]
     pub background_color: String,
-    /// Shape.
     #[serde(default)]
     #[schemars(extend("enum" = [0, 1, 2]))]
     pub background_style: f64,
@@ -151,11 +152,9 @@ pub(crate) struct AddText {
     pub background_height: f64,
     #[serde(default = "default::background_width")]
     pub background_width: f64,
-    /// 0 to 1; 0.5 is centred.
-    #[serde(default = "default::half")]
+    #[serde(default = "default::background_horizontal_offset")]
     pub background_horizontal_offset: f64,
-    /// 0 to 1; 0.5 is centred.
-    #[serde(default = "default::half")]
+    #[serde(default = "default::background_vertical_offset")]
     pub background_vertical_offset: f64,
     #[serde(default, deserialize_with = "args::truthy")]
     #[schemars(with = "bool")]
@@ -168,21 +167,16 @@ pub(crate) struct AddText {
     pub shadow_color: String,
     #[serde(default = "default::shadow_distance")]
     pub shadow_distance: f64,
-    #[serde(default = "default::add_text::shadow_smoothing")]
+    #[serde(default = "default::shadow_smoothing")]
     pub shadow_smoothing: f64,
-    /// Entrance; `search_catalog` kind text_intro.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub intro_animation: Option<String>,
-    /// Seconds.
-    #[serde(default = "default::some_half")]
+    #[serde(default = "default::add_text::intro_duration")]
     pub intro_duration: Option<f64>,
-    /// Exit; `search_catalog` kind text_outro.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub outro_animation: Option<String>,
-    /// Seconds.
-    #[serde(default = "default::some_half")]
+    #[serde(default = "default::add_text::outro_duration")]
     pub outro_duration: Option<f64>,
-    /// Speech bubble's effect id.
     #[serde(
         default,
         deserialize_with = "args::optional_text",
@@ -190,7 +184,6 @@ pub(crate) struct AddText {
     )]
     #[schemars(with = "Option<String>")]
     pub bubble_effect_id: Option<String>,
-    /// Its resource id.
     #[serde(
         default,
         deserialize_with = "args::optional_text",
@@ -198,7 +191,6 @@ pub(crate) struct AddText {
     )]
     #[schemars(with = "Option<String>")]
     pub bubble_resource_id: Option<String>,
-    /// Text effect by id.
     #[serde(
         default,
         deserialize_with = "args::optional_text",
@@ -206,11 +198,9 @@ pub(crate) struct AddText {
     )]
     #[schemars(with = "Option<String>")]
     pub effect_effect_id: Option<String>,
-    /// Box width, fraction; -1: auto.
-    #[serde(default = "unset")]
+    #[serde(default = "default::fixed_width")]
     pub fixed_width: f64,
-    /// Box height, fraction; -1: auto.
-    #[serde(default = "unset")]
+    #[serde(default = "default::fixed_height")]
     pub fixed_height: f64,
     /// Styles of parts of the text.
     #[serde(
@@ -242,18 +232,6 @@ fn main_track() -> Option<String> {
     Some("text_main".to_owned())
 }
 
-#[expect(
-    clippy::unnecessary_wraps,
-    reason = "serde requires the type of the field"
-)]
-fn usual_font() -> Option<String> {
-    Some("文轩体".to_owned())
-}
-
-fn unset() -> f64 {
-    -1.0
-}
-
 /// A part of the text.
 #[derive(Debug, Default, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct TextStyle {
@@ -269,7 +247,6 @@ pub(crate) struct TextStyle {
     // Its border.
     #[serde(default)]
     pub border: Border,
-    /// Font by name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub font: Option<String>,
 }

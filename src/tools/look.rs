@@ -42,12 +42,10 @@ pub(crate) struct PictureLook {
     )]
     #[schemars(with = "Option<Position>")]
     pub position: Option<Position>,
-    /// To the next clip; `search_catalog` kind transition.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub transition: Option<String>,
     #[serde(default = "default::add_image::transition_duration")]
     pub transition_duration: Option<f64>,
-    /// Such as "Circle"; `search_catalog` kind mask.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mask_type: Option<String>,
     #[serde(

@@ -28,6 +28,7 @@ mod metrics;
 mod newer;
 mod plans;
 mod preview;
+mod properties;
 mod racy;
 mod remote;
 mod resume;

@@ -933,3 +933,23 @@ fn an_item_after_one_of_unknown_length_fails_on_a_server() {
     assert!(error.contains("its start follows"), "{error}");
     assert_eq!(api.server.count("/add_video"), 1);
 }
+
+#[test]
+fn resume_sets_names_that_were_changed() {
+    let home = Home::embedded();
+    let mut client = home.connected();
+    let plan = every_kind(&home);
+    let made = client
+        .call("compose_draft", json!({ "plan": plan }))
+        .expect("made");
+    let draft = made["draft_id"].clone();
+    let changed = with(
+        &with(&plan, "/stickers/0/sticker_id", json!("123")),
+        "/effects/0/effect_type",
+        json!("Heart_Kisses"),
+    );
+    resume(&mut client, &changed, &draft).expect("they are set");
+    let script = script(&mut client, &draft);
+    assert!(script.contains("\"sticker_id\":\"123\""), "{script}");
+    assert!(script.contains("6925620336390050305"), "{script}");
+}

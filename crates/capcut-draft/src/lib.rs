@@ -44,6 +44,7 @@ mod ops;
 mod path;
 mod property;
 mod refs;
+mod resource;
 mod scan;
 mod select;
 mod template;
@@ -75,6 +76,7 @@ pub use ops::{
 pub use path::PathPart;
 pub use property::{PROPERTIES, Property, PropertyArgument, PropertyDefault};
 pub use refs::DanglingRef;
+pub use resource::{NoResources, Resource, ResourceKind, ResourceParameter, Resources};
 pub use select::{ClipSelector, Time};
 pub use template::{
     FilledTemplate, MediaSlot, RepeatedGroup, SlotMedia, SlotValues, TemplateValues,

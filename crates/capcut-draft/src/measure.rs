@@ -40,6 +40,8 @@ pub enum Unit {
     NumericId,
     /// An id, a name or a URL: without surrounding blanks.
     Word,
+    /// A list of strengths.
+    Parameters,
 }
 
 /// A kind of value.
@@ -197,6 +199,16 @@ pub static SPACING: Measure = Measure::new(
     (-10.0, 100.0),
     (-10.0, 100.0),
 );
+/// A side of a text's box.
+pub static BOX: Measure = Measure::new(
+    Unit::Fraction,
+    "a fraction of the canvas above 0 to 10, or -1 for the text's own size",
+    "",
+    (-1.0, 10.0),
+    (-1.0, 1.0),
+);
+pub static BACKGROUND_STYLE: Measure =
+    Measure::new(Unit::Plain, "0, 1 or 2", "", (0.0, 2.0), (0.0, 2.0));
 pub static LEVEL: Measure = Measure::new(
     Unit::Plain,
     "a level: 1, 2, 3 or 4",
@@ -229,3 +241,22 @@ pub static NUMERIC_ID: Measure = Measure::new(
     ANY,
 );
 pub static WORD: Measure = Measure::new(Unit::Word, "text", "", ANY, ANY);
+/// A name of the app's catalog.
+pub static NAME: Measure = Measure::new(
+    Unit::Word,
+    "a name that `search_catalog` finds, or its id",
+    "",
+    ANY,
+    ANY,
+);
+pub static ID: Measure = Measure::new(Unit::Word, "an id", "", ANY, ANY);
+pub static PARAMETERS: Measure = Measure::new(
+    Unit::Parameters,
+    "a list of numbers from 0 to 100; null is the effect's own",
+    "",
+    (0.0, 100.0),
+    (0.0, 100.0),
+);
+
+/// The levels of a blurred background that the app offers, with the blur that documents have.
+pub static BLUR_LEVELS: [(f64, f64); 4] = [(1.0, 0.0625), (2.0, 0.375), (3.0, 0.75), (4.0, 1.0)];

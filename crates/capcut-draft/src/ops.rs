@@ -10,6 +10,7 @@ mod letters;
 mod look;
 mod media;
 pub(crate) mod motion;
+mod named;
 mod repeat;
 pub(crate) mod session;
 mod tracks;
@@ -22,6 +23,7 @@ use serde_json::{Map, Value};
 use crate::document::Document;
 use crate::edit::Step;
 use crate::error::{Error, ErrorKind, Result, nearest, quoted_list};
+use crate::resource::{NoResources, Resources};
 use crate::select::{ClipSelector, Time};
 use session::Session;
 
@@ -485,7 +487,8 @@ impl Operation {
 }
 
 impl Document {
-    /// Applies operations, all or none, and returns the step that undoes them and what changed.
+    /// Applies operations, all or none, and returns the step that undoes them and what changed. Names of the app's
+    /// catalog need [`plan_operations`](Self::plan_operations).
     ///
     /// Change a text, move a clip, undo:
     ///
@@ -510,28 +513,31 @@ impl Document {
         &mut self,
         operations: &[Operation],
     ) -> Result<(Step, Vec<OperationReport>)> {
-        let (session, reports) = self.run_operations(operations)?;
+        let (session, reports) = self.run_operations(operations, &NoResources)?;
         Ok((session.edit.commit(), reports))
     }
 
-    /// What operations would change, and the step that changes it; the document stays as it is.
+    /// What operations would change, and the step that changes it; the document stays as it is. Names of the app's
+    /// catalog are looked up in `resources`.
     ///
     /// # Errors
     /// As [`apply_operations`](Self::apply_operations).
     pub fn plan_operations(
         &mut self,
         operations: &[Operation],
+        resources: &dyn Resources,
     ) -> Result<(Step, Vec<OperationReport>)> {
-        let (session, reports) = self.run_operations(operations)?;
+        let (session, reports) = self.run_operations(operations, resources)?;
         Ok((session.edit.step(), reports))
     }
 
-    fn run_operations(
-        &mut self,
+    fn run_operations<'d>(
+        &'d mut self,
         operations: &[Operation],
-    ) -> Result<(Session<'_>, Vec<OperationReport>)> {
+        resources: &'d dyn Resources,
+    ) -> Result<(Session<'d>, Vec<OperationReport>)> {
         self.require_editable()?;
-        let mut session = Session::new(self.edit());
+        let mut session = Session::new(self.edit(), resources);
         let mut reports = Vec::with_capacity(operations.len());
         for (index, operation) in operations.iter().enumerate() {
             let done = session.run(operation).map_err(|mut error| {

@@ -9,9 +9,11 @@ use crate::kinds::ClipKind::{
     Video,
 };
 use crate::measure::{
-    ALIGNMENT, ANGLE, COLOR, FONT_SIZE, FRACTION, LEVEL, LOUDNESS, Measure, OPACITY, PIXELS,
-    POSITION, SCALE, SHORT_TIME, SIDE, SPACING, SPEED, STRENGTH, SWITCH, Unit, WORDS,
+    ALIGNMENT, ANGLE, BACKGROUND_STYLE, BOX, COLOR, FONT_SIZE, FRACTION, ID, LEVEL, LOUDNESS,
+    Measure, NAME, NUMERIC_ID, OPACITY, PARAMETERS, PIXELS, POSITION, SCALE, SHORT_TIME, SIDE,
+    SPACING, SPEED, STRENGTH, SWITCH, TIME, Unit, WORDS,
 };
+use crate::resource::ResourceKind;
 
 /// Where a document has a property.
 #[derive(Clone, Copy, Debug)]
@@ -20,12 +22,16 @@ pub(crate) enum Storage {
     Clip(&'static [&'static str]),
     /// In the material of the clip; the stored value is the given one times a factor.
     Material(&'static [&'static str], f64),
-    /// In an additional material of one of these lists.
-    Companion(&'static [&'static str], &'static [&'static str], f64),
+    /// In the mask of the clip; the stored value is the given one times a factor.
+    Mask(&'static [&'static str], f64),
     /// In the styles of a text: the path in each style, and the key of the material that repeats it.
     Style(&'static [&'static str], Option<&'static str>),
     /// More than one value depends on it.
     Special,
+    /// A thing of the app's catalog, by its name.
+    Resource(ResourceKind),
+    /// `set` does not change it: why, and what does.
+    Refused(&'static str),
 }
 
 /// A value that a property has if none is given.
@@ -46,6 +52,8 @@ pub struct PropertyArgument {
     pub measure: &'static Measure,
     /// Begin and end of the description; the measure's words stand between them.
     about: (&'static str, &'static str),
+    /// The descriptions of tools that have one of their own.
+    own_about: &'static [(&'static str, &'static str)],
     /// The defaults of tools that differ from what a clip has without the property.
     defaults: &'static [(&'static str, PropertyDefault)],
 }
@@ -73,6 +81,11 @@ const SOUND: &[ClipKind] = &[Video, Audio, Compound];
 const PICTURE: &[ClipKind] = &[Video, Image, Sticker, Text, Compound, TextTemplate];
 const MASKED: &[ClipKind] = &[Video, Image, Compound];
 const TEXTS: &[ClipKind] = &[Text];
+const PICTURES: &[ClipKind] = &[Video, Image];
+const ANIMATED: &[ClipKind] = &[Video, Image, Text];
+const EFFECTS: &[ClipKind] = &[Audio, Effect];
+const STICKERS: &[ClipKind] = &[Sticker];
+const FILES: &[ClipKind] = &[Video, Image, Audio];
 const ALL: &[ClipKind] = &[
     Video,
     Image,
@@ -86,7 +99,6 @@ const ALL: &[ClipKind] = &[
     TextTemplate,
     Unknown,
 ];
-const MASKS: &[&str] = &["common_mask", "masks"];
 
 const fn row(
     name: &'static str,
@@ -115,6 +127,7 @@ impl Property {
         self.argument = Some(PropertyArgument {
             measure: self.measure,
             about: (begin, end),
+            own_about: &[],
             defaults: &[],
         });
         self
@@ -128,6 +141,32 @@ impl Property {
         self
     }
 
+    /// These tools describe it in other words.
+    const fn described_in(mut self, own_about: &'static [(&'static str, &'static str)]) -> Self {
+        if let Some(argument) = &mut self.argument {
+            argument.own_about = own_about;
+        }
+        self
+    }
+
+    /// Why `set` does not change it, and what does.
+    #[must_use]
+    pub const fn refusal(&self) -> Option<&'static str> {
+        match self.storage {
+            Storage::Refused(why) => Some(why),
+            _ => None,
+        }
+    }
+
+    /// The kind of thing of the app's catalog that its values name.
+    #[must_use]
+    pub const fn resource(&self) -> Option<ResourceKind> {
+        match self.storage {
+            Storage::Resource(kind) => Some(kind),
+            _ => None,
+        }
+    }
+
     /// These tools have another default.
     const fn but_in(mut self, defaults: &'static [(&'static str, PropertyDefault)]) -> Self {
         if let Some(argument) = &mut self.argument {
@@ -138,17 +177,22 @@ impl Property {
 }
 
 use PropertyDefault::{Number, Switch, Text as Words, Unset};
-use Storage::{Clip, Companion, Material, Special, Style};
+use Storage::{Clip, Mask, Material, Refused, Resource, Special, Style};
 
 const ONE: PropertyDefault = Number(1.0);
 const ZERO: PropertyDefault = Number(0.0);
 const HALF: PropertyDefault = Number(0.5);
+/// The text's own size.
+const AUTO: PropertyDefault = Number(-1.0);
 const OFF: PropertyDefault = Switch(false);
 const BLACK: PropertyDefault = Words("#000000");
 
+const OFFSET: &[(&str, &str)] = &[("add_text", "0 to 1; 0.5 is centred.")];
+const OWN_LENGTH: &str = "Seconds; 0: the animation's own.";
+
 /// All properties. A row is all that a new property needs, if a document has it in one place.
 #[rustfmt::skip]
-pub static PROPERTIES: [Property; 49] = [
+pub static PROPERTIES: &[Property] = &[
     row("volume", &["loudness"], "loudness", &LOUDNESS, ONE, SOUND, Special).argument("Loudness", ""),
     row("speed", &[], "playback speed; the clip's length changes with it", &SPEED, ONE, SOUND, Special).argument("Playback speed", ""),
     row("visible", &[], "whether the clip is shown", &SWITCH, Switch(true), ALL, Clip(&["visible"])),
@@ -165,26 +209,56 @@ pub static PROPERTIES: [Property; 49] = [
     row("flip_vertical", &[], "mirrored top to bottom", &SWITCH, OFF, PICTURE, Clip(&["clip", "flip", "vertical"])).argument("Mirrored top to bottom", ""),
     row("fade_in", &[], "length of the fade-in of the sound", &SHORT_TIME, ZERO, SOUND, Special).argument("Fade-in", ""),
     row("fade_out", &[], "length of the fade-out of the sound", &SHORT_TIME, ZERO, SOUND, Special).argument("Fade-out", ""),
+    row("transition", &["transition_type"], "transition to the next clip; \"none\" removes it", &NAME, Unset, MASKED, Resource(ResourceKind::Transition))
+        .argument("To the next clip; `search_catalog` kind transition", ""),
     row("transition_duration", &[], "length of the transition to the next clip", &SHORT_TIME, ZERO, MASKED, Special)
         .argument("", "").but_in(&[("add_image", HALF), ("add_video", HALF)]),
     row("background_blur", &[], "blur of the background behind the clip; 0 is none", &FRACTION, ZERO, MASKED, Special)
         .argument("Blurred background, weak to strong", "").in_measure(&LEVEL).but_in(&[("add_image", Unset), ("add_video", Unset)]),
+    row("intro_animation", &["animation"], "entrance; \"none\" removes it", &NAME, Unset, ANIMATED, Resource(ResourceKind::Intro))
+        .argument("", "").described_in(&[
+            ("add_image", "Entrance; `search_catalog` kind video_intro."), ("add_text", "Entrance; `search_catalog` kind text_intro.")]),
+    row("intro_duration", &["intro_animation_duration", "animation_duration"], "length of the entrance; 0: the animation's own", &SHORT_TIME, HALF, ANIMATED, Special)
+        .argument("", "").described_in(&[("add_image", OWN_LENGTH)]),
+    row("outro_animation", &[], "exit; \"none\" removes it", &NAME, Unset, ANIMATED, Resource(ResourceKind::Outro))
+        .argument("", "").described_in(&[
+            ("add_image", "Exit; `search_catalog` kind video_outro."), ("add_text", "Exit; `search_catalog` kind text_outro.")]),
+    row("outro_duration", &["outro_animation_duration"], "length of the exit; 0: the animation's own", &SHORT_TIME, HALF, ANIMATED, Special)
+        .argument("", "").described_in(&[("add_image", OWN_LENGTH)]),
+    row("combo_animation", &[], "animation instead of entrance and exit; \"none\" removes it", &NAME, Unset, PICTURES, Resource(ResourceKind::Combo))
+        .argument("For the whole clip, instead of entrance and exit; kind video_combo", ""),
+    row("combo_duration", &["combo_animation_duration"], "length of the combo animation; 0: the whole clip", &SHORT_TIME, HALF, PICTURES, Special)
+        .argument("", "; 0: the whole clip"),
+    row("effect_type", &["effect"], "effect of a sound or of an effect clip; \"none\" removes that of a sound", &NAME, Unset, EFFECTS, Resource(ResourceKind::Effect))
+        .argument("", "").described_in(&[
+            ("add_audio", "Voice or sound effect; `search_catalog` kinds voice_filter, audio_scene, tone, …"),
+            ("add_effect", "Effect; `search_catalog` kind scene_effect or character_effect.")]),
+    row("effect_params", &["params"], "parameters of the effect, in order", &PARAMETERS, Unset, EFFECTS, Special)
+        .argument("Its parameters in order, each 0 to 100", ""),
+    row("effect_category", &[], "scene or character effect", &NAME, Unset, EFFECTS, Refused("it follows from the name: set `effect_type`")),
+    row("sticker_id", &[], "the sticker", &NUMERIC_ID, Unset, STICKERS, Special)
+        .argument("The sticker's resource id, digits; from the app or another draft", ""),
     row("strength", &["intensity"], "strength of a filter or effect", &STRENGTH, Number(100.0), &[Effect, Filter], Material(&["value"], 0.01)),
-    row("mask_center_x", &[], "centre of the mask, to the right", &POSITION, ZERO, MASKED, Companion(MASKS, &["config", "centerX"], 1.0))
+    row("mask_type", &["mask"], "shape of the mask; \"none\" removes it", &NAME, Unset, MASKED, Resource(ResourceKind::Mask))
+        .argument("Such as \"Circle\"; `search_catalog` kind mask", ""),
+    row("mask_center_x", &[], "centre of the mask, to the right", &POSITION, ZERO, MASKED, Mask(&["config", "centerX"], 1.0))
         .argument("Centre, pixels to the right of the middle", "").in_measure(&PIXELS).but_in(&[("add_video", HALF)]),
-    row("mask_center_y", &[], "centre of the mask, upwards", &POSITION, ZERO, MASKED, Companion(MASKS, &["config", "centerY"], 1.0))
+    row("mask_center_y", &[], "centre of the mask, upwards", &POSITION, ZERO, MASKED, Mask(&["config", "centerY"], 1.0))
         .argument("Centre, pixels above the middle", "").in_measure(&PIXELS).but_in(&[("add_video", HALF)]),
-    row("mask_width", &["mask_rect_width"], "width of the mask", &SIDE, HALF, MASKED, Companion(MASKS, &["config", "width"], 1.0))
+    row("mask_width", &["mask_rect_width"], "width of the mask", &SIDE, HALF, MASKED, Mask(&["config", "width"], 1.0))
         .argument("Rectangle's width", "").but_in(&[("add_image", Unset), ("add_video", Unset)]),
-    row("mask_height", &["mask_size"], "height of the mask", &SIDE, HALF, MASKED, Companion(MASKS, &["config", "height"], 1.0))
+    row("mask_height", &["mask_size"], "height of the mask", &SIDE, HALF, MASKED, Special)
         .argument("Height", " of the canvas").but_in(&[("add_video", ONE)]),
-    row("mask_rotation", &[], "rotation of the mask", &ANGLE, ZERO, MASKED, Companion(MASKS, &["config", "rotation"], 1.0)).argument("", ""),
-    row("mask_feather", &[], "soft edge of the mask", &STRENGTH, ZERO, MASKED, Companion(MASKS, &["config", "feather"], 0.01)).argument("Soft edge", ""),
-    row("mask_round_corner", &[], "rounding of the mask's corners", &STRENGTH, ZERO, MASKED, Companion(MASKS, &["config", "roundCorner"], 0.01))
+    row("mask_rotation", &[], "rotation of the mask", &ANGLE, ZERO, MASKED, Mask(&["config", "rotation"], 1.0)).argument("", ""),
+    row("mask_feather", &[], "soft edge of the mask", &STRENGTH, ZERO, MASKED, Mask(&["config", "feather"], 0.01)).argument("Soft edge", ""),
+    row("mask_round_corner", &[], "rounding of the mask's corners", &STRENGTH, ZERO, MASKED, Mask(&["config", "roundCorner"], 0.01))
         .argument("Corner rounding", "").but_in(&[("add_image", Unset), ("add_video", Unset)]),
-    row("mask_invert", &[], "shows what is outside the mask", &SWITCH, OFF, MASKED, Companion(MASKS, &["config", "invert"], 1.0))
+    row("mask_invert", &[], "shows what is outside the mask", &SWITCH, OFF, MASKED, Mask(&["config", "invert"], 1.0))
         .argument("Shows what is outside the mask", ""),
     row("text", &["words"], "the words", &WORDS, Words(""), TEXTS, Special).argument("The text; `\\n` breaks the line", ""),
+    row("font", &["font_type", "font_name"], "font", &NAME, Unset, TEXTS, Resource(ResourceKind::Font))
+        .argument("Font; `search_catalog` kind font", "")
+        .but_in(&[("add_text", Words("文轩体")), ("add_subtitle", Words("文轩体"))]),
     row("font_size", &["size"], "size of the letters", &FONT_SIZE, Number(8.0), TEXTS, Style(&["size"], Some("font_size")))
         .argument("Size", "").but_in(&[("add_subtitle", Number(5.0))]),
     row("font_color", &["color", "text_color"], "colour of the letters", &COLOR, Words("#FFFFFF"), TEXTS, Special)
@@ -201,18 +275,35 @@ pub static PROPERTIES: [Property; 49] = [
     row("border_alpha", &[], "opacity of the outline", &OPACITY, ONE, TEXTS, Special).argument("", ""),
     row("background_color", &[], "colour behind the text", &COLOR, Words(""), TEXTS, Special)
         .argument("Colour", "").but_in(&[("add_text", BLACK), ("add_subtitle", BLACK)]),
-    row("background_alpha", &[], "opacity of the colour behind the text", &OPACITY, ONE, TEXTS, Material(&["background_alpha"], 1.0))
+    row("background_alpha", &[], "opacity of the colour behind the text", &OPACITY, ONE, TEXTS, Special)
         .argument("", "; 0: none. With a colour: 1").but_in(&[("add_text", ZERO), ("add_subtitle", ZERO)]),
-    row("background_round_radius", &[], "rounding of the colour's corners", &FRACTION, ZERO, TEXTS, Material(&["background_round_radius"], 1.0)).argument("Rounding", ""),
-    row("background_width", &[], "width of the colour behind the text", &FRACTION, Number(0.14), TEXTS, Material(&["background_width"], 1.0)).argument("Width", ""),
-    row("background_height", &[], "height of the colour behind the text", &FRACTION, Number(0.14), TEXTS, Material(&["background_height"], 1.0)).argument("Height", ""),
+    row("background_style", &[], "shape of the colour behind the text: 0, 1 or 2, as for `add_text`", &BACKGROUND_STYLE, ZERO, TEXTS, Special).argument("Shape", ""),
+    row("background_round_radius", &[], "rounding of the colour's corners", &FRACTION, ZERO, TEXTS, Special).argument("Rounding", ""),
+    row("background_width", &[], "width of the colour behind the text", &FRACTION, Number(0.14), TEXTS, Special).argument("Width", ""),
+    row("background_height", &[], "height of the colour behind the text", &FRACTION, Number(0.14), TEXTS, Special).argument("Height", ""),
+    row("background_horizontal_offset", &[], "place of the colour; 0.5 is centred", &FRACTION, HALF, TEXTS, Special).argument("Place", "; 0.5 is centred").described_in(OFFSET),
+    row("background_vertical_offset", &[], "place of the colour; 0.5 is centred", &FRACTION, HALF, TEXTS, Special).argument("Place", "; 0.5 is centred").described_in(OFFSET),
+    row("fixed_width", &[], "width of the text's box", &BOX, AUTO, TEXTS, Special).argument("Box width", ", fraction; -1: auto"),
+    row("fixed_height", &[], "height of the text's box", &BOX, AUTO, TEXTS, Special).argument("Box height", ", fraction; -1: auto"),
+    row("bubble_effect_id", &[], "speech bubble; \"none\" removes it", &ID, Unset, TEXTS, Special).argument("Speech bubble's effect id", ""),
+    row("bubble_resource_id", &[], "the speech bubble's resource id", &ID, Unset, TEXTS, Special).argument("Its resource id", ""),
+    row("effect_effect_id", &["text_effect"], "text effect by its id; \"none\" removes it", &ID, Unset, TEXTS, Special).argument("Text effect by id", ""),
+    row("text_styles", &[], "styles of parts of a text", &WORDS, Unset, TEXTS,
+        Refused("`add_text` gives parts of a text their own styles; `set` changes all parts, and `replace_text` keeps their styles")),
     row("shadow_enabled", &["shadow"], "whether the text has a shadow", &SWITCH, OFF, TEXTS, Special).argument("Adds a shadow", ""),
     row("shadow_color", &[], "colour of the shadow", &COLOR, BLACK, TEXTS, Special).argument("Colour", ""),
     row("shadow_alpha", &[], "opacity of the shadow", &OPACITY, Number(0.9), TEXTS, Special).argument("", ""),
     row("shadow_angle", &[], "direction of the shadow", &ANGLE, Number(-45.0), TEXTS, Special).argument("Direction", ""),
     row("shadow_distance", &[], "distance of the shadow", &STRENGTH, Number(5.0), TEXTS, Special).argument("Distance", ""),
-    row("shadow_smoothing", &[], "blur of the shadow", &FRACTION, Number(0.45), TEXTS, Special)
-        .argument("Blur", "").but_in(&[("add_text", Number(0.15))]),
+    row("shadow_smoothing", &[], "blur of the shadow", &FRACTION, Number(0.15), TEXTS, Special).argument("Blur", ""),
+    row("position", &[], "place and size in pixels", &WORDS, Unset, PICTURE,
+        Refused("set `position_x` and `position_y`, in half canvases or as \"100px\" from the centre, and `scale`")),
+    row("start", &["at", "target_start", "start_time"], "start on the timeline", &TIME, Unset, ALL, Refused("the operation `move` with `at` changes it")),
+    row("duration", &["end", "end_time", "length"], "length on the timeline", &TIME, Unset, ALL, Refused("the operation `trim` with `duration` or `end` changes it")),
+    row("source_start", &["source_end"], "the part of the file", &TIME, Unset, SOUND, Refused("the operation `trim` changes which part is shown; `replace_media` takes `source_start`")),
+    row("media", &["video_url", "audio_url", "image_url", "url"], "the file", &ID, Unset, FILES, Refused("the operation `replace_media` with `media` changes it")),
+    row("track_name", &["track"], "the track", &ID, Unset, ALL, Refused("the operation `move` with `track` changes it")),
+    row("relative_index", &["layer"], "what is in front", &NAME, Unset, ALL, Refused("the order of the tracks decides it: the operation `track` with `order`")),
 ];
 
 /// A value of a property that was checked.
@@ -222,6 +313,10 @@ pub(crate) enum PropertyValue {
     Switch(bool),
     Color([u8; 3]),
     Words(String),
+    /// A position in pixels.
+    Pixels(f64),
+    /// From 0 to 100; none is the effect's own.
+    Parameters(Vec<Option<f64>>),
 }
 
 impl Property {
@@ -266,6 +361,12 @@ impl Property {
         None
     }
 
+    /// Its position in the list.
+    pub(crate) fn position(&self) -> usize {
+        let own = PROPERTIES.iter().position(|other| other.name == self.name);
+        own.unwrap_or_default()
+    }
+
     /// The default of an argument of a tool.
     #[must_use]
     pub const fn default_in(&self, tool: &str) -> PropertyDefault {
@@ -306,30 +407,111 @@ impl Property {
                     .ok_or_else(wrong)?;
                 Ok(PropertyValue::Number(index as f64))
             }
-            (Unit::Words, Value::String(text)) => Ok(PropertyValue::Words(text.clone())),
-            (Unit::Switch | Unit::Color | Unit::Choice(_) | Unit::Words, _) => Err(wrong()),
+            (Unit::Words | Unit::Word, Value::String(text)) => {
+                Ok(PropertyValue::Words(text.clone()))
+            }
+            (Unit::NumericId, Value::String(text))
+                if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) =>
+            {
+                Ok(PropertyValue::Words(text.clone()))
+            }
+            (Unit::NumericId, Value::Number(number)) if number.is_u64() => {
+                Ok(PropertyValue::Words(number.to_string()))
+            }
+            (Unit::Parameters, Value::Array(list)) => {
+                let (low, high) = self.measure.range;
+                let read = |value: &Value| match value {
+                    Value::Null => Some(None),
+                    value => value
+                        .as_f64()
+                        .filter(|number| (low..=high).contains(number))
+                        .map(Some),
+                };
+                let list: Option<Vec<_>> = list.iter().map(read).collect();
+                list.map(PropertyValue::Parameters).ok_or_else(wrong)
+            }
+            (
+                Unit::Switch
+                | Unit::Color
+                | Unit::Choice(_)
+                | Unit::Words
+                | Unit::Word
+                | Unit::NumericId
+                | Unit::Parameters,
+                _,
+            ) => Err(wrong()),
+            (Unit::HalfCanvas, Value::String(text)) if pixels(text).is_some() => {
+                Ok(PropertyValue::Pixels(pixels(text).unwrap_or_default()))
+            }
             (_, value) => {
                 let number = match value {
                     Value::Number(number) => number.as_f64(),
                     Value::String(text) => text.trim().parse().ok(),
                     _ => None,
                 };
-                let number = number.ok_or_else(wrong)?;
-                let (low, high) = self.measure.range;
-                if (low..=high).contains(&number) {
-                    Ok(PropertyValue::Number(number))
-                } else {
-                    Err(wrong())
-                }
+                let number = number.filter(|number| self.takes(*number));
+                number.map(PropertyValue::Number).ok_or_else(wrong)
             }
         }
     }
+
+    fn takes(&self, number: f64) -> bool {
+        let (low, high) = self.measure.range;
+        (low..=high).contains(&number)
+    }
+
+    /// A position in pixels in half canvases. `x` and `y` count from the upper left corner, the other names from the
+    /// centre to the right and upwards.
+    pub(crate) fn in_half_canvases(
+        &self,
+        name: &str,
+        pixels: f64,
+        canvas: (f64, f64),
+    ) -> Result<f64> {
+        let is_vertical = self.name.ends_with("_y");
+        let side = if is_vertical { canvas.1 } else { canvas.0 };
+        if side <= 0.0 {
+            return Err(Error::invalid(format!(
+                "`{name}` is in pixels, but the draft does not say how large its canvas is"
+            ))
+            .hint("give it in half canvases"));
+        }
+        let halves = pixels / (side / 2.0);
+        let number = match name {
+            "x" => halves - 1.0,
+            "y" => 1.0 - halves,
+            _ => halves,
+        };
+        if self.takes(number) {
+            return Ok(number);
+        }
+        Err(Error::invalid(format!(
+            "`{name}` is {pixels} pixels, which is {number} half canvases; it must be {}",
+            self.measure.says
+        )))
+    }
+}
+
+/// The number in `100px`.
+fn pixels(text: &str) -> Option<f64> {
+    let text = text.trim().to_lowercase();
+    let number = ["px", "pixels", "像素"]
+        .iter()
+        .find_map(|unit| text.strip_suffix(unit))?;
+    number
+        .trim()
+        .parse()
+        .ok()
+        .filter(|number: &f64| number.is_finite())
 }
 
 impl PropertyArgument {
-    /// What the argument is, with unit and range.
+    /// What the argument is in a tool, with unit and range.
     #[must_use]
-    pub fn description(&self) -> String {
+    pub fn description(&self, tool: &str) -> String {
+        if let Some((_, own)) = self.own_about.iter().find(|(other, _)| *other == tool) {
+            return (*own).to_owned();
+        }
         let (begin, end) = self.about;
         let brief = self.measure.brief;
         let text = if begin.is_empty() {

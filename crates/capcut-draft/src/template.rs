@@ -14,6 +14,7 @@ use crate::ops::session::Session;
 use crate::ops::{
     MediaFile, MediaFileKind, MediaLength, Operation, OperationReport, ReplaceMedia, ReplaceText,
 };
+use crate::resource::NoResources;
 use crate::select::{ClipSelector, Time};
 
 /// How many slots an error lists.
@@ -171,7 +172,7 @@ impl Document {
             .iter()
             .map(|clip| (*clip, self.elements[clip.0 as usize].number))
             .collect();
-        let mut session = Session::new(self.edit());
+        let mut session = Session::new(self.edit(), &NoResources);
         let mut reports = Vec::new();
         let mut copies = Vec::new();
         if sets.len() > 1 {

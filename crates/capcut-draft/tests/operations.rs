@@ -1075,11 +1075,11 @@ fn a_plan_changes_nothing_and_its_step_fits() {
     let mut document = app();
     let before = document.write();
     let (step, reports) = document
-        .plan_operations(std::slice::from_ref(&split))
+        .plan_operations(std::slice::from_ref(&split), &capcut_draft::NoResources)
         .unwrap();
     assert_eq!(document.write(), before);
     let (again, reports_again) = document
-        .plan_operations(std::slice::from_ref(&split))
+        .plan_operations(std::slice::from_ref(&split), &capcut_draft::NoResources)
         .unwrap();
     assert_eq!((&again, &reports_again), (&step, &reports));
     document.apply(&step).unwrap();

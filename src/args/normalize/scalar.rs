@@ -17,7 +17,7 @@ pub(super) fn is_blank(text: &str) -> bool {
 }
 
 /// A number, or text that is one.
-pub(super) fn number(value: &Value) -> Option<Number> {
+pub(crate) fn number(value: &Value) -> Option<Number> {
     match value {
         Value::Number(number) => Some(number.clone()),
         Value::String(text) => {
@@ -31,7 +31,7 @@ pub(super) fn number(value: &Value) -> Option<Number> {
     }
 }
 
-pub(super) fn boolean(value: &Value) -> Option<bool> {
+pub(crate) fn boolean(value: &Value) -> Option<bool> {
     match value {
         Value::Bool(value) => Some(*value),
         Value::Number(number) => match whole(number) {

@@ -261,12 +261,28 @@ fn settable(key: &str, item: &Item, values: [&Value; 2]) -> Option<&'static str>
     let of_property = Property::named(key)?;
     let is_same_unit = property::listed(key)?.measure.unit == of_property.measure.unit;
     let has_both = values.iter().all(|value| !value.is_null());
-    // A transition, a mask and a shadow are there only with these arguments.
+    // A transition, a mask and others are there only with these arguments.
     let needs = [
         ("mask_", "mask_type"),
         ("transition_", "transition"),
         ("shadow_", "shadow_enabled"),
+        ("intro_", "intro_animation"),
+        ("outro_", "outro_animation"),
+        ("combo_", "combo_animation"),
+        ("effect_params", "effect_type"),
     ];
+    // Another effect has other parameters, and an image's older names give way to the newer ones.
+    let depends = match key {
+        "effect_type" => &["effect_params", "params"][..],
+        "animation" | "animation_duration" => &["intro_animation", "intro_animation_duration"],
+        _ => &[],
+    };
+    if depends
+        .iter()
+        .any(|other| item.arguments.contains_key(*other))
+    {
+        return None;
+    }
     let has_needed = needs
         .iter()
         .filter(|(prefix, needed)| key.starts_with(prefix) && key != *needed)

@@ -46,7 +46,7 @@ const TEXT: &[(&str, Need)] = &[("material_animations", Always)];
 const NONE: &[(&str, Need)] = &[];
 
 /// The kind of object in a list of `materials`.
-fn kind_of(list: &str) -> &'static str {
+pub(super) fn kind_of(list: &str) -> &'static str {
     match list {
         "speeds" => "speed",
         "placeholder_infos" => "placeholder_info",

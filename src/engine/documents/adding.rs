@@ -15,6 +15,7 @@ use crate::draft::segment::{Segment, SegmentContent};
 use crate::draft::track::{Track, TrackKind};
 use crate::draft::working;
 use crate::engine::edit::{Edit, EditOutcome, Points, in_point};
+use crate::engine::resources::CatalogResources;
 use crate::engine::timeline;
 use crate::error::{Error, Result};
 use crate::units::{Micros, Range};
@@ -73,8 +74,9 @@ fn animate(document: &mut Document, points: &Points, taken: &Draft) -> Result<(S
         })
     });
     let operations: Vec<Operation> = operations.collect();
+    let resources = CatalogResources::of(taken.edition, document);
     let (step, _) = document
-        .plan_operations(&operations)
+        .plan_operations(&operations, &resources)
         .map_err(document_error)?;
     let first = clips
         .first()

@@ -229,7 +229,12 @@ impl Session<'_> {
         Ok(())
     }
 
-    fn animation_value(&self, material: MaterialRef, index: usize, key: &str) -> Option<String> {
+    pub(super) fn animation_value(
+        &self,
+        material: MaterialRef,
+        index: usize,
+        key: &str,
+    ) -> Option<String> {
         let path = [
             PathPart::Key("animations"),
             PathPart::Index(index),

@@ -1,9 +1,9 @@
 //! The look of texts: letters, outline, background and shadow, and their words.
 
 use crate::content::TextContent;
-use crate::document::{ClipRef, Dialect, MaterialRef};
+use crate::document::{ClipRef, Dialect, MaterialRef, RootRef};
 use crate::error::{Error, Result};
-use crate::field::material;
+use crate::field::{material, root};
 use crate::kinds::{ClipKind, shortened};
 use crate::ops::ReplaceText;
 use crate::ops::look::scaled;
@@ -11,6 +11,9 @@ use crate::ops::session::Session;
 use crate::path::PathPart;
 use crate::property::PropertyValue;
 use crate::value::RawJson;
+
+/// What a text stores beside its styles is three times the blur of the shadow.
+const STORED_SMOOTHING: f64 = 3.0;
 
 impl Session<'_> {
     pub(super) fn set_style(
@@ -27,7 +30,7 @@ impl Session<'_> {
             PropertyValue::Color(color) => {
                 content.set_in_styles(&parts, &RawJson(&unit_color(*color)))
             }
-            PropertyValue::Words(_) => false,
+            _ => false,
         })?;
         let Some(mirror) = mirror.filter(|_| self.edit.dialect() == Dialect::App) else {
             return Ok(());
@@ -37,11 +40,11 @@ impl Session<'_> {
             PropertyValue::Number(number) => self.edit.set(main, &[mirror], number),
             PropertyValue::Switch(on) => self.edit.set(main, &[mirror], on),
             PropertyValue::Color(color) => self.edit.set(main, &[mirror], &hex(*color)),
-            PropertyValue::Words(_) => Ok(()),
+            _ => Ok(()),
         }
     }
 
-    fn edit_styles(
+    pub(super) fn edit_styles(
         &mut self,
         own: ClipRef,
         change: impl FnOnce(&mut TextContent) -> bool,
@@ -100,12 +103,13 @@ impl Session<'_> {
                 self.edit.set(main, &["typesetting"], &i64::from(*on))
             }
             ("background_color", PropertyValue::Color(color)) => {
-                self.edit.set(main, &["background_color"], &hex(*color))?;
-                let style = self.edit.usable_number(main, &["background_style"])?;
-                if style.unwrap_or(0.0) == 0.0 {
-                    self.edit.set(main, &["background_style"], &1_i64)?;
-                }
-                self.set_flag(main, 16, true)
+                self.set_background(main, Some(*color))
+            }
+            (name, PropertyValue::Number(number)) if name.starts_with("background_") => {
+                self.set_background_value(own, main, name, *number)
+            }
+            ("fixed_width" | "fixed_height", PropertyValue::Number(part)) => {
+                self.set_box(main, name, *part)
             }
             ("border_width" | "border_color" | "border_alpha", value) => {
                 self.set_border(own, main, name, value)
@@ -116,10 +120,101 @@ impl Session<'_> {
 
     /// `check_flag` says which parts of a text the app reads: 8 outline, 16 background, 32 shadow.
     fn set_flag(&mut self, main: MaterialRef, bit: i64, on: bool) -> Result<()> {
-        let flags = self.edit.usable_number(main, &["check_flag"])?;
-        let flags = flags.unwrap_or(7.0) as i64;
+        let flags = self.flags(main)?;
         let new = if on { flags | bit } else { flags & !bit };
         self.edit.set(main, &["check_flag"], &new)
+    }
+
+    fn flags(&self, main: MaterialRef) -> Result<i64> {
+        let flags = self.edit.usable_number(main, &["check_flag"])?;
+        Ok(flags.unwrap_or(7.0) as i64)
+    }
+
+    /// Shows a colour behind a text; without one, that of the text, or black.
+    fn set_background(&mut self, main: MaterialRef, color: Option<[u8; 3]>) -> Result<()> {
+        let is_shown = self.flags(main)? & 16 != 0;
+        let has_color = self
+            .edit
+            .text(main, &["background_color"])
+            .is_some_and(|color| !color.is_empty());
+        if let Some(color) = color.or_else(|| (!has_color).then_some([0; 3])) {
+            self.edit.set(main, &["background_color"], &hex(color))?;
+        }
+        if !is_shown {
+            let style = match self.edit.dialect() {
+                // As the API writes a background without a style.
+                Dialect::Api => 2_i64,
+                Dialect::App => 1,
+            };
+            let known = self.edit.usable_number(main, &["background_style"])?;
+            if known.unwrap_or(0.0) == 0.0 {
+                self.edit.set(main, &["background_style"], &style)?;
+            }
+            if self.edit.number(main, &["background_alpha"]) == Some(0.0) {
+                self.edit.set(main, &["background_alpha"], &1.0)?;
+            }
+        }
+        self.set_flag(main, 16, true)
+    }
+
+    fn set_background_value(
+        &mut self,
+        own: ClipRef,
+        main: MaterialRef,
+        name: &str,
+        number: f64,
+    ) -> Result<()> {
+        match name {
+            "background_alpha" if number > 0.0 => {
+                self.set_background(main, None)?;
+                return self.edit.set(main, &[name], &number);
+            }
+            "background_alpha" => {
+                self.edit.set(main, &[name], &number)?;
+                return self.set_flag(main, 16, false);
+            }
+            // The API counts its styles from 1, and takes 0 for the last.
+            "background_style" => {
+                let style = match number {
+                    1.0 => 0_i64,
+                    0.0 | 2.0 => 2,
+                    other => {
+                        return Err(Error::invalid(format!(
+                            "`background_style` is {other}; it must be 0, 1 or 2"
+                        )));
+                    }
+                };
+                self.edit.set(main, &[name], &style)?;
+            }
+            "background_horizontal_offset" | "background_vertical_offset" => {
+                self.edit.set(main, &[name], &(2.0 * number - 1.0))?;
+            }
+            _ => self.edit.set(main, &[name], &number)?,
+        }
+        if self.flags(main)? & 16 == 0 {
+            let id = self.edit.short_id(own);
+            self.note(format!(
+                "{id} has no colour behind its text: set `background_color`, so that `{name}` is visible"
+            ));
+        }
+        Ok(())
+    }
+
+    /// Sets a side of the text's box, a fraction of the canvas; the text's own size for 0 and less.
+    fn set_box(&mut self, main: MaterialRef, name: &str, part: f64) -> Result<()> {
+        let side = match name {
+            "fixed_width" => &root::CANVAS_WIDTH,
+            _ => &root::CANVAS_HEIGHT,
+        };
+        let pixels = if part > 0.0 {
+            (part * self.edit.value(RootRef, side) as f64) as i64
+        } else {
+            -1
+        };
+        match self.edit.dialect() {
+            Dialect::Api => self.edit.set(main, &[name], &pixels),
+            Dialect::App => self.edit.set(main, &[name], &(pixels as f64)),
+        }
     }
 
     fn set_border(
@@ -218,6 +313,10 @@ impl Session<'_> {
                 self.edit.set(main, &["shadow_color"], &hex(*color))?;
             }
             ("shadow_enabled", _) => {}
+            ("shadow_smoothing", PropertyValue::Number(number)) => {
+                self.edit
+                    .set(main, &[name], &scaled(*number, STORED_SMOOTHING))?;
+            }
             (name, PropertyValue::Number(number)) => self.edit.set(main, &[name], number)?,
             _ => {}
         }
@@ -251,7 +350,7 @@ impl Session<'_> {
                 number("shadow_alpha", 0.9)?,
                 number("shadow_angle", -45.0)?,
                 unit_color([byte(1), byte(3), byte(5)]),
-                number("shadow_smoothing", 0.45)? / 6.0,
+                scaled(number("shadow_smoothing", 0.45)? / STORED_SMOOTHING, 1.0) / 6.0,
                 number("shadow_distance", 5.0)?,
             )
         } else {

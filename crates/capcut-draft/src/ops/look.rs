@@ -1,13 +1,17 @@
 //! Operations that change how clips look and sound.
 
-use crate::document::{ClipRef, Dialect, MaterialRef};
+use crate::document::{ClipRef, Dialect, MaterialRef, RootRef};
 use crate::error::{Error, Result};
-use crate::field::clip;
+use crate::field::{clip, root};
 use crate::grid::Seconds;
 use crate::kinds::ClipKind;
+use serde_json::Value;
+
+use crate::ops::named::{TextEffectKind, is_none};
 use crate::ops::session::Session;
 use crate::ops::{Clear, ClearWhat, Set};
 use crate::property::{Property, PropertyValue, Storage};
+use crate::resource::ResourceKind;
 use crate::value::{RawJson, quoted};
 
 impl Session<'_> {
@@ -19,12 +23,33 @@ impl Session<'_> {
         let mut values = Vec::new();
         for (name, value) in &operation.values {
             let property = Property::find(name)?;
-            values.push((property, property.read(value)?, value));
+            if let Some(why) = property.refusal() {
+                return Err(Error::invalid(format!("`set` does not change `{name}`")).hint(why));
+            }
+            let mut read = property.read(value)?;
+            if let PropertyValue::Pixels(pixels) = read {
+                let canvas = (
+                    self.edit.value(RootRef, &root::CANVAS_WIDTH) as f64,
+                    self.edit.value(RootRef, &root::CANVAS_HEIGHT) as f64,
+                );
+                read = PropertyValue::Number(property.in_half_canvases(name, pixels, canvas)?);
+            }
+            values.push((property, name, read, value));
+        }
+        // A mask, for example, is there before its size is set.
+        values.sort_by_key(|(property, ..)| property.position());
+        for pair in values.windows(2) {
+            if pair[0].0.name == pair[1].0.name {
+                return Err(Error::invalid(format!(
+                    "`{}` and `{}` are one property: give it once",
+                    pair[0].1, pair[1].1
+                )));
+            }
         }
         for own in self.edit.select_all(&operation.clip)? {
             self.touch(own)?;
             let kind = self.edit.clip_kind(own);
-            for (property, value, given) in &values {
+            for (property, _, value, given) in &values {
                 if !property.kinds.contains(&kind) {
                     let reason = kind
                         .read_only()
@@ -35,7 +60,7 @@ impl Session<'_> {
                         property.name
                     )));
                 }
-                self.set_property(own, kind, property, value)?;
+                self.set_property(own, kind, property, value, operation)?;
                 self.changed(format!(
                     "{}: {} is {given}",
                     self.edit.short_id(own),
@@ -52,6 +77,7 @@ impl Session<'_> {
         kind: ClipKind,
         property: &Property,
         value: &PropertyValue,
+        operation: &Set,
     ) -> Result<()> {
         match (property.storage, value) {
             (Storage::Clip(path), PropertyValue::Switch(on)) => self.edit.set(own, path, on),
@@ -62,15 +88,8 @@ impl Session<'_> {
                 let main = self.own_main(own)?;
                 self.edit.set(main, path, &scaled(*number, factor))
             }
-            (Storage::Companion(lists, path, factor), value) => {
-                let companions: Vec<MaterialRef> = self.edit.companions(own, lists).collect();
-                if companions.is_empty() {
-                    return Err(Error::invalid(format!(
-                        "{} has no mask",
-                        self.edit.describe(own)
-                    )));
-                }
-                for companion in self.own_companions(own, lists)? {
+            (Storage::Mask(path, factor), value) => {
+                for companion in self.masks(own)? {
                     match value {
                         PropertyValue::Switch(on) => self.edit.set(companion, path, on)?,
                         PropertyValue::Number(number) => {
@@ -82,14 +101,45 @@ impl Session<'_> {
                 Ok(())
             }
             (Storage::Style(path, mirror), value) => self.set_style(own, path, mirror, value),
-            (_, PropertyValue::Words(words)) => self.set_words(own, words),
+            (Storage::Resource(of), PropertyValue::Words(name)) => {
+                self.set_named(own, kind, (property, of), name)
+            }
+            (_, PropertyValue::Words(words)) => match property.name {
+                "sticker_id" => self.set_sticker(own, words),
+                "effect_effect_id" => {
+                    let id = Some(words.as_str());
+                    self.set_text_effect(own, TextEffectKind::Letters, id, id)
+                }
+                "bubble_effect_id" => {
+                    let other = operation.values.get("bubble_resource_id");
+                    let other = other.and_then(Value::as_str);
+                    self.set_text_effect(own, TextEffectKind::Bubble, Some(words), other)
+                }
+                "bubble_resource_id" => {
+                    let removes = |value: &Value| value.as_str().is_some_and(is_none);
+                    if operation
+                        .values
+                        .get("bubble_effect_id")
+                        .is_some_and(removes)
+                    {
+                        return Ok(());
+                    }
+                    self.set_text_effect(own, TextEffectKind::Bubble, None, Some(words))
+                }
+                _ => self.set_words(own, words),
+            },
+            (_, PropertyValue::Parameters(values)) => self.set_effect_parameters(own, kind, values),
             (_, value) => self.set_special(own, kind, property.name, value),
         }
     }
 
     /// The additional materials of a clip in these lists, not shared with other clips. A mask may have one copy
     /// in each of two lists.
-    fn own_companions(&mut self, own: ClipRef, lists: &[&str]) -> Result<Vec<MaterialRef>> {
+    pub(super) fn own_companions(
+        &mut self,
+        own: ClipRef,
+        lists: &[&str],
+    ) -> Result<Vec<MaterialRef>> {
         if let Some(first) = self.edit.companion(own, lists) {
             self.edit.own_copy(own, first)?;
         }
@@ -159,10 +209,8 @@ impl Session<'_> {
                     .edit
                     .usable_number(own, &["clip", "scale", other])?
                     .unwrap_or(1.0);
-                if other != *scale {
-                    self.edit.set(own, &["uniform_scale", "on"], &false)?;
-                }
-                Ok(())
+                self.edit
+                    .set(own, &["uniform_scale", "on"], &(other == *scale))
             }
             ("fade_in" | "fade_out", PropertyValue::Number(seconds)) => {
                 let key = if name == "fade_in" {
@@ -183,6 +231,16 @@ impl Session<'_> {
                 let duration = self.grid.floor((seconds * 1e6).round() as i64);
                 self.longer_transitions.push(own);
                 self.edit.set(transition, &["duration"], &duration)
+            }
+            ("mask_height", PropertyValue::Number(height)) => self.set_mask_height(own, *height),
+            ("intro_duration", PropertyValue::Number(seconds)) => {
+                self.set_animation_length(own, kind, ResourceKind::Intro, *seconds)
+            }
+            ("outro_duration", PropertyValue::Number(seconds)) => {
+                self.set_animation_length(own, kind, ResourceKind::Outro, *seconds)
+            }
+            ("combo_duration", PropertyValue::Number(seconds)) => {
+                self.set_animation_length(own, kind, ResourceKind::Combo, *seconds)
             }
             ("background_blur", PropertyValue::Number(blur)) => {
                 let canvas = match self.edit.companion(own, &["canvases"]) {

@@ -8,10 +8,12 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::field::{clip, material, root, track};
 use crate::grid::{Grid, Seconds, TimeRange};
 use crate::kinds::ClipKind;
+use crate::resource::Resources;
 
 /// An edit with what operations need to know about it.
 pub(crate) struct Session<'d> {
     pub edit: Edit<'d>,
+    pub resources: &'d dyn Resources,
     pub grid: Grid,
     pub changes: Vec<String>,
     pub notes: Vec<String>,
@@ -46,11 +48,12 @@ struct Neighbours {
 }
 
 impl<'d> Session<'d> {
-    pub(crate) fn new(edit: Edit<'d>) -> Self {
+    pub(crate) fn new(edit: Edit<'d>, resources: &'d dyn Resources) -> Self {
         let grid = edit.grid();
         Self {
             end_before: edit.end(),
             edit,
+            resources,
             grid,
             changes: Vec::new(),
             notes: Vec::new(),

@@ -1,0 +1,214 @@
+//! The values of a `set` as people and models send them, brought into the form of the list of properties.
+
+use capcut_draft::measure::BLUR_LEVELS;
+use capcut_draft::{Property, Unit};
+use serde_json::{Value, json};
+
+use crate::args::Object;
+use crate::args::normalize::scalar::{boolean, number};
+use crate::args::property;
+use crate::error::{Error, Result, shortened};
+
+/// Reads the values of an operation `set`: names in other spellings, values in one object, notations such as `"50%"`.
+/// Values that are null or empty are not given. Returns notes on unusual values.
+pub(crate) fn read(operation: &mut Object) -> Result<Vec<String>> {
+    let mut notes = Vec::new();
+    flatten(operation);
+    let names: Vec<String> = operation.keys().cloned().collect();
+    for name in names {
+        if ["op", "clip"].contains(&name.as_str()) {
+            continue;
+        }
+        let Some(mut value) = operation.get(&name).cloned() else {
+            continue;
+        };
+        if is_missing(&value) {
+            operation.shift_remove(&name);
+            continue;
+        }
+        let known = known(&name);
+        let Some(property) = known.as_deref().and_then(Property::named) else {
+            continue;
+        };
+        if property.refusal().is_some() {
+            continue;
+        }
+        let (note, alpha) = read_value(property, &name, &mut value)?;
+        notes.extend(note.map(|note| format!("`{name}` {note}")));
+        let known = known.unwrap_or_default();
+        if known == name {
+            operation.insert(name.clone(), value);
+        } else {
+            if operation.contains_key(&known) {
+                return Err(Error::invalid(format!(
+                    "`{name}` and `{known}` are one property: give it once"
+                )));
+            }
+            operation.shift_remove(&name);
+            operation.insert(known, value);
+        }
+        if let (Some(alpha), Some(of_alpha)) = (alpha, alpha_of(property.name)) {
+            operation.entry(of_alpha).or_insert(property::json(alpha));
+        }
+    }
+    Ok(notes)
+}
+
+/// Reads the notations of the values of keyframes, such as `"50%"`.
+pub(crate) fn read_points(operation: &mut Object) -> Result<()> {
+    let property = operation.get("property").and_then(Value::as_str);
+    let Some(property) = property.and_then(|name| Property::named(&known(name)?)) else {
+        return Ok(());
+    };
+    let points = operation.get_mut("points").and_then(Value::as_array_mut);
+    for (index, point) in points.into_iter().flatten().enumerate() {
+        if let Some(value) = point.get_mut("value").filter(|value| value.is_string()) {
+            read_value(property, &format!("points[{index}].value"), value)?;
+        }
+    }
+    Ok(())
+}
+
+/// `{"properties": {"volume": 0.5}}` and `{"property": "volume", "value": 0.5}` as `{"volume": 0.5}`.
+fn flatten(operation: &mut Object) {
+    for name in ["properties", "values"] {
+        if let Some(Value::Object(_)) = operation.get(name)
+            && let Some(Value::Object(members)) = operation.shift_remove(name)
+        {
+            operation.extend(members);
+        }
+    }
+    if let (Some(Value::String(name)), true) = (
+        operation.get("property").cloned(),
+        operation.contains_key("value"),
+    ) && let Some(value) = operation.shift_remove("value")
+    {
+        operation.shift_remove("property");
+        operation.insert(name, value);
+    }
+}
+
+/// Whether it is what clients send for a value that is not given.
+fn is_missing(value: &Value) -> bool {
+    match value {
+        Value::Null => true,
+        Value::String(text) => text.trim().is_empty(),
+        _ => false,
+    }
+}
+
+/// The name in the list of properties: `fontSize`, `font-size` and `Font Size` are `font_size`.
+fn known(name: &str) -> Option<String> {
+    if Property::named(name).is_some() {
+        return Some(name.to_owned());
+    }
+    let mut plain = String::with_capacity(name.len() + 4);
+    for letter in name.trim().chars() {
+        match letter {
+            '-' | ' ' => plain.push('_'),
+            _ if letter.is_uppercase() => {
+                if plain.chars().last().is_some_and(char::is_lowercase) {
+                    plain.push('_');
+                }
+                plain.extend(letter.to_lowercase());
+            }
+            _ => plain.push(letter),
+        }
+    }
+    Property::named(&plain).map(|_| plain)
+}
+
+/// The property with the opacity of a colour.
+fn alpha_of(color: &str) -> Option<&'static str> {
+    match color {
+        "font_color" => Some("opacity"),
+        "border_color" => Some("border_alpha"),
+        "background_color" => Some("background_alpha"),
+        "shadow_color" => Some("shadow_alpha"),
+        _ => None,
+    }
+}
+
+/// Brings a value into the form of its property; returns what is unusual about it, and the opacity of a colour.
+fn read_value(
+    property: &Property,
+    name: &str,
+    value: &mut Value,
+) -> Result<(Option<String>, Option<f64>)> {
+    let measure = property.measure;
+    let wrong = |value: &Value| {
+        Error::invalid(format!(
+            "`{name}` is {}; it must be {}",
+            shortened(&value.to_string()),
+            measure.says
+        ))
+    };
+    match measure.unit {
+        Unit::Switch => *value = boolean(value).ok_or_else(|| wrong(value))?.into(),
+        Unit::Choice(words) => {
+            let text = value.as_str().unwrap_or_default().trim().to_lowercase();
+            let text = match text.as_str() {
+                "centre" | "middle" | "centered" | "居中" => "center",
+                "左" | "左对齐" => "left",
+                "右" | "右对齐" => "right",
+                other => other,
+            };
+            if !words.contains(&text) {
+                return Err(wrong(value));
+            }
+            *value = text.into();
+        }
+        Unit::Words => {
+            if matches!(value, Value::Number(_) | Value::Bool(_)) {
+                *value = value.to_string().into();
+            }
+        }
+        Unit::Parameters => {
+            if let Value::String(text) = &*value
+                && let Ok(list @ Value::Array(_)) = serde_json::from_str(text)
+            {
+                *value = list;
+            }
+            if !value.is_array() {
+                *value = json!([value]);
+            }
+        }
+        Unit::Plain => {
+            if let Some(number) = number(value) {
+                *value = number.into();
+            }
+        }
+        // The document crate knows the canvas.
+        Unit::HalfCanvas
+            if value
+                .as_str()
+                .is_some_and(|text| text.trim().to_lowercase().ends_with("px")) =>
+        {
+            return Ok((None, None));
+        }
+        _ => {}
+    }
+    let Some(row) = property::of_property(property.name) else {
+        return Ok((None, None));
+    };
+    let given = value.clone();
+    let read = row.read(value).map_err(|fault| {
+        let error = Error::invalid(format!("`{name}` {fault}"));
+        match level(property, &given) {
+            Some(blur) => error.hint(format!(
+                "the level {given} of `add_image` and `add_video` is {blur} here"
+            )),
+            None => error,
+        }
+    })?;
+    Ok((read.note, read.alpha))
+}
+
+/// The blur for a level of the tools that add clips.
+fn level(property: &Property, given: &Value) -> Option<f64> {
+    let level = given
+        .as_f64()
+        .filter(|_| property.name == "background_blur")?;
+    let found = BLUR_LEVELS.iter().find(|(known, _)| *known == level);
+    found.map(|(_, blur)| *blur)
+}
