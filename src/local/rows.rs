@@ -233,11 +233,9 @@ pub(crate) fn schema(_: &mut SchemaGenerator) -> Schema {
     let switch = json!({ "type": "boolean" });
     let texts = json!({ "type": "array", "items": text });
     let pair = json!({ "type": "array", "items": number });
-    // By property: how many there are, or the time in seconds and the value of each.
-    let keyframes = json!({
-        "type": "object",
-        "additionalProperties": { "type": ["integer", "array"], "items": pair },
-    });
+    // By property: how many there are, or the time in seconds and the value of each. A listed schema has one type per
+    // value, so the values are left open.
+    let keyframes = json!({ "type": "object" });
     let clip = json!({
         "type": "object",
         "properties": {
