@@ -25,6 +25,11 @@ pub(crate) use notation::{decimal, json};
 
 use crate::error::shortened;
 
+/// The seconds that a text stands for: `"1:30"`, `"5 seconds"`, `"1 分 30 秒"`.
+pub(crate) fn seconds(text: &str) -> Option<f64> {
+    notation::number(Unit::Seconds, text)
+}
+
 /// How the values of an argument are read.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ArgumentRow(&'static Measure);
@@ -418,6 +423,9 @@ mod tests {
                 (json!("1h2m3.5s"), json!(3723.5)),
                 (json!("1 分 30 秒"), json!(90)),
                 (json!("90 seconds"), json!(90)),
+                (json!("９０"), json!(90)),
+                (json!("１：３０"), json!(90)),
+                (json!("１．５ 秒"), json!(1.5)),
             ],
         );
         refused(

@@ -54,6 +54,36 @@ pub(crate) fn read(operation: &mut Object) -> Result<Vec<String>> {
     Ok(notes)
 }
 
+/// The keys of operations that hold a time in seconds.
+const TIMES: [&str; 8] = [
+    "at",
+    "by",
+    "duration",
+    "end",
+    "from",
+    "source_start",
+    "start",
+    "time",
+];
+
+/// Reads the notations of the times of an operation and of its keyframes, as those of all arguments. Others are left to
+/// the operation, which refuses them.
+pub(crate) fn read_times(operation: &mut Object) {
+    for name in TIMES {
+        if let Some(value) = operation.get_mut(name)
+            && let Some(seconds) = value.as_str().and_then(property::seconds)
+        {
+            *value = property::json(seconds);
+        }
+    }
+    let points = operation.get_mut("points").and_then(Value::as_array_mut);
+    for point in points.into_iter().flatten() {
+        if let Value::Object(point) = point {
+            read_times(point);
+        }
+    }
+}
+
 /// Reads the notations of the values of keyframes, such as `"50%"`.
 pub(crate) fn read_points(operation: &mut Object) -> Result<()> {
     let property = operation.get("property").and_then(Value::as_str);

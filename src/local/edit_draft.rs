@@ -204,6 +204,7 @@ impl EditDraft {
             };
             let mut value = measured(app, value, context).await.map_err(within)?;
             if let Some(members) = value.as_object_mut() {
+                set_values::read_times(members);
                 match members.get("op").and_then(Value::as_str) {
                     Some("set") => notes.extend(set_values::read(members).map_err(within)?),
                     Some("add_keyframes") => set_values::read_points(members).map_err(within)?,

@@ -1052,3 +1052,44 @@ fn a_shell_and_a_file_of_operations_take_the_same_values() {
             .contains("2026")
     );
 }
+
+#[test]
+fn times_of_operations_are_read_as_those_of_all_arguments() {
+    let home = Home::embedded();
+    let mut client = home.connected();
+    let draft = own_draft(&mut client, "capcut");
+    for (sent, seconds) in [
+        (json!("2 seconds"), 2.0),
+        (json!("1500ms"), 1.5),
+        (json!("0:03"), 3.0),
+        (json!("２ 秒"), 2.0),
+        (json!("1，5"), 1.5),
+        (json!("0.5min"), 30.0),
+        (json!(" 4 "), 4.0),
+        (json!(2.5), 2.5),
+    ] {
+        let operations = json!([{ "op": "move", "clip": "Words", "at": sent }]);
+        client
+            .call(
+                "edit_draft",
+                json!({ "draft_id": draft, "operations": operations }),
+            )
+            .unwrap_or_else(|error| panic!("{sent}: {error}"));
+        let document = document(&mut client, &draft);
+        let shown = Shown::of(&document, "text", 0);
+        let start = shown.clip["target_timerange"]["start"].as_f64();
+        // On frames of 30 a second.
+        let away = (start.expect("a start") / 1e6 - seconds).abs();
+        assert!(away < 0.034, "{sent}: {start:?}");
+    }
+    for wrong in [json!("soon"), json!("1:75"), json!("5 parsecs")] {
+        let operations = json!([{ "op": "move", "clip": "Words", "at": wrong }]);
+        let error = client
+            .call(
+                "edit_draft",
+                json!({ "draft_id": draft, "operations": operations }),
+            )
+            .expect_err("it is no time");
+        assert!(error.contains("seconds"), "{wrong}: {error}");
+    }
+}

@@ -77,8 +77,10 @@ impl Time {
             None => (1.0, trimmed.strip_prefix('+').unwrap_or(trimmed)),
         };
         let mut seconds = 0.0;
-        for part in trimmed.split(':') {
-            let part = number(part).filter(|part| *part >= 0.0).ok_or_else(wrong)?;
+        for (index, part) in trimmed.split(':').enumerate() {
+            let most = if index == 0 { f64::INFINITY } else { 60.0 };
+            let part = number(part).filter(|part| (0.0..most).contains(part));
+            let part = part.ok_or_else(wrong)?;
             seconds = seconds * 60.0 + part;
         }
         Self::of_seconds(sign * seconds)

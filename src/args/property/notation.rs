@@ -1,5 +1,8 @@
 //! Number notations: `50%`, `-6dB`, `1:30`, `1080px`, `0,8`.
 
+use std::borrow::Cow;
+use std::ops::RangeInclusive;
+
 use capcut_draft::Unit;
 use serde_json::{Number, Value};
 
@@ -7,7 +10,8 @@ use super::PIXELS_PER_SIZE;
 
 /// The number that a text stands for in this unit.
 pub(super) fn number(unit: Unit, text: &str) -> Option<f64> {
-    let text = text.trim();
+    let text = half_width(text.trim());
+    let text = text.as_ref();
     if let Some(number) = decimal(text) {
         return Some(number);
     }
@@ -68,6 +72,21 @@ pub(super) fn meant(unit: Unit, text: &str) -> Option<String> {
     }
 }
 
+/// Full-width digits and signs, which Chinese input methods write, as those of ASCII.
+fn half_width(text: &str) -> Cow<'_, str> {
+    const FULL_WIDTH: RangeInclusive<char> = '！'..='～';
+    if !text.contains(|letter| FULL_WIDTH.contains(&letter)) {
+        return text.into();
+    }
+    let plain = text.chars().map(|letter| match letter {
+        letter if FULL_WIDTH.contains(&letter) => {
+            char::from_u32(letter as u32 - 0xfee0).unwrap_or(letter)
+        }
+        other => other,
+    });
+    plain.collect::<String>().into()
+}
+
 /// Converts decibels to a factor.
 pub(super) fn loudness(decibels: f64) -> f64 {
     10_f64.powf(decibels / 20.0)
@@ -75,7 +94,7 @@ pub(super) fn loudness(decibels: f64) -> f64 {
 
 /// A finite number. A comma is read as the decimal point, unless it may separate thousands.
 pub(crate) fn decimal(text: &str) -> Option<f64> {
-    let text = text.trim();
+    let text = half_width(text.trim());
     let read = match text.split_once(',') {
         None => text.parse(),
         Some((whole, part)) => {
