@@ -258,7 +258,7 @@ pub static PROPERTIES: &[Property] = &[
     row("text", &["words"], "the words", &WORDS, Words(""), TEXTS, Special).argument("The text; `\\n` breaks the line", ""),
     row("font", &["font_type", "font_name"], "font", &NAME, Unset, TEXTS, Resource(ResourceKind::Font))
         .argument("Font; `search_catalog` kind font", "")
-        .but_in(&[("add_text", Words("文轩体")), ("add_subtitle", Words("文轩体"))]),
+        .but_in(&[("add_text", Words("文轩体")), ("add_subtitle", Words("思源粗宋"))]),
     row("font_size", &["size"], "size of the letters", &FONT_SIZE, Number(8.0), TEXTS, Style(&["size"], Some("font_size")))
         .argument("Size", "").but_in(&[("add_subtitle", Number(5.0))]),
     row("font_color", &["color", "text_color"], "colour of the letters", &COLOR, Words("#FFFFFF"), TEXTS, Special)
