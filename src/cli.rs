@@ -21,6 +21,7 @@ mod samples;
 mod serve;
 mod shown;
 mod stats;
+mod tool_options;
 pub(crate) mod tools;
 
 use std::io::{self, IsTerminal, Write};
@@ -37,7 +38,7 @@ use crate::local;
 use crate::memory;
 use crate::printable::printable;
 use crate::secrets;
-use crate::settings::{BackendChoice, Given, Recover, Settings, ToolChoice};
+use crate::settings::{BackendChoice, Given, Recover, Settings, ToolsGiven};
 use crate::sorting;
 use crate::tools::Object;
 use crate::units::Edition;
@@ -222,7 +223,7 @@ fn execute(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Config(config) => config.run(&options.settings()?),
         Command::Tools(tools) => tools.run(),
         Command::Serve(serve) => {
-            let settings = options.settings_of_server(serve.tools)?;
+            let settings = options.settings_of_server(serve.tools.clone().given())?;
             wait_here(serve.run(App::new(settings)?))
         }
         Command::Call(call) => {
@@ -285,7 +286,7 @@ impl Options {
     }
 
     /// The settings of `serve`.
-    fn settings_of_server(self, tools: Option<ToolChoice>) -> Result<Settings> {
+    fn settings_of_server(self, tools: ToolsGiven) -> Result<Settings> {
         let given = Given {
             tools,
             ..Given::default()

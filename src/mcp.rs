@@ -12,6 +12,7 @@ mod proportion;
 mod request_id;
 mod resources;
 mod stdio;
+pub(crate) mod tool_set;
 mod transport;
 
 use std::io;
@@ -37,15 +38,14 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::args::duplicates::given_twice;
-use crate::args::suggest::nearest;
 use crate::error::{Error, Kind, Result, shortened};
 use crate::exec::{App, Context, Step, call_log};
 use crate::local;
 use crate::manifest::Manifest;
 use crate::regular_file::{self, Links, TEXT_BYTES};
-use crate::settings::ToolChoice;
 use crate::tool::Spec;
 use crate::tools::{Caller, Object};
+pub(crate) use tool_set::ToolSet;
 use transport::{LineTransport, TransportLimits};
 
 /// Requests under way at the same time; further input stays unread until one ends.
@@ -58,15 +58,15 @@ const UNCHANGING_MS: u64 = 3_600_000;
 const INSTRUCTIONS: &str = "Makes editable CapCut/JianYing video drafts.\n\
      - A whole video: send one plan to compose_draft. It checks everything first, makes all items and saves. Many videos: compose_batch.\n\
      - Step by step, or to add to a draft: create_draft, add_* with its draft_id, then save_draft, which writes the folder that the app opens.\n\
-     - Before you name a transition, effect, animation, mask or font, find its exact name with search_catalog. \
-     get_video_duration gives the length of media; preview_draft shows the timeline.\n\
+     - Before you name a transition, effect, animation, mask or font, find its exact name with search_catalog, which also finds \
+     properties that the schemas do not list (kind property). preview_draft shows the timeline.\n\
      - Times are seconds on the timeline. Positions (transform_x, transform_y) are half canvases from the centre, y up. \
      Clips on one track must not overlap: use another track_name for items that are shown at the same time.\n\
      - Media are http(s) URLs or absolute paths. A picture that was only shown in the chat has no path: ask for the file.\n\
      - An error says what to change: correct the call and send it again.";
 
 /// Serves MCP on stdin and stdout until the client closes them.
-pub(crate) async fn serve(app: Arc<App>, tools: ToolChoice) -> Result<()> {
+pub(crate) async fn serve(app: Arc<App>, tools: ToolSet) -> Result<()> {
     let manners = TransportLimits {
         in_flight: IN_FLIGHT,
         longest_line: app.manifest.limits.message_bytes,
@@ -127,27 +127,23 @@ where
 /// The server as `rmcp` uses it.
 struct McpServer {
     app: Arc<App>,
-    choice: ToolChoice,
+    set: ToolSet,
     /// Built on first use: the schemas cost more than the rest of `initialize`.
     tools: OnceLock<Vec<Tool>>,
 }
 
 impl McpServer {
-    fn new(app: Arc<App>, choice: ToolChoice) -> Self {
+    fn new(app: Arc<App>, set: ToolSet) -> Self {
         Self {
             app,
-            choice,
+            set,
             tools: OnceLock::new(),
         }
     }
 
     fn tools(&self) -> &[Tool] {
-        self.tools.get_or_init(|| {
-            local::all()
-                .filter(|spec| self.choice == ToolChoice::Full || !is_long_list(spec))
-                .map(tool)
-                .collect()
-        })
+        self.tools
+            .get_or_init(|| self.set.listed().map(tool).collect())
     }
 
     /// Decodes and runs a call.
@@ -239,7 +235,7 @@ impl ServerHandler for McpServer {
         info.title = Some("CapCut drafts".to_owned());
         ServerConfig::new(capabilities)
             .with_server_info(info)
-            .with_instructions(INSTRUCTIONS)
+            .with_instructions(self.set.naming_profiles(INSTRUCTIONS))
     }
 
     async fn list_tools(
@@ -262,28 +258,33 @@ impl ServerHandler for McpServer {
         context: RequestContext<RoleServer>,
     ) -> Result<CallToolResponse, ErrorData> {
         let arguments = request.arguments.unwrap_or_default();
-        let Some(spec) = local::find(&request.name) else {
+        let Some(spec) = self.set.find(&request.name) else {
             let what = "there is no tool with this name";
             call_log::refused(&request.name, &Error::not_found(what), false);
-            return Err(unknown_tool(&request.name));
+            let message = self.set.unknown(&request.name);
+            return Err(ErrorData::invalid_params(message, None));
         };
         let asked = proportion::LengthOptions::of(&arguments);
         let call = AssertUnwindSafe(self.call(spec, arguments, context));
         let result = match call.catch_unwind().await {
-            Ok(Ok(reply)) => match picture(spec, &reply).await {
+            Ok(Ok(mut reply)) => match picture(spec, &reply).await {
                 Ok(picture) => {
+                    name_profiles(&mut reply, &self.set);
                     let shorten = |reply| proportion::shorten(reply, &asked, spec);
                     let mut result = success(reply, spec.lines, shorten);
                     result.content.extend(picture);
                     result
                 }
-                Err(error) => failure(&error),
+                Err(error) => failure(&error, &self.set),
             },
-            Ok(Err(error)) => failure(&error),
-            Err(_) => failure(&Error::internal(format!(
-                "`{}` failed because of an internal error; other calls are not affected",
-                request.name
-            ))),
+            Ok(Err(error)) => failure(&error, &self.set),
+            Err(_) => {
+                let error = Error::internal(format!(
+                    "`{}` failed because of an internal error; other calls are not affected",
+                    request.name
+                ));
+                failure(&error, &self.set)
+            }
         };
         Ok(result.into())
     }
@@ -303,7 +304,9 @@ impl ServerHandler for McpServer {
         request: GetPromptRequestParams,
         _: RequestContext<RoleServer>,
     ) -> Result<GetPromptResponse, ErrorData> {
-        prompts::get(&request.name, &request.arguments.unwrap_or_default())
+        let arguments = request.arguments.unwrap_or_default();
+        let named = |text: &str| self.set.naming_profiles(text);
+        prompts::get(&request.name, &arguments, &named)
             .map(Into::into)
             .map_err(|error| ErrorData::invalid_params(error.to_string(), None))
     }
@@ -405,11 +408,6 @@ impl ServerHandler for McpServer {
     }
 }
 
-/// Lists of all names of a kind. Clients see them only on request: a search serves models better.
-fn is_long_list(spec: &Spec) -> bool {
-    spec.name.starts_with("get_") && spec.name.ends_with("_types")
-}
-
 fn tool(spec: &'static Spec) -> Tool {
     let annotations = ToolAnnotations::from_raw(
         None,
@@ -474,19 +472,44 @@ async fn picture(spec: &Spec, reply: &Value) -> Result<Option<ContentBlock>> {
 }
 
 /// Text only: clients check structured content against the output schema of a success.
-fn failure(error: &Error) -> CallToolResult {
-    CallToolResult::error(vec![ContentBlock::text(error.for_client())])
+fn failure(error: &Error, tools: &ToolSet) -> CallToolResult {
+    let text = tools.naming_profiles(&error.for_client());
+    CallToolResult::error(vec![ContentBlock::text(text)])
 }
 
-fn unknown_tool(name: &str) -> ErrorData {
-    let advice = local::advice(name).map(|advice| format!("; {advice}"));
-    let near = || {
-        nearest(name, local::all().map(|spec| spec.name))
-            .map_or(String::new(), |near| format!("; did you mean `{near}`?"))
-    };
-    let advice = advice.unwrap_or_else(near);
-    let name = shortened(name);
-    ErrorData::invalid_params(format!("there is no tool `{name}`{advice}"), None)
+/// The fields of replies with advice, at any depth.
+const ADVICE_FIELDS: [&str; 6] = ["notes", "note", "hint", "error", "message", "reason"];
+
+/// Adds the profile to tools that clients do not see, where a reply advises to use them.
+fn name_profiles(reply: &mut Value, tools: &ToolSet) {
+    match reply {
+        Value::Object(members) => {
+            for (key, value) in members {
+                if !ADVICE_FIELDS.contains(&key.as_str()) {
+                    name_profiles(value, tools);
+                    continue;
+                }
+                match value {
+                    Value::String(text) => *text = tools.naming_profiles(text),
+                    Value::Array(items) => {
+                        for item in items {
+                            match item {
+                                Value::String(text) => *text = tools.naming_profiles(text),
+                                other => name_profiles(other, tools),
+                            }
+                        }
+                    }
+                    other => name_profiles(other, tools),
+                }
+            }
+        }
+        Value::Array(items) => {
+            for item in items {
+                name_profiles(item, tools);
+            }
+        }
+        _ => {}
+    }
 }
 
 #[cfg(test)]
@@ -495,6 +518,7 @@ mod tests {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
     use super::*;
+    use crate::settings::ToolChoice;
 
     #[test]
     fn a_success_is_sent_as_structured_content_and_as_text() {
@@ -517,22 +541,44 @@ mod tests {
 
     #[test]
     fn a_failure_is_sent_as_text_with_its_hint() {
-        let result = failure(&Error::invalid("`a` is 1").hint("send 2"));
+        let error = Error::invalid("`a` is 1").hint("send 2");
+        let result = failure(&error, &plain());
         let result = serde_json::to_value(result).expect("JSON");
         assert_eq!(result["content"][0]["text"], "`a` is 1\nhint: send 2");
         assert_eq!(result["isError"], true);
         assert!(result.get("structuredContent").is_none());
     }
 
+    fn plain() -> ToolSet {
+        ToolSet::new(ToolChoice::default()).expect("the default tools")
+    }
+
+    #[test]
+    fn advice_in_replies_names_the_profile_of_tools_that_are_not_listed() {
+        let mut reply = json!({
+            "text": "`recover_draft`",
+            "notes": ["use `recover_draft`"],
+            "failed": [{ "error": "see `query_script`" }],
+        });
+        name_profiles(&mut reply, &plain());
+        assert_eq!(
+            reply,
+            json!({
+                "text": "`recover_draft`",
+                "notes": ["use `recover_draft` (profile `full`)"],
+                "failed": [{ "error": "see `query_script` (profile `api`)" }],
+            })
+        );
+    }
+
     #[test]
     fn an_unknown_tool_error_suggests_the_nearest_name() {
-        let error = unknown_tool("add_vidoe");
-        assert_eq!(error.code, ErrorCode::INVALID_PARAMS);
+        let plain = plain();
         assert_eq!(
-            error.message,
+            plain.unknown("add_vidoe"),
             "there is no tool `add_vidoe`; did you mean `add_video`?"
         );
-        assert_eq!(unknown_tool("zzz").message, "there is no tool `zzz`");
+        assert_eq!(plain.unknown("zzz"), "there is no tool `zzz`");
     }
 
     /// Reports steps as a tool would, over a real connection.

@@ -16,7 +16,7 @@ use crate::error::{Error, Result};
 use crate::regular_file;
 use crate::units::Edition;
 
-pub(crate) use choices::{BackendChoice, Recover, ToolChoice};
+pub(crate) use choices::{BackendChoice, Recover, ToolChoice, ToolsGiven};
 pub(crate) use folders::{
     config_home, defaults, drafts_dirs, home, local_app_data, no_home, xdg_config_home,
 };
@@ -46,7 +46,18 @@ pub(crate) const VARIABLES: &[(&str, &str)] = &[
     (LOG_FILE, "`--log-file`: also log to this file"),
     (LOG_FORMAT, "`--log-format`: `plain` or `json`"),
     (METRICS, "`--metrics`: where metrics are served"),
-    (TOOLS, "`serve --tools`: `default` or `full`"),
+    (
+        TOOLS,
+        "`serve --tools`: profiles (`default`, `compose`, `api`, `full`) and tools that clients see and can call",
+    ),
+    (
+        EXCLUDE,
+        "`serve --exclude`: tools that clients neither see nor can call",
+    ),
+    (
+        READ_ONLY,
+        "`serve --read-only`: `true` leaves out all tools that change something",
+    ),
     (DRAFTS_DIR, "the folder where the app keeps its drafts"),
 ];
 
@@ -58,6 +69,8 @@ const EDITION: &str = "CAPCUT_MCP_EDITION";
 const RECOVER: &str = "CAPCUT_MCP_RECOVER";
 const LOG: &str = "CAPCUT_MCP_LOG";
 const TOOLS: &str = "CAPCUT_MCP_TOOLS";
+const EXCLUDE: &str = "CAPCUT_MCP_EXCLUDE";
+const READ_ONLY: &str = "CAPCUT_MCP_READ_ONLY";
 const DRAFTS_DIR: &str = "CAPCUT_MCP_DRAFTS_DIR";
 const LOG_FILE: &str = "CAPCUT_MCP_LOG_FILE";
 const LOG_FORMAT: &str = "CAPCUT_MCP_LOG_FORMAT";
@@ -99,7 +112,7 @@ pub(crate) struct Settings {
     pub log_format: Option<String>,
     /// Where metrics are served, in the words of the user.
     pub metrics: Option<String>,
-    /// Which tools `tools/list` returns.
+    /// Which tools clients see and can call.
     pub tools: ToolChoice,
     /// The configured drafts folder of the app; see [`Settings::drafts_dirs`].
     pub drafts_dir: Option<PathBuf>,
@@ -124,7 +137,7 @@ pub(crate) struct Given {
     pub log_file: Option<PathBuf>,
     /// `plain` or `json`.
     pub log_format: Option<String>,
-    pub tools: Option<ToolChoice>,
+    pub tools: ToolsGiven,
     pub drafts_dir: Option<PathBuf>,
 }
 
@@ -237,7 +250,7 @@ impl Settings {
                 None => text(env, LOG_FORMAT)?,
             },
             metrics: text(env, METRICS)?,
-            tools: choice(given.tools, env, TOOLS)?,
+            tools: tools(given.tools, env)?,
             drafts_dir: path(given.drafts_dir, DRAFTS_DIR),
             capcut_dirs: drafts_dirs(os, own, Edition::Capcut),
             jianying_dirs: drafts_dirs(os, own, Edition::Jianying),
@@ -433,6 +446,31 @@ fn choice_or<T: FromStr<Err = String>>(
             .parse()
             .map_err(|error| Error::invalid(format!("`{variable}`: {error}"))),
     }
+}
+
+fn tools(given: ToolsGiven, env: Env<'_>) -> Result<ToolChoice> {
+    let names = |given: Option<String>, variable| match given {
+        Some(given) => Ok(Some(given)),
+        None => text(env, variable),
+    };
+    let read_only = match (given.read_only, text(env, READ_ONLY)?) {
+        (Some(given), _) => given,
+        (None, None) => false,
+        (None, Some(text)) => match text.trim().to_lowercase().as_str() {
+            "1" | "true" | "yes" | "on" => true,
+            "0" | "false" | "no" | "off" => false,
+            _ => {
+                return Err(Error::invalid(format!(
+                    "`{READ_ONLY}` is {text:?}; it must be `true` or `false`"
+                )));
+            }
+        },
+    };
+    Ok(ToolChoice {
+        tools: names(given.tools, TOOLS)?,
+        exclude: names(given.exclude, EXCLUDE)?,
+        read_only,
+    })
 }
 
 /// A path in the home folder: `~`, `~/Videos/a.mp4`.
@@ -635,6 +673,8 @@ mod tests {
             (RECOVER, "auto"),
             (LOG, "debug"),
             (TOOLS, "full"),
+            (EXCLUDE, "delete_draft"),
+            (READ_ONLY, "Yes"),
         ];
         let plain = settings(Os::Linux, &[("HOME", "/home/me")], Given::default()).unwrap();
         assert_eq!(plain.api_url, None);
@@ -642,7 +682,7 @@ mod tests {
         assert_eq!(plain.edition, Edition::Capcut);
         assert_eq!(plain.recover, Recover::Ask);
         assert_eq!(plain.log, None);
-        assert_eq!(plain.tools, ToolChoice::Default);
+        assert_eq!(plain.tools, ToolChoice::default());
         assert!(!plain.config_file.unwrap().named);
 
         let environment = settings(Os::Linux, ENV, Given::default()).unwrap();
@@ -655,7 +695,9 @@ mod tests {
         assert_eq!(environment.edition, Edition::Jianying);
         assert_eq!(environment.recover, Recover::Auto);
         assert_eq!(environment.log.as_deref(), Some("debug"));
-        assert_eq!(environment.tools, ToolChoice::Full);
+        assert_eq!(environment.tools.tools.as_deref(), Some("full"));
+        assert_eq!(environment.tools.exclude.as_deref(), Some("delete_draft"));
+        assert!(environment.tools.read_only);
         assert_eq!(
             environment.config_file,
             Some(ConfigFile {
@@ -675,7 +717,11 @@ mod tests {
             log: Some("trace".into()),
             log_file: None,
             log_format: None,
-            tools: Some(ToolChoice::Default),
+            tools: ToolsGiven {
+                tools: Some("compose".into()),
+                exclude: Some(String::new()),
+                read_only: Some(false),
+            },
             drafts_dir: Some("/given/drafts".into()),
         };
         let given = settings(Os::Linux, ENV, given).unwrap();
@@ -689,7 +735,9 @@ mod tests {
         assert_eq!(given.edition, Edition::Capcut);
         assert_eq!(given.recover, Recover::Ask);
         assert_eq!(given.log.as_deref(), Some("trace"));
-        assert_eq!(given.tools, ToolChoice::Default);
+        assert_eq!(given.tools.tools.as_deref(), Some("compose"));
+        assert_eq!(given.tools.exclude.as_deref(), Some(""));
+        assert!(!given.tools.read_only);
         assert_eq!(
             given.drafts_dir.as_deref(),
             Some(Path::new("/given/drafts"))
@@ -707,7 +755,7 @@ mod tests {
         };
         check(&[(BACKEND, "cloud")], &[BACKEND, "cloud", "`embedded`"]);
         check(&[(EDITION, "pro")], &[EDITION, "pro", "`jianying`"]);
-        check(&[(TOOLS, "some")], &[TOOLS, "some", "`full`"]);
+        check(&[(READ_ONLY, "some")], &[READ_ONLY, "some", "`true`"]);
         check(&[(RECOVER, "yes")], &[RECOVER, "yes", "`auto`"]);
         check(
             &[(API_URL, "localhost:9000")],
@@ -740,7 +788,6 @@ mod tests {
             backend: Some(BackendChoice::Auto),
             edition: Some(Edition::Capcut),
             log: Some("info".into()),
-            tools: Some(ToolChoice::Default),
             ..Given::default()
         })
         .unwrap();

@@ -9,9 +9,10 @@ use serde_json::{Value, json};
 use super::Options;
 use super::completions::named;
 use super::logs::LogFormat;
+use super::tool_options::ToolOptions;
 use crate::cli;
 use crate::error::{Error, Kind, Result};
-use crate::settings::{self, Os, Recover, ToolChoice, environment};
+use crate::settings::{self, Os, Recover, environment};
 use clients::{CLIENTS, McpClient};
 use file::ClientFile;
 use server::{LaunchCommand, ServeOptions};
@@ -72,9 +73,8 @@ pub(super) struct Connect {
     /// Replaces an entry of the same name that starts something else.
     #[arg(long)]
     force: bool,
-    /// Which tools clients see: `default`, or `full`, which adds the long lists of names.
-    #[arg(long, value_name = "SET", value_parser = named(|| vec!["default", "full"], super::serve::parse_tools), hide_possible_values = true)]
-    tools: Option<ToolChoice>,
+    #[command(flatten)]
+    tools: ToolOptions,
     #[command(flatten)]
     place: EntryPlace,
 }
@@ -183,13 +183,7 @@ impl Connect {
         };
         let target = target(named)?;
         let mut words = words(&options);
-        if let Some(tools) = self.tools {
-            let name = match tools {
-                ToolChoice::Default => "default",
-                ToolChoice::Full => "full",
-            };
-            words.push(("--tools", name.to_owned()));
-        }
+        words.extend(self.tools.words());
         let data_dir = options
             .settings()?
             .data_dir()

@@ -6,33 +6,29 @@ use std::sync::Arc;
 
 use clap::Args;
 
-use super::completions::named;
 use super::monitor::Monitor;
 use super::names::ListenerNames;
+use super::tool_options::ToolOptions;
 use crate::cli;
 use crate::error::Kind;
 use crate::exec::App;
-use crate::mcp;
-use crate::settings::ToolChoice;
+use crate::mcp::{self, ToolSet};
 
 /// Serves MCP on stdin and stdout (the default).
 #[derive(Debug, Default, Args)]
 #[command(after_help = "Examples:
   capcut-mcp serve --backend embedded          does not use a CapCut API, even if one runs
-  capcut-mcp serve --tools full                also the long lists of effect names
+  capcut-mcp serve --tools compose             a short list: plans, and changes to what they made
+  capcut-mcp serve --tools default,query_script
+  capcut-mcp serve --read-only                 no tool that changes something
   capcut-mcp connect claude-code               makes a client start it; `connect --list` lists clients")]
 pub(super) struct Serve {
-    /// Which tools clients see: `default`, or `full`, which adds the long lists of names.
-    #[arg(long, value_name = "SET", value_parser = named(|| vec!["default", "full"], parse_tools), hide_possible_values = true)]
-    pub(super) tools: Option<ToolChoice>,
+    #[command(flatten)]
+    pub(super) tools: ToolOptions,
     #[command(flatten)]
     names: ListenerNames,
     #[command(flatten)]
     monitor: Monitor,
-}
-
-pub(super) fn parse_tools(text: &str) -> Result<ToolChoice, String> {
-    text.parse()
 }
 
 /// The text for someone who starts the server by hand.
@@ -53,8 +49,8 @@ impl Serve {
             );
             cli::say(&by_hand(&command));
         }
+        let tools = ToolSet::new(app.settings.tools.clone())?;
         self.monitor.listen_if_free(&app, &self.names).await;
-        let tools = app.settings.tools;
         // On a signal, work in progress is dropped: saves leave no incomplete files, and jobs are interrupted.
         tokio::select! {
             served = Box::pin(mcp::serve(app, tools)) => served?,

@@ -12,6 +12,7 @@ use crate::cli::completions::tool_name;
 use crate::compose::schema as plan_schema;
 use crate::error::Result;
 use crate::local;
+use crate::mcp::tool_set;
 use crate::tool::Spec;
 
 /// Lists the tools, or the parameters of one.
@@ -83,6 +84,10 @@ fn list() -> String {
         let sentence = first_sentence(spec.description());
         line(&mut text, &format!("{:width$}  {sentence}", spec.name));
     }
+    line(&mut text, "\nProfiles for `serve --tools`:");
+    for (name, about) in tool_set::profiles() {
+        line(&mut text, &format!("{name:9}{about}"));
+    }
     line(
         &mut text,
         "\n`capcut-mcp tools NAME` shows the parameters of one.",
@@ -90,10 +95,18 @@ fn list() -> String {
     text
 }
 
+/// The profiles that list a tool.
+fn profiles(spec: &Spec) -> Vec<&'static str> {
+    let names = tool_set::profiles().map(|(name, _)| name);
+    names.filter(|name| tool_set::lists(name, spec)).collect()
+}
+
 fn details(spec: &Spec) -> String {
     let mut text = String::new();
     line(&mut text, &format!("{}: {}\n", spec.name, spec.title));
     line(&mut text, spec.description());
+    let profiles = profiles(spec).join(", ");
+    line(&mut text, &format!("\nProfiles: {profiles}"));
     let input = spec.input();
     let required: Vec<_> = input
         .get("required")
@@ -179,10 +192,14 @@ fn line(text: &mut String, line: &str) {
 /// The table of tools in the documents.
 #[cfg(test)]
 pub(crate) fn tool_table() -> String {
-    let mut text = String::from("| tool | what it does |\n|---|---|\n");
+    let mut text = String::from("| tool | profiles | what it does |\n|---|---|---|\n");
     for spec in local::all() {
         let sentence = first_sentence(spec.description()).replace('|', "\\|");
-        line(&mut text, &format!("| `{}` | {sentence} |", spec.name));
+        let profiles = format!("`{}`", profiles(spec).join("`, `"));
+        line(
+            &mut text,
+            &format!("| `{}` | {profiles} | {sentence} |", spec.name),
+        );
     }
     text
 }

@@ -9,7 +9,8 @@ use serde_json::{Value, json};
 use crate::exec::testing::app;
 use crate::exec::{App, Context};
 use crate::local;
-use crate::settings::BackendChoice;
+use crate::mcp::ToolSet;
+use crate::settings::{BackendChoice, ToolChoice};
 use crate::tools::{Caller, Object};
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
@@ -57,7 +58,7 @@ async fn answer(app: &Arc<App>, to: To, tool: &str, mut arguments: Object) -> St
     }
     let Some(spec) = local::find(tool) else {
         return match to {
-            To::Client => super::unknown_tool(tool).message.into_owned(),
+            To::Client => plain_tools().unknown(tool),
             To::Shell => crate::cli::unknown_tool(tool).to_string(),
         };
     };
@@ -77,9 +78,13 @@ async fn answer(app: &Arc<App>, to: To, tool: &str, mut arguments: Object) -> St
             }
             format!("sent {sent}\nreply {reply}")
         }
-        (Err(error), To::Client) => error.for_client(),
+        (Err(error), To::Client) => plain_tools().naming_profiles(&error.for_client()),
         (Err(error), To::Shell) => error.to_string(),
     }
+}
+
+fn plain_tools() -> ToolSet {
+    ToolSet::new(ToolChoice::default()).expect("the default tools")
 }
 
 async fn table(name: &str, to: To) {

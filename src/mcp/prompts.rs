@@ -167,8 +167,7 @@ const PROMPTS: &[Template] = &[
             may("purpose", "What the video is for", "not stated"),
         ],
         text: "Check this draft and say what to improve: {draft}\nWhat it is for: {purpose}\n\n\
-               Change nothing. Look at the timeline with preview_draft and at details with query_script (its `path` gives a part, such as \
-               `tracks[0].segments`): gaps in the pictures, sound that ends before or after them, texts that are shown for less \
+               Change nothing. Look at the timeline with preview_draft and at the clips with inspect_draft: gaps in the pictures, sound that ends before or after them, texts that are shown for less \
                than a second or for too short a time to read, texts that cover each other. If the draft was saved, or if only its folder is given, \
                check the files and media on disk with validate_draft.\n\
                List what you found, the most serious first, each with its time and how to fix it. Then ask what to change.",
@@ -251,7 +250,7 @@ const PROMPTS: &[Template] = &[
             may("purpose", "视频的用途", "未说明"),
         ],
         text: "检查这个草稿，说明哪些地方需要改进：{draft}\n用途：{purpose}\n\n\
-               不要做任何修改。用 preview_draft 看时间线，用 query_script 看细节（`path` 可以只取一部分，例如 `tracks[0].segments`）：\
+               不要做任何修改。用 preview_draft 看时间线，用 inspect_draft 看各个片段：\
                画面之间的空白、比画面早结束或晚结束的声音、显示不到 1 秒或来不及看清的文字、互相遮挡的文字。草稿已经保存，或者只给了文件夹时，\
                用 validate_draft 检查磁盘上的文件和素材。\n\
                按严重程度列出问题，每个都写明时间和修改方法，然后问我要改哪些。",
@@ -295,7 +294,12 @@ pub(super) fn values(name: &str, argument: &str) -> Result<Values> {
     })
 }
 
-pub(super) fn get(name: &str, arguments: &Object) -> Result<GetPromptResult> {
+/// The message of a prompt; `shown` completes its own words, and not those of the arguments.
+pub(super) fn get(
+    name: &str,
+    arguments: &Object,
+    shown: &dyn Fn(&str) -> String,
+) -> Result<GetPromptResult> {
     let template = find(name)?;
     let mut faults: Vec<String> = arguments
         .keys()
@@ -320,7 +324,7 @@ pub(super) fn get(name: &str, arguments: &Object) -> Result<GetPromptResult> {
     if !faults.is_empty() {
         return Err(Error::invalid(faults.join("\n")));
     }
-    let text = fill(template.text, &values);
+    let text = fill(&shown(template.text), &values);
     let messages = vec![PromptMessage::new_text(Role::User, text)];
     Ok(GetPromptResult::new(messages).with_description(template.description))
 }
@@ -381,7 +385,7 @@ mod tests {
                 .iter()
                 .map(|a| (a.name.to_owned(), json!(format!("<{}>", a.name))))
                 .collect();
-            let filled = text(&get(template.name, &all).expect("a prompt"));
+            let filled = text(&get(template.name, &all, &str::to_owned).expect("a prompt"));
             for argument in template.arguments {
                 let value = format!("<{}>", argument.name);
                 assert!(filled.contains(&value), "{}: {value}", template.name);
@@ -411,7 +415,7 @@ mod tests {
     #[test]
     fn braces_within_values_are_not_replaced() {
         let given = arguments(json!({ "images": "{music}.png", "music": null }));
-        let filled = text(&get("slideshow", &given).expect("a prompt"));
+        let filled = text(&get("slideshow", &given, &str::to_owned).expect("a prompt"));
         assert!(
             filled.contains("order: {music}.png\nMusic: none\n"),
             "{filled}"
@@ -423,13 +427,14 @@ mod tests {
         let error = get(
             "product_ad",
             &arguments(json!({ "musik": "a", "media": "b" })),
+            &str::to_owned,
         )
         .expect_err("problems");
         assert_eq!(
             error.message,
             "`musik`: `product_ad` has no such argument\n`product` is missing: The product and its audience"
         );
-        let error = get("slide_show", &Object::new()).expect_err("unknown");
+        let error = get("slide_show", &Object::new(), &str::to_owned).expect_err("unknown");
         assert_eq!(
             error.message,
             "there is no prompt `slide_show`; did you mean `slideshow`?"

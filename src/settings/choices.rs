@@ -24,13 +24,24 @@ pub(crate) enum Recover {
     Auto,
 }
 
-/// Which tools clients see.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) enum ToolChoice {
-    /// All except the long lists of names, for which `search_catalog` is the better tool.
-    #[default]
-    Default,
-    Full,
+/// Which tools clients see and can call, in the words of the user; `mcp` reads the names.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct ToolChoice {
+    /// Names of profiles and tools, separated by commas. `None`: clients see the default profile, and can also call the
+    /// other tools by name.
+    pub tools: Option<String>,
+    /// Names of tools and profiles that are left out.
+    pub exclude: Option<String>,
+    /// Whether tools that change something are left out.
+    pub read_only: bool,
+}
+
+/// The part of a [`ToolChoice`] that the command line sets.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct ToolsGiven {
+    pub tools: Option<String>,
+    pub exclude: Option<String>,
+    pub read_only: Option<bool>,
 }
 
 impl BackendChoice {
@@ -75,20 +86,6 @@ impl FromStr for Recover {
             "auto" => Ok(Self::Auto),
             _ => Err(format!(
                 "{text:?} is not a recovery mode: use `ask` or `auto`"
-            )),
-        }
-    }
-}
-
-impl FromStr for ToolChoice {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        match text {
-            "default" => Ok(Self::Default),
-            "full" => Ok(Self::Full),
-            _ => Err(format!(
-                "{text:?} is not a set of tools: use `default` or `full`"
             )),
         }
     }

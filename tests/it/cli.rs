@@ -410,7 +410,10 @@ fn bash_completes_commands_options_and_values() {
             "capcut-mcp call --backend ",
             &["auto", "remote", "embedded"],
         ),
-        ("capcut-mcp serve --tools ", &["default", "full"]),
+        (
+            "capcut-mcp serve --tools ",
+            &["default", "compose", "api", "full"],
+        ),
         ("capcut-mcp serve --recover ", &["ask", "auto"]),
         ("capcut-mcp engine --log warn", &["warn", "warning"]),
         ("capcut-mcp doctor --li", &["--limits"]),

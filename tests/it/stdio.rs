@@ -308,13 +308,147 @@ fn long_lists_of_names_are_listed_only_on_request() {
         .filter(|tool| !shown.contains(tool))
         .filter_map(|tool| tool["name"].as_str())
         .collect();
-    assert_eq!(hidden.len(), 13, "{hidden:?}");
-    assert!(
-        hidden.iter().all(|name| name.ends_with("_types")),
-        "{hidden:?}"
-    );
-    // Messages refer to these tools, so they can still be called.
+    assert!(shown.len() <= 28, "{} tools", shown.len());
+    assert_eq!(shown.len() + hidden.len(), all.len());
+    // They are not forbidden, only not listed.
     assert!(client.call("get_mask_types", json!({})).is_ok());
+    assert!(
+        client
+            .call("query_script", json!({ "draft_id": "x" }))
+            .is_err()
+    );
+    // Descriptions and schemas name only tools that are listed with them, or their profile.
+    for tool in shown {
+        let text = tool.to_string();
+        for name in &hidden {
+            let at = text.find(&format!("`{name}`"));
+            let is_named = at.is_none_or(|at| text[at..].contains("` (profile `"));
+            assert!(is_named, "{}: {name}", tool["name"]);
+        }
+    }
+}
+
+/// What `tools/list` returns with these options and variables, and what calls of these tools answer.
+fn chosen(
+    options: &[&str],
+    variables: &[(&str, &str)],
+    called: &[&str],
+) -> (Vec<String>, Vec<Value>) {
+    let mut home = Home::new();
+    for (name, value) in variables {
+        home.set(name, value);
+    }
+    let arguments: Vec<&str> = EMBEDDED.iter().chain(options).copied().collect();
+    let mut client = home.serve_with(&arguments);
+    client.initialize("2025-11-25");
+    let list = client.request("tools/list", json!({}));
+    let names = list["result"]["tools"].as_array().expect("tools").iter();
+    let names = names.map(|tool| tool["name"].as_str().expect("a name").to_owned());
+    let names = names.collect();
+    let answers = called
+        .iter()
+        .map(|name| client.request("tools/call", json!({ "name": name, "arguments": {} })))
+        .collect();
+    assert_eq!(client.end(), 0);
+    (names, answers)
+}
+
+#[test]
+fn chosen_tools_are_listed_and_what_is_left_out_is_unknown() {
+    let (names, answers) = chosen(&["--tools", "compose"], &[], &["add_text", "query_script"]);
+    assert_eq!(names.len(), 8, "{names:?}");
+    for answer in &answers {
+        assert_eq!(answer["error"]["code"], -32602, "{answer}");
+        let message = answer["error"]["message"].as_str().expect("a message");
+        assert!(message.contains("`--tools` leaves it out"), "{message}");
+    }
+    let (names, answers) = chosen(
+        &["--tools", "compose,query_script", "--exclude", "job_status"],
+        &[],
+        &["job_status", "query_script"],
+    );
+    assert!(
+        names.contains(&"query_script".to_owned()) && names.len() == 8,
+        "{names:?}"
+    );
+    let message = answers[0]["error"]["message"].as_str().expect("a message");
+    assert!(message.contains("`--exclude` leaves it out"), "{message}");
+    assert_eq!(answers[1]["result"]["isError"], true, "{}", answers[1]);
+    let (names, answers) = chosen(&["--read-only"], &[], &["create_draft", "get_mask_types"]);
+    assert!(!names.contains(&"save_draft".to_owned()), "{names:?}");
+    assert!(names.contains(&"search_catalog".to_owned()), "{names:?}");
+    assert_eq!(answers[0]["error"]["code"], -32602, "{}", answers[0]);
+    assert_eq!(answers[1]["result"]["isError"], false, "{}", answers[1]);
+}
+
+#[test]
+fn variables_choose_tools_as_options_do_and_options_override_them() {
+    let variables = [
+        ("CAPCUT_MCP_TOOLS", "compose"),
+        ("CAPCUT_MCP_EXCLUDE", "undo_draft"),
+        ("CAPCUT_MCP_READ_ONLY", "1"),
+    ];
+    let (names, _) = chosen(&[], &variables, &[]);
+    assert_eq!(
+        names,
+        [
+            "job_status",
+            "search_catalog",
+            "inspect_draft",
+            "preview_draft"
+        ]
+    );
+    let options = [
+        "--tools",
+        "undo_draft,add_text",
+        "--exclude",
+        "",
+        "--read-only=false",
+    ];
+    let (names, _) = chosen(&options, &variables, &[]);
+    assert_eq!(names, ["add_text", "undo_draft"]);
+}
+
+#[test]
+fn a_choice_with_unknown_names_does_not_start() {
+    let mut home = Home::new();
+    let run = home
+        .command(&["serve", "--tools", "default,add_txt"])
+        .output()
+        .expect("a run");
+    let told = String::from_utf8_lossy(&run.stderr).into_owned();
+    assert_eq!(run.status.code(), Some(2), "{told}");
+    assert!(
+        told.contains("add_txt") && told.contains("`add_text`"),
+        "{told}"
+    );
+    home.set("CAPCUT_MCP_EXCLUDE", "nonsense");
+    let run = home.command(&["serve"]).output().expect("a run");
+    let told = String::from_utf8_lossy(&run.stderr).into_owned();
+    assert!(!run.status.success() && told.contains("nonsense"), "{told}");
+}
+
+#[test]
+fn hints_name_the_profile_of_tools_that_are_not_listed() {
+    let home = Home::new();
+    let mut client = home.serve_with(EMBEDDED);
+    client.initialize("2025-11-25");
+    let answer = client.request("tools/call", json!({ "name": "get_timeline" }));
+    let message = answer["error"]["message"].as_str().expect("a message");
+    assert!(
+        message.contains("`query_script` (profile `api`)"),
+        "{message}"
+    );
+    assert!(message.contains("`inspect_draft` lists"), "{message}");
+    let prompt =
+        json!({ "name": "narrated_clip", "arguments": { "video": "a.mp4", "narration": "b.mp3" } });
+    let answer = client.request("prompts/get", prompt);
+    assert!(
+        answer
+            .to_string()
+            .contains("get_video_duration (profile `full`)"),
+        "{answer}"
+    );
 }
 
 #[test]

@@ -13,6 +13,9 @@ use crate::settings::{Env, Os};
 /// The environment variable with which a user may have set the data folder in an entry.
 const DATA_DIR: &str = "CAPCUT_MCP_DATA_DIR";
 
+/// The option whose value, if it has one, is in the same word.
+const READ_ONLY: &str = "--read-only";
+
 /// A program, its arguments and the variables that a client adds to its environment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct LaunchCommand {
@@ -92,7 +95,7 @@ impl LaunchCommand {
 
     fn set_option(&mut self, name: &str, value: &str) {
         match self.args.iter().position(|word| is_option(word, name)) {
-            Some(at) if self.args[at] == name && at + 1 < self.args.len() => {
+            Some(at) if self.args[at] == name && name != READ_ONLY && at + 1 < self.args.len() => {
                 value.clone_into(&mut self.args[at + 1]);
             }
             Some(at) => self
@@ -158,8 +161,11 @@ pub(super) fn fields(shape: Shape) -> &'static [&'static str] {
     }
 }
 
-fn words_of(name: &str, value: &str) -> [String; 2] {
-    [name.to_owned(), value.to_owned()]
+fn words_of(name: &str, value: &str) -> Vec<String> {
+    if name == READ_ONLY {
+        return vec![format!("{name}={value}")];
+    }
+    vec![name.to_owned(), value.to_owned()]
 }
 
 /// `--name` or `--name=…`.
