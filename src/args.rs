@@ -10,6 +10,7 @@ pub(crate) mod placeholder;
 pub(crate) mod position;
 pub(crate) mod property;
 pub(crate) mod reply;
+pub(crate) mod scalar;
 pub(crate) mod schema;
 pub(crate) mod set_values;
 pub(crate) mod suggest;

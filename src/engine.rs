@@ -41,7 +41,7 @@ use crate::draft::ids::{DraftId, Ids};
 use crate::draft::working::{self, Refreshed};
 use crate::engine::documents::{
     DocumentTexts, DraftState, OpenedFrom, RecordedStep, RecordedUndo, RecordedWrite, fold_state,
-    undone,
+    properties, undone,
 };
 use crate::engine::edit::{Edit, EditOutcome, Prepared};
 use crate::engine::held::{HeldDraft, HeldDrafts};
@@ -54,7 +54,7 @@ use crate::settings::Settings;
 use crate::units::Edition;
 
 /// The engine version in every record. A newer engine folds older records as their version did.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 /// The tool name in journal records that take calls back.
 const TAKE_BACK: &str = "take_back";
@@ -150,6 +150,9 @@ struct RecordedEdit {
     create: Option<NewDraft>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     edit: Option<Edit>,
+    /// Properties of the clips that the edit adds, as `set` takes them.
+    #[serde(default, skip_serializing_if = "Object::is_empty")]
+    properties: Object,
     /// The draft was opened from a document.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     open: Option<OpenedFrom>,
@@ -171,6 +174,22 @@ impl RecordedEdit {
     fn document(&self) -> Option<&str> {
         let opened = self.open.as_ref().map(|open| open.document.as_str());
         opened.or_else(|| self.step.as_ref()?.base())
+    }
+
+    /// The first engine version that applies it completely.
+    fn version(&self) -> u32 {
+        if self.properties.is_empty() {
+            1
+        } else {
+            VERSION
+        }
+    }
+
+    /// Checks the edit against the current draft, and creates everything that it adds.
+    fn prepare(&self, edit: &Edit, draft: &Draft, ids: &mut Ids) -> Result<Prepared> {
+        let mut prepared = edit.prepare(draft, ids)?;
+        prepared.set_properties(&self.properties);
+        Ok(prepared)
     }
 
     /// Whether the draft must be built again, because it changes more than the end of the draft.
@@ -310,6 +329,7 @@ impl Engine {
             let found = RecordedEdit {
                 create: Some(new),
                 edit: Some(edit),
+                properties: properties::of_call(call),
                 ..RecordedEdit::default()
             };
             return self.open(new_id(), found, call).await;
@@ -319,6 +339,7 @@ impl Engine {
         let _turn = held.turn().await;
         let found = RecordedEdit {
             edit: Some(edit),
+            properties: properties::of_call(call),
             run: call.caller.run.clone(),
             ..RecordedEdit::default()
         };
@@ -379,14 +400,14 @@ impl Engine {
         };
         let internal = matches!(edit, Edit::Learn(_) | Edit::Folder(_));
         if state.document.is_some() && !internal {
-            let (step, outcome) = documents::add(&mut state, edit, call.tool)?;
+            let (step, outcome) = documents::add(&mut state, found, edit, call.tool)?;
             let placed = reply(&state.draft.id, None, &outcome);
             let found = RecordedEdit {
                 step: Some(RecordedStep::addition(step.clone())),
                 run: call.caller.run.clone(),
                 ..RecordedEdit::default()
             };
-            let record = NewRecord::of(call, Some(&found), &placed, VERSION)?;
+            let record = NewRecord::of(call, Some(&found), &placed, found.version())?;
             return Ok((
                 PlannedEdit::Document(step),
                 placed,
@@ -395,11 +416,13 @@ impl Engine {
             ));
         }
         let draft = &state.draft;
-        let prepared = edit.prepare(draft, &mut Ids::new(&draft.id, draft.sequence))?;
+        let ids = &mut Ids::new(&draft.id, draft.sequence);
+        let mut prepared = found.prepare(edit, draft, ids)?;
+        properties::check(draft, &mut prepared)?;
         let placed = reply(&draft.id, None, &prepared.outcome);
         let record = NewRecord {
             internal,
-            ..NewRecord::of(call, Some(found), &placed, VERSION)?
+            ..NewRecord::of(call, Some(found), &placed, found.version())?
         };
         Ok((
             PlannedEdit::Own(Box::new(prepared)),
@@ -432,11 +455,12 @@ impl Engine {
                 *held.refreshed() = refreshed_now(draft);
             }
             let refreshed = *held.refreshed();
-            if refresh || strict {
+            let text = if refresh || strict {
                 working::write(draft)
             } else {
                 working::write_unrefreshed(draft, refreshed)
-            }
+            };
+            properties::written(draft, text).text
         }))
     }
 
@@ -449,7 +473,8 @@ impl Engine {
         let mut draft = empty(&id, new);
         let outcome = match &found.edit {
             Some(edit) => {
-                let prepared = edit.prepare(&draft, &mut Ids::new(&id, 0))?;
+                let mut prepared = found.prepare(edit, &draft, &mut Ids::new(&id, 0))?;
+                properties::check(&draft, &mut prepared)?;
                 let outcome = prepared.outcome.clone();
                 prepared.commit(&mut draft);
                 outcome
@@ -464,7 +489,7 @@ impl Engine {
             edition: new.edition.name().to_owned(),
             reason: String::new(),
         };
-        let record = NewRecord::of(call, Some(&found), &placed, VERSION)?;
+        let record = NewRecord::of(call, Some(&found), &placed, found.version())?;
         self.journal.create(&row, &record).await?;
         self.drafts.insert(DraftState::of(draft), NOT_REFRESHED);
         Ok(placed)
@@ -580,7 +605,7 @@ impl Engine {
             let placed = reply(id, None, &EditOutcome::default());
             let record = NewRecord {
                 internal: true,
-                ..NewRecord::of(&call, Some(&found), &placed, VERSION)?
+                ..NewRecord::of(&call, Some(&found), &placed, found.version())?
             };
             let at = CallPosition::Sequence(draft.sequence);
             match self.journal.append(ENGINE, id, &record, at).await {
@@ -826,7 +851,8 @@ fn check_canvas(width: f64, height: f64) -> Result<()> {
 
 fn apply(draft: &mut Draft, found: &RecordedEdit) -> Result<()> {
     if let Some(edit) = &found.edit {
-        edit.prepare(draft, &mut Ids::new(&draft.id, draft.sequence))?
+        found
+            .prepare(edit, draft, &mut Ids::new(&draft.id, draft.sequence))?
             .commit(draft);
     }
     draft.sequence += 1;

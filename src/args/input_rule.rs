@@ -1,5 +1,6 @@
 //! What a tool accepts beside its schema: other names, notations and defaults. Each tool has a list of these rules.
 
+use capcut_draft::ClipKind;
 use serde_json::Value;
 
 use super::property;
@@ -27,6 +28,9 @@ pub(crate) enum InputRule {
     Default(&'static str, &'static str, Preset),
     /// The value of a second argument that an argument needs: `(argument, needs, value)`.
     With(&'static str, &'static str, Preset),
+    /// All properties of this kind of clip, also those that the schema does not list, and several of them in one object
+    /// `properties`.
+    Properties(ClipKind),
     /// An argument whose texts may contain slots of a template, such as `{{title}}`.
     Slots(&'static str),
     /// What to do instead of giving an argument that the tool does not have: `(name, advice)`.
@@ -73,6 +77,7 @@ impl InputRule {
             Self::Times(ToolTimes::Span { .. }) => &["duration"],
             Self::Letters => &["bold", "italic", "underline"],
             Self::Intensity => &["intensity"],
+            Self::Properties(_) => &[FURTHER],
             Self::Alias(..)
             | Self::Shown(..)
             | Self::Position
@@ -93,16 +98,9 @@ impl InputRule {
     }
 }
 
+/// The argument with the properties that a tool accepts without listing them: an object with their own names.
+pub(crate) const FURTHER: &str = "properties";
+
 /// Advice for times in a file when there is no file, or one without times.
 pub(crate) const NO_FILE_TIMES: &str =
     "it has no times of its own: `at` and `duration` say when it is shown";
-
-/// Advice for fading and rotating clips.
-pub(crate) const KEYFRAME_ALPHA: &str =
-    "set it with `add_video_keyframe`: `property_type` \"alpha\", `value` \"50%\"";
-
-pub(crate) const KEYFRAME_ROTATION: &str =
-    "set it with `add_video_keyframe`: `property_type` \"rotation\", `value` \"45deg\"";
-
-/// Advice for what the app can do with a text but these tools cannot.
-pub(crate) const IN_THE_APP: &str = "it is not supported: set it in the app";

@@ -7,11 +7,11 @@ use std::fmt::Arguments;
 
 use serde_json::Value;
 
-use super::input_rule::InputRule;
+use super::input_rule::{FURTHER, InputRule};
 use super::position::Position;
+use crate::args::scalar::{is_blank, parse_json_text, shown};
 use crate::args::{Object, placeholder};
 use crate::error::{Error, Result};
-use scalar::{is_blank, parse_json_text, shown};
 
 mod caption;
 mod letters;
@@ -19,7 +19,7 @@ mod members;
 mod names;
 mod no_effect;
 mod pixels;
-pub(crate) mod scalar;
+mod properties;
 mod size;
 #[cfg(test)]
 mod table;
@@ -101,6 +101,7 @@ pub(crate) fn normalize(
         normalizer.caption(arguments);
     }
     normalizer.names(schema, arguments);
+    let further = normalizer.properties(schema, arguments);
     if has(InputRule::Size) {
         for fault in size::normalize(arguments) {
             normalizer.problems.push(fault);
@@ -134,6 +135,9 @@ pub(crate) fn normalize(
     }
     if of != ArgumentSource::Record {
         normalizer.without_effect(schema, arguments);
+    }
+    if !further.is_empty() {
+        arguments.insert(FURTHER.to_owned(), further.into());
     }
     let normalized = normalizer.normalized;
     normalizer.problems.into_result().map(|()| normalized)

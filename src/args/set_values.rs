@@ -5,8 +5,8 @@ use capcut_draft::{Property, Unit};
 use serde_json::{Value, json};
 
 use crate::args::Object;
-use crate::args::normalize::scalar::{boolean, number};
 use crate::args::property;
+use crate::args::scalar::{boolean, number};
 use crate::error::{Error, Result, shortened};
 
 /// Reads the values of an operation `set`: names in other spellings, values in one object, notations such as `"50%"`.
@@ -26,8 +26,7 @@ pub(crate) fn read(operation: &mut Object) -> Result<Vec<String>> {
             operation.shift_remove(&name);
             continue;
         }
-        let known = known(&name);
-        let Some(property) = known.as_deref().and_then(Property::named) else {
+        let Some((property, known)) = find(&name) else {
             continue;
         };
         if property.refusal().is_some() {
@@ -35,23 +34,46 @@ pub(crate) fn read(operation: &mut Object) -> Result<Vec<String>> {
         }
         let (note, alpha) = read_value(property, &name, &mut value)?;
         notes.extend(note.map(|note| format!("`{name}` {note}")));
-        let known = known.unwrap_or_default();
         if known == name {
             operation.insert(name.clone(), value);
         } else {
-            if operation.contains_key(&known) {
-                return Err(Error::invalid(format!(
-                    "`{name}` and `{known}` are one property: give it once"
-                )));
+            if operation.contains_key(known) {
+                return Err(given_twice(&name, known));
             }
             operation.shift_remove(&name);
-            operation.insert(known, value);
+            operation.insert(known.to_owned(), value);
         }
         if let (Some(alpha), Some(of_alpha)) = (alpha, alpha_of(property.name)) {
             operation.entry(of_alpha).or_insert(property::json(alpha));
         }
     }
     Ok(notes)
+}
+
+fn given_twice(name: &str, other: &str) -> Error {
+    Error::invalid(format!(
+        "`{name}` and `{other}` are one property: give it once"
+    ))
+}
+
+/// Reads a value as `set` does, and puts it into `into` by the property's own name. Returns what is unusual about it.
+pub(crate) fn put(
+    into: &mut Object,
+    property: &Property,
+    name: &str,
+    mut value: Value,
+) -> Result<Option<String>> {
+    let (note, alpha) = read_value(property, name, &mut value)?;
+    if into.insert(property.name.to_owned(), value).is_some() {
+        return Err(Error::invalid(format!(
+            "`{name}` is the property `{}`, which is given twice: give it once",
+            property.name
+        )));
+    }
+    if let (Some(alpha), Some(of_alpha)) = (alpha, alpha_of(property.name)) {
+        into.entry(of_alpha).or_insert(property::json(alpha));
+    }
+    Ok(note.map(|note| format!("`{name}` {note}")))
 }
 
 /// The keys of operations that hold a time in seconds.
@@ -87,7 +109,7 @@ pub(crate) fn read_times(operation: &mut Object) {
 /// Reads the notations of the values of keyframes, such as `"50%"`.
 pub(crate) fn read_points(operation: &mut Object) -> Result<()> {
     let property = operation.get("property").and_then(Value::as_str);
-    let Some(property) = property.and_then(|name| Property::named(&known(name)?)) else {
+    let Some((property, _)) = property.and_then(find) else {
         return Ok(());
     };
     let points = operation.get_mut("points").and_then(Value::as_array_mut);
@@ -127,10 +149,10 @@ fn is_missing(value: &Value) -> bool {
     }
 }
 
-/// The name in the list of properties: `fontSize`, `font-size` and `Font Size` are `font_size`.
-fn known(name: &str) -> Option<String> {
-    if Property::named(name).is_some() {
-        return Some(name.to_owned());
+/// The property of a name in any spelling, and that name in the list: `fontSize`, `font-size` and `Font Size` are `font_size`.
+pub(crate) fn find(name: &str) -> Option<(&'static Property, &'static str)> {
+    if let Some(found) = Property::with_name(name) {
+        return Some(found);
     }
     let mut plain = String::with_capacity(name.len() + 4);
     for letter in name.trim().chars() {
@@ -145,7 +167,7 @@ fn known(name: &str) -> Option<String> {
             _ => plain.push(letter),
         }
     }
-    Property::named(&plain).map(|_| plain)
+    Property::with_name(&plain)
 }
 
 /// The property with the opacity of a colour.

@@ -258,6 +258,10 @@ fn described(rule: InputRule) -> Option<(String, String)> {
             "`text_styles` of the whole text",
         ),
         InputRule::Intensity => ("`intensity` (0 to 1, or \"80%\")", "the first of `params`"),
+        InputRule::Properties(_) => (
+            "other properties of clips, also in one object `properties`",
+            "what `docs/editing-drafts.md` lists for the kind of clip",
+        ),
         InputRule::Default(..)
         | InputRule::With(..)
         | InputRule::Advice(..)

@@ -1,6 +1,9 @@
 //! Segments: their time range, content and appearance.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 use crate::draft::clip::Clip;
 use crate::draft::ids::{Id, Ids};
@@ -24,6 +27,8 @@ pub(crate) struct Segment {
     pub keyframes: Vec<Keyframes>,
     /// The sequence number of the call that set a keyframe on one of the two scales only.
     pub apart_since: Option<u64>,
+    /// What the other fields do not say, as properties of the list: name and value.
+    pub properties: Option<Arc<Map<String, Value>>>,
 }
 
 /// What a segment shows or plays.

@@ -6,6 +6,7 @@
 mod adding;
 mod copying;
 mod history;
+pub(crate) mod properties;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
@@ -220,7 +221,8 @@ impl OpenedFrom {
 /// The working document of a draft of ours. Clips and tracks are numbered in the order in which they were made, so
 /// that what is added later changes no number.
 fn own_document(draft: &Draft) -> Result<(Document, Vec<u8>, BaseDocument)> {
-    let text = working::write(draft).into_bytes();
+    let written = properties::written(draft, working::write(draft));
+    let text = written.text.into_bytes();
     let mut document = Document::parse(text.clone()).map_err(document_error)?;
     document.set_dialect(Dialect::Api);
     let mut order: Vec<usize> = (0..draft.tracks.len()).collect();

@@ -2,9 +2,11 @@
 //! one again needs no files or network and gives the same draft and ids.
 
 use std::collections::{BTreeSet, HashSet};
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use crate::args::Object;
 use crate::draft::Draft;
 use crate::draft::ids::{Id, Ids};
 use crate::draft::keyframe::{Keyframe, KeyframeProperty};
@@ -200,6 +202,58 @@ impl Prepared {
         }
     }
 
+    /// Gives its segments the properties that the compact form does not have.
+    pub(super) fn set_properties(&mut self, properties: &Object) {
+        if properties.is_empty() {
+            return;
+        }
+        let properties = Arc::new(properties.clone());
+        for (_, segments) in &mut self.segments {
+            for segment in segments {
+                segment.properties = Some(Arc::clone(&properties));
+            }
+        }
+    }
+
+    pub(super) fn has_properties(&self) -> bool {
+        let mut segments = self.segments.iter().flat_map(|(_, segments)| segments);
+        segments.any(|segment| segment.properties.is_some())
+    }
+
+    /// A draft with only what it adds.
+    pub(super) fn alone(&self, draft: &Draft) -> Draft {
+        let mut tracks: Vec<Track> = Vec::new();
+        for (index, segments) in &self.segments {
+            let new = |index: usize| self.new_tracks.get(index - draft.tracks.len());
+            let Some(known) = draft.tracks.get(*index).or_else(|| new(*index)) else {
+                continue;
+            };
+            let mut track = Track::new(known.id, &known.name, known.kind, known.render_index);
+            for segment in segments {
+                track.push(segment.clone());
+            }
+            tracks.push(track);
+        }
+        let used = self.segments.iter().flat_map(|(_, segments)| segments);
+        let used: HashSet<Id> = used.filter_map(|segment| segment.content.media()).collect();
+        let media = draft.media.iter().chain(&self.media);
+        Draft {
+            id: draft.id.clone(),
+            edition: draft.edition,
+            name: None,
+            note: None,
+            width: draft.width,
+            height: draft.height,
+            tracks,
+            media: media
+                .filter(|media| used.contains(&media.id))
+                .cloned()
+                .collect(),
+            sequence: draft.sequence,
+            made: draft.made,
+        }
+    }
+
     /// Applies the edit.
     pub(crate) fn commit(self, draft: &mut Draft) {
         draft.tracks.extend(self.new_tracks);
@@ -294,6 +348,7 @@ fn prepare_place(place: &SegmentPlacement, draft: &Draft, ids: &mut Ids) -> Resu
                 content,
                 keyframes: Vec::new(),
                 apart_since: None,
+                properties: None,
             }],
         )],
         media,
@@ -421,6 +476,7 @@ fn texts(captions: &Captions, cues: &[Caption], made: u32, ids: &mut Ids) -> Vec
             content: SegmentContent::Text(Box::new(text)),
             keyframes: Vec::new(),
             apart_since: None,
+            properties: None,
         });
     }
     segments

@@ -117,6 +117,8 @@ pub(crate) struct Subject {
     pub edition: Edition,
     /// The document as returned by `query_script`.
     pub working: String,
+    /// What the document lacks.
+    pub notes: Vec<String>,
 }
 
 /// Saves a document from any source.
@@ -131,9 +133,9 @@ pub(crate) async fn save_document(
         id,
         edition,
         working,
+        mut notes,
     } = subject;
     let wanted = name::folder(&request.name);
-    let mut notes = Vec::new();
     if wanted != request.name.trim() {
         notes.push(format!(
             "the folder and the draft are named \"{wanted}\", as \"{}\" is not a valid name on every system",

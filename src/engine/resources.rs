@@ -21,17 +21,21 @@ pub(super) struct CatalogResources {
 }
 
 impl CatalogResources {
+    /// For working documents.
+    pub(super) fn of_api(edition: Edition) -> Self {
+        Self {
+            edition,
+            scheme: None,
+            masks: match edition {
+                Edition::Capcut => MaskLists::New,
+                Edition::Jianying => MaskLists::Old,
+            },
+        }
+    }
+
     pub(super) fn of(edition: Edition, document: &Document) -> Self {
         if document.dialect() == Dialect::Api {
-            return Self {
-                edition,
-                scheme: None,
-                // The lists of the working document.
-                masks: match edition {
-                    Edition::Capcut => MaskLists::New,
-                    Edition::Jianying => MaskLists::Old,
-                },
-            };
+            return Self::of_api(edition);
         }
         let os = document
             .value(RootRef, &field::root::PLATFORM.os)

@@ -15,6 +15,7 @@ use crate::draft::Draft;
 use crate::draft::ids::DraftId;
 use crate::draft::material::MediaKind;
 use crate::draft::working;
+use crate::engine::documents::properties;
 use crate::engine::documents::{OpenedFrom, RecordedWrite, document_error, lacks};
 use crate::engine::edit::{Edit, EditOutcome, Learnt};
 use crate::engine::marker::PlanOrigin;
@@ -494,14 +495,21 @@ impl Engine {
         aside(|| {
             let state = held.lock();
             let draft = state.draft.clone();
-            let working = match &state.document {
-                Some(document) => String::from_utf8_lossy(&document.write()).into_owned(),
-                None => working::write(&draft),
+            let (working, notes) = match &state.document {
+                Some(document) => (
+                    String::from_utf8_lossy(&document.write()).into_owned(),
+                    Vec::new(),
+                ),
+                None => {
+                    let written = properties::written(&draft, working::write(&draft));
+                    (written.text, written.notes)
+                }
             };
             let subject = Subject {
                 id: id.to_string(),
                 edition: draft.edition,
                 working,
+                notes,
             };
             Ok((draft, subject))
         })

@@ -224,6 +224,7 @@ mod tests {
                 })),
                 keyframes: Vec::new(),
                 apart_since: None,
+                properties: None,
             });
         }
         track

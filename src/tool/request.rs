@@ -9,12 +9,14 @@ use serde_json::Value;
 use serde_json::value::{RawValue, to_raw_value};
 
 use super::{CatalogName, Spec, TextFile, Tool, Turn};
+use crate::args::input_rule::FURTHER;
 use crate::args::located::{self, Misread};
 use crate::args::{Call, Object, lenient, to_value};
 use crate::caller::Manner;
 use crate::catalog;
 use crate::draft::evidence::Leaves;
 use crate::draft::ids::DraftId;
+use crate::engine::documents::properties;
 use crate::engine::saving::SaveWish;
 use crate::engine::{Canvas, Engine};
 use crate::error::{Error, Faults, Result};
@@ -172,13 +174,23 @@ impl<T: Tool> Request for ToolRequest<T> {
 
     fn arguments_in_full(&self) -> Result<Object> {
         match to_value(&self.tool)? {
-            Value::Object(arguments) => Ok(arguments),
+            Value::Object(mut arguments) => {
+                if let Some(further) = self.call.arguments.get(FURTHER) {
+                    arguments.insert(FURTHER.to_owned(), further.clone());
+                }
+                Ok(arguments)
+            }
             _ => Err(Error::internal("a request is not an object")),
         }
     }
 
     fn faults_on(&self, canvas: Canvas) -> Faults {
         let mut faults = self.tool.faults_on(canvas);
+        faults.0.extend(properties::unknown_names(
+            &self.call,
+            self.spec.clip_kind(),
+            canvas.edition,
+        ));
         for error in &mut faults.0 {
             self.call.normalized.by_sent_names(error);
         }
@@ -186,6 +198,15 @@ impl<T: Tool> Request for ToolRequest<T> {
     }
 
     fn only_here(&self) -> Result<()> {
+        let further = properties::of_call(&self.call);
+        if !further.is_empty() {
+            let names: Vec<String> = further.keys().map(|name| format!("`{name}`")).collect();
+            return Err(Error::invalid(format!(
+                "the API of a CapCut API server has no {}",
+                names.join(", ")
+            ))
+            .hint("leave it out, or make the draft with `--backend embedded`"));
+        }
         self.tool.only_here()
     }
 

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::sync::{Arc, OnceLock};
 
+use capcut_draft::ClipKind;
 use schemars::JsonSchema;
 use serde_json::{Value, json};
 
@@ -10,7 +11,7 @@ use super::request::{self, Request};
 use super::{Hints, Texts, Tool};
 use crate::args::input_rule::InputRule;
 use crate::args::normalize::{self, ArgumentSource, Normalized};
-use crate::args::{Call, Object, schema};
+use crate::args::{Call, Object, schema, set_values};
 use crate::caller::{Caller, Manner};
 use crate::draft::ids::DraftId;
 use crate::error::{Error, Result};
@@ -261,11 +262,26 @@ impl Spec {
             let properties = self.input().get("properties").and_then(Value::as_object);
             properties.is_some_and(|properties| properties.contains_key(name))
         };
+        let is_property = || {
+            let found = set_values::find(name);
+            found
+                .zip(self.clip_kind())
+                .is_some_and(|((property, _), kind)| property.is_settable_on(kind))
+        };
         is_own(self.own_name(name))
             || self
                 .input_rules
                 .iter()
                 .any(|rule| rule.names().contains(&name))
+            || is_property()
+    }
+
+    /// The kind of clip whose properties it takes beyond its schema.
+    pub(crate) fn clip_kind(&self) -> Option<ClipKind> {
+        self.input_rules.iter().find_map(|rule| match rule {
+            InputRule::Properties(kind) => Some(*kind),
+            _ => None,
+        })
     }
 
     /// Decodes arguments that need no normalisation.

@@ -1,5 +1,6 @@
 //! `add_audio`: add audio.
 
+use capcut_draft::ClipKind;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -171,6 +172,7 @@ impl Tool for AddAudio {
     const TITLE: &'static str = "Add audio";
     const HINTS: Hints = Hints::ADD_MEDIA;
     const INPUT_RULES: &'static [InputRule] = &[
+        InputRule::Properties(ClipKind::Audio),
         InputRule::Size,
         InputRule::Alias("audio_path", "audio_url"),
         InputRule::Alias("url", "audio_url"),

@@ -1,5 +1,6 @@
 //! `add_effect`: add effect.
 
+use capcut_draft::ClipKind;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -105,6 +106,7 @@ impl Tool for AddEffect {
     const TITLE: &'static str = "Add effect";
     const HINTS: Hints = Hints::ADD;
     const INPUT_RULES: &'static [InputRule] = &[
+        InputRule::Properties(ClipKind::Effect),
         InputRule::Size,
         InputRule::Alias("effect_name", "effect_type"),
         InputRule::Times(ToolTimes::Span { seconds: 3.0 }),

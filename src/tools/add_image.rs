@@ -1,12 +1,11 @@
 //! `add_image`: add image.
 
+use capcut_draft::ClipKind;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::args::input_rule::{
-    InputRule, KEYFRAME_ALPHA, KEYFRAME_ROTATION, NO_FILE_TIMES, ToolTimes,
-};
+use crate::args::input_rule::{InputRule, NO_FILE_TIMES, ToolTimes};
 use crate::args::lenient::{Checked, always, beside};
 use crate::args::reply::Placed;
 use crate::args::{self, default};
@@ -175,6 +174,7 @@ impl Tool for AddImage {
     const TITLE: &'static str = "Add image";
     const HINTS: Hints = Hints::ADD_MEDIA;
     const INPUT_RULES: &'static [InputRule] = &[
+        InputRule::Properties(ClipKind::Image),
         InputRule::Size,
         InputRule::Position,
         InputRule::Alias("image_path", "image_url"),
@@ -191,10 +191,6 @@ impl Tool for AddImage {
         InputRule::Advice("source_end", NO_FILE_TIMES),
         InputRule::Alias("output_path", "draft_folder"),
         InputRule::Alias("transition_type", "transition"),
-        InputRule::Advice("opacity", KEYFRAME_ALPHA),
-        InputRule::Advice("alpha", KEYFRAME_ALPHA),
-        InputRule::Advice("rotation", KEYFRAME_ROTATION),
-        InputRule::Advice("rotate", KEYFRAME_ROTATION),
         InputRule::Advice(
             "filter",
             "no tool adds filters: set them in the app; `add_effect` adds video effects",

@@ -1,5 +1,6 @@
 //! `add_sticker`: add sticker.
 
+use capcut_draft::ClipKind;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -127,6 +128,7 @@ impl Tool for AddSticker {
     const TITLE: &'static str = "Add sticker";
     const HINTS: Hints = Hints::ADD;
     const INPUT_RULES: &'static [InputRule] = &[
+        InputRule::Properties(ClipKind::Sticker),
         InputRule::Size,
         InputRule::Position,
         InputRule::Alias("resource_id", "sticker_id"),

@@ -2,12 +2,13 @@
 
 use std::path::Path;
 
+use capcut_draft::ClipKind;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use crate::args::input_rule::{IN_THE_APP, InputRule, Preset};
+use crate::args::input_rule::{InputRule, Preset};
 use crate::args::lenient::{Checked, always, beside};
 use crate::args::reply::Placed;
 use crate::args::{self, Content, Position, default, loose, property};
@@ -289,6 +290,7 @@ impl Tool for AddSubtitle {
     const TITLE: &'static str = "Add subtitles";
     const HINTS: Hints = Hints::ADD_MEDIA;
     const INPUT_RULES: &'static [InputRule] = &[
+        InputRule::Properties(ClipKind::Text),
         InputRule::Size,
         InputRule::Position,
         InputRule::Caption,
@@ -304,11 +306,6 @@ impl Tool for AddSubtitle {
         InputRule::Alias("font_type", "font"),
         InputRule::Alias("text_color", "font_color"),
         InputRule::Alias("opacity", "alpha"),
-        InputRule::Advice("text_align", IN_THE_APP),
-        InputRule::Advice("align", IN_THE_APP),
-        InputRule::Advice("alignment", IN_THE_APP),
-        InputRule::Advice("line_spacing", IN_THE_APP),
-        InputRule::Advice("letter_spacing", IN_THE_APP),
         InputRule::Alias("color", "font_color"),
         InputRule::Alias("size", "font_size"),
     ];

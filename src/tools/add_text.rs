@@ -1,11 +1,12 @@
 //! `add_text`: add text.
 
+use capcut_draft::ClipKind;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use crate::args::input_rule::{IN_THE_APP, InputRule, NO_FILE_TIMES, Preset, ToolTimes};
+use crate::args::input_rule::{InputRule, NO_FILE_TIMES, Preset, ToolTimes};
 use crate::args::lenient::{Checked, always, beside};
 use crate::args::property;
 use crate::args::reply::Placed;
@@ -564,6 +565,7 @@ impl Tool for AddText {
     const TITLE: &'static str = "Add text";
     const HINTS: Hints = Hints::ADD;
     const INPUT_RULES: &'static [InputRule] = &[
+        InputRule::Properties(ClipKind::Text),
         InputRule::Size,
         InputRule::Position,
         InputRule::Alias("content", "text"),
@@ -584,13 +586,6 @@ impl Tool for AddText {
         InputRule::Alias("font_type", "font"),
         InputRule::Alias("text_color", "font_color"),
         InputRule::Alias("opacity", "font_alpha"),
-        InputRule::Advice("rotation", IN_THE_APP),
-        InputRule::Advice("rotate", IN_THE_APP),
-        InputRule::Advice("text_align", IN_THE_APP),
-        InputRule::Advice("align", IN_THE_APP),
-        InputRule::Advice("alignment", IN_THE_APP),
-        InputRule::Advice("line_spacing", IN_THE_APP),
-        InputRule::Advice("letter_spacing", IN_THE_APP),
         InputRule::Alias("x", "transform_x"),
         InputRule::Alias("y", "transform_y"),
     ];

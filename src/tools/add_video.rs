@@ -1,10 +1,11 @@
 //! `add_video`: add video.
 
+use capcut_draft::ClipKind;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::args::input_rule::{InputRule, KEYFRAME_ALPHA, KEYFRAME_ROTATION, ToolTimes};
+use crate::args::input_rule::{InputRule, ToolTimes};
 use crate::args::lenient::{Checked, always, beside};
 use crate::args::reply::Placed;
 use crate::args::{self, default, loose};
@@ -135,6 +136,7 @@ impl Tool for AddVideo {
     const TITLE: &'static str = "Add video";
     const HINTS: Hints = Hints::ADD_MEDIA;
     const INPUT_RULES: &'static [InputRule] = &[
+        InputRule::Properties(ClipKind::Video),
         InputRule::Size,
         InputRule::Position,
         InputRule::Alias("video_path", "video_url"),
@@ -148,10 +150,6 @@ impl Tool for AddVideo {
         InputRule::Alias("start_time", "target_start"),
         InputRule::Alias("output_path", "draft_folder"),
         InputRule::Alias("transition_type", "transition"),
-        InputRule::Advice("opacity", KEYFRAME_ALPHA),
-        InputRule::Advice("alpha", KEYFRAME_ALPHA),
-        InputRule::Advice("rotation", KEYFRAME_ROTATION),
-        InputRule::Advice("rotate", KEYFRAME_ROTATION),
         InputRule::Advice(
             "filter",
             "no tool adds filters: set them in the app; `add_effect` adds video effects",
@@ -162,18 +160,6 @@ impl Tool for AddVideo {
         ),
         InputRule::Advice("mute", "give `volume`: 0"),
         InputRule::Advice("muted", "give `volume`: 0"),
-        InputRule::Advice(
-            "fade_in",
-            "set it with `add_video_keyframe`: `property_type` \"alpha\" or \"volume\"",
-        ),
-        InputRule::Advice(
-            "fade_out",
-            "set it with `add_video_keyframe`: `property_type` \"alpha\" or \"volume\"",
-        ),
-        InputRule::Advice(
-            "intro_animation",
-            "animations are for images (`add_image`) and texts (`add_text`)",
-        ),
         InputRule::Advice("loop", "call it again at the end of the clip"),
         InputRule::Advice(
             "fit",

@@ -22,6 +22,7 @@ mod jobs;
 mod journal;
 mod kill;
 mod logs;
+mod look;
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
 mod memory;
 mod metrics;

@@ -158,6 +158,12 @@ impl Property {
         }
     }
 
+    /// Whether clips of this kind have it and `set` changes it.
+    #[must_use]
+    pub fn is_settable_on(&self, kind: ClipKind) -> bool {
+        self.refusal().is_none() && self.kinds.contains(&kind)
+    }
+
     /// The kind of thing of the app's catalog that its values name.
     #[must_use]
     pub const fn resource(&self) -> Option<ResourceKind> {
@@ -204,7 +210,7 @@ pub static PROPERTIES: &[Property] = &[
         .argument("Half canvases: -1 left edge, 1 right", ""),
     row("position_y", &["transform_y", "y"], "distance from the centre upwards", &POSITION, ZERO, PICTURE, Clip(&["clip", "transform", "y"]))
         .argument("Half canvases: -1 bottom edge, 1 top", "").but_in(&[("add_subtitle", Number(-0.8))]),
-    row("rotation", &["angle"], "rotation", &ANGLE, ZERO, PICTURE, Clip(&["clip", "rotation"])).argument("Clockwise", ""),
+    row("rotation", &["angle", "rotate"], "rotation", &ANGLE, ZERO, PICTURE, Clip(&["clip", "rotation"])).argument("Clockwise", ""),
     row("flip_horizontal", &[], "mirrored left to right", &SWITCH, OFF, PICTURE, Clip(&["clip", "flip", "horizontal"])).argument("Mirrored left to right", ""),
     row("flip_vertical", &[], "mirrored top to bottom", &SWITCH, OFF, PICTURE, Clip(&["clip", "flip", "vertical"])).argument("Mirrored top to bottom", ""),
     row("fade_in", &[], "length of the fade-in of the sound", &SHORT_TIME, ZERO, SOUND, Special).argument("Fade-in", ""),
@@ -266,7 +272,7 @@ pub static PROPERTIES: &[Property] = &[
     row("bold", &[], "bold letters", &SWITCH, OFF, TEXTS, Special).argument("Bold", ""),
     row("italic", &[], "slanted letters", &SWITCH, OFF, TEXTS, Special).argument("Italic", ""),
     row("underline", &[], "underlined letters", &SWITCH, OFF, TEXTS, Style(&["underline"], Some("underline"))).argument("Underlined", ""),
-    row("alignment", &["align"], "alignment of the lines", &ALIGNMENT, Words("center"), TEXTS, Special),
+    row("alignment", &["align", "text_align"], "alignment of the lines", &ALIGNMENT, Words("center"), TEXTS, Special),
     row("vertical", &[], "letters from top to bottom", &SWITCH, OFF, TEXTS, Special).argument("Top-to-bottom text", ""),
     row("letter_spacing", &[], "space between letters, as the app stores it", &SPACING, ZERO, TEXTS, Material(&["letter_spacing"], 1.0)),
     row("line_spacing", &[], "space between lines, as the app stores it", &SPACING, Number(0.02), TEXTS, Material(&["line_spacing"], 1.0)),
@@ -359,6 +365,19 @@ impl Property {
             index += 1;
         }
         None
+    }
+
+    /// The property of this name or other name, and that name.
+    #[must_use]
+    pub fn with_name(name: &str) -> Option<(&'static Self, &'static str)> {
+        let property = Self::named(name)?;
+        let found = property.names().find(|own| *own == name)?;
+        Some((property, found))
+    }
+
+    /// Its name and its other names.
+    pub fn names(&self) -> impl Iterator<Item = &'static str> + use<> {
+        std::iter::once(self.name).chain(self.aliases.iter().copied())
     }
 
     /// Its position in the list.

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::Normalizer;
-use super::scalar::{number, shown};
+use crate::args::scalar::{number, shown};
 use crate::args::{Object, property};
 
 impl Normalizer<'_> {

@@ -3,9 +3,9 @@
 use serde_json::{Value, json};
 
 use super::Normalizer;
-use super::scalar::{boolean, number, shown};
 use crate::args::Object;
 use crate::args::property;
+use crate::args::scalar::{boolean, number, shown};
 
 /// The style of the letters of a whole text.
 pub(super) struct WholeTextStyle(Object);

@@ -3,9 +3,9 @@
 use serde_json::Value;
 
 use super::names::unknown;
-use super::scalar::{is_blank, parse_json_text};
 use super::{ArgumentSource, Normalizer};
 use crate::args::input_rule::InputRule;
+use crate::args::scalar::{is_blank, parse_json_text};
 use crate::args::{Object, property};
 
 /// The message for a call without a draft.

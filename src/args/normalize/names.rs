@@ -2,9 +2,9 @@
 
 use serde_json::Value;
 
-use super::scalar::{listed, shown};
 use super::{Normalizer, of_schema};
 use crate::args::input_rule::InputRule;
+use crate::args::scalar::{listed, shown};
 use crate::args::suggest::nearest;
 use crate::args::{Object, property};
 use crate::error::shortened;

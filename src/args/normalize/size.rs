@@ -2,8 +2,8 @@
 
 use serde_json::Value;
 
-use super::scalar::{number, shown};
 use crate::args::Object;
+use crate::args::scalar::{number, shown};
 
 /// The short side of a canvas when only its aspect ratio is known: what the apps use.
 const SHORT_SIDE: f64 = 1080.0;

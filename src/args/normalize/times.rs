@@ -2,11 +2,11 @@
 
 use serde_json::Value;
 
-use super::scalar::shown;
 use super::{ArgumentSource, Normalizer};
 use crate::args::Object;
 use crate::args::input_rule::ToolTimes;
 use crate::args::property;
+use crate::args::scalar::shown;
 
 /// A longer span is more often a mistake of units than intended.
 const LONG_SPAN: f64 = 600.0;

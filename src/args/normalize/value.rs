@@ -5,10 +5,10 @@ use std::fmt::Arguments;
 use serde_json::{Number, Value};
 
 use super::Normalizer;
-use super::scalar::{boolean, listed, number, parse_json_text, shown};
 use crate::args::Object;
 use crate::args::input_rule::InputRule;
 use crate::args::property;
+use crate::args::scalar::{boolean, listed, number, parse_json_text, shown};
 use crate::args::schema::whole;
 use crate::args::suggest::nearest_value;
 

@@ -8,7 +8,7 @@ use capcut_draft::{
     AddKeyframes, Document, KeyframeValue, Operation, RootRef, Step, Time, TrackRef,
 };
 
-use super::{DraftState, document_error};
+use super::{DraftState, document_error, properties};
 use crate::draft::Draft;
 use crate::draft::ids::{Id, Ids};
 use crate::draft::segment::{Segment, SegmentContent};
@@ -16,13 +16,14 @@ use crate::draft::track::{Track, TrackKind};
 use crate::draft::working;
 use crate::engine::edit::{Edit, EditOutcome, Points, in_point};
 use crate::engine::resources::CatalogResources;
-use crate::engine::timeline;
+use crate::engine::{RecordedEdit, timeline};
 use crate::error::{Error, Result};
 use crate::units::{Micros, Range};
 
 /// The step that adds what a call adds. The document is not changed yet.
 pub(in crate::engine) fn add(
     state: &mut DraftState,
+    found: &RecordedEdit,
     edit: &Edit,
     tool: &str,
 ) -> Result<(Step, EditOutcome)> {
@@ -36,10 +37,12 @@ pub(in crate::engine) fn add(
         return animate(document, points, &taken);
     }
     let ids = &mut Ids::new(&state.draft.id, state.draft.sequence);
-    let prepared = edit.prepare(&taken, ids)?;
+    let mut prepared = found.prepare(edit, &taken, ids)?;
+    properties::check(&taken, &mut prepared)?;
     let outcome = prepared.outcome.clone();
     prepared.commit(&mut added);
-    let added = Document::parse(working::write(&added)).map_err(document_error)?;
+    let written = properties::written(&added, working::write(&added));
+    let added = Document::parse(written.text).map_err(document_error)?;
     let step = insert(document, &added).map_err(document_error)?;
     Ok((step, outcome))
 }
@@ -114,6 +117,7 @@ fn with_tracks_of(document: &Document, own: &Draft) -> (Draft, Draft) {
                 content: SegmentContent::Sticker(Box::default()),
                 keyframes: Vec::new(),
                 apart_since: None,
+                properties: None,
             });
         }
         empty.tracks.push(mirrored);

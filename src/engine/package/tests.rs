@@ -192,6 +192,7 @@ fn subject(working: &Value) -> Subject {
     Subject {
         id: "dfd_cat_1795000000_0000abcd".to_owned(),
         edition: Edition::Capcut,
+        notes: Vec::new(),
         working: working.to_string(),
     }
 }

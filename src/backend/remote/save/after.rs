@@ -157,6 +157,7 @@ impl After {
             id: self.draft.to_string(),
             edition: server.edition,
             working: String::from_utf8_lossy(&script.write()).into_owned(),
+            notes: Vec::new(),
         };
         // The server was allowed to read these files, and they are in a folder that the user configured.
         let media = remote.media.of(&Caller::user());

@@ -7,7 +7,7 @@ use crate::args::schema::whole;
 use crate::error::shortened;
 
 /// Whether it is what clients and forms send for a value that is not given.
-pub(super) fn is_blank(text: &str) -> bool {
+pub(crate) fn is_blank(text: &str) -> bool {
     const BLANK: [&str; 5] = ["null", "none", "undefined", "nil", "无"];
     if text.len() > 32 {
         return false;
@@ -49,7 +49,7 @@ pub(crate) fn boolean(value: &Value) -> Option<bool> {
 }
 
 /// Parses JSON in a string if it is of the expected kind.
-pub(super) fn parse_json_text(value: &mut Value, kind: &str) {
+pub(crate) fn parse_json_text(value: &mut Value, kind: &str) {
     let Value::String(text) = &*value else {
         return;
     };
@@ -62,7 +62,7 @@ pub(super) fn parse_json_text(value: &mut Value, kind: &str) {
 }
 
 /// A value as it was sent, shortened when long.
-pub(super) fn shown(value: &Value) -> String {
+pub(crate) fn shown(value: &Value) -> String {
     match value {
         // A long text is shortened before it is quoted, because only its beginning is shown.
         Value::String(text) if text.len() > 400 => {
@@ -73,7 +73,7 @@ pub(super) fn shown(value: &Value) -> String {
     }
 }
 
-pub(super) fn listed<'n>(names: impl Iterator<Item = &'n str>, quote: char) -> String {
+pub(crate) fn listed<'n>(names: impl Iterator<Item = &'n str>, quote: char) -> String {
     names
         .map(|name| format!("{quote}{name}{quote}"))
         .collect::<Vec<_>>()

@@ -1,0 +1,101 @@
+//! Properties of clips that a tool accepts without listing them in its schema.
+
+use serde_json::Value;
+
+use super::{ArgumentSource, Normalizer, of_schema};
+use crate::args::input_rule::{FURTHER, InputRule};
+use crate::args::scalar::{parse_json_text, shown};
+use crate::args::{Object, set_values};
+
+impl Normalizer<'_> {
+    /// Takes the properties that the schema does not have out of the arguments, in the form of `set`. Those that it has
+    /// get the name that it has for them.
+    pub(super) fn properties(&mut self, schema: &Object, arguments: &mut Object) -> Object {
+        let mut further = Object::new();
+        let kind = self.rules.iter().find_map(|rule| match rule {
+            InputRule::Properties(kind) => Some(*kind),
+            _ => None,
+        });
+        let Some(kind) = kind else { return further };
+        if self.of == ArgumentSource::Record {
+            if let Some(Value::Object(recorded)) = arguments.shift_remove(FURTHER) {
+                further = recorded;
+            }
+            return further;
+        }
+        self.flatten(arguments);
+        let names: Vec<String> = arguments
+            .keys()
+            .filter(|name| of_schema(schema, name).is_none())
+            .cloned()
+            .collect();
+        for name in names {
+            let is_notation = |rule: &InputRule| rule.names().contains(&name.as_str());
+            if self.rules.iter().any(is_notation) {
+                continue;
+            }
+            let found = set_values::find(&name);
+            let Some((property, sent)) =
+                found.filter(|(property, _)| property.is_settable_on(kind))
+            else {
+                continue;
+            };
+            let Some(value) = arguments.shift_remove(&name) else {
+                continue;
+            };
+            let own = property
+                .names()
+                .find(|own| of_schema(schema, own).is_some());
+            if let Some(own) = own {
+                match arguments.get(own) {
+                    Some(given) if *given != value => self.problems.push(format!(
+                        "`{name}` is another name for `{own}`: give one of them, not {} and {}",
+                        shown(&value),
+                        shown(given)
+                    )),
+                    Some(_) => {}
+                    None => {
+                        arguments.insert(own.to_owned(), value);
+                        self.normalized.renamed.push((sent, own));
+                    }
+                }
+                continue;
+            }
+            match set_values::put(&mut further, property, &name, value) {
+                Ok(note) => self.normalized.notes.extend(note),
+                Err(error) => {
+                    let hint = error.hint.map_or(String::new(), |hint| format!("; {hint}"));
+                    self.problems.push(format!("{}{hint}", error.message));
+                }
+            }
+        }
+        further
+    }
+
+    /// Moves the members of `properties` to the other arguments.
+    fn flatten(&mut self, arguments: &mut Object) {
+        let Some(mut value) = arguments.shift_remove(FURTHER) else {
+            return;
+        };
+        parse_json_text(&mut value, "object");
+        let Value::Object(members) = value else {
+            self.problems.push(format!(
+                "`{FURTHER}` is {}; it must be an object such as {{\"rotation\": 45}}",
+                shown(&value)
+            ));
+            return;
+        };
+        for (name, value) in members {
+            match arguments.get(&name) {
+                Some(given) if *given != value => self.problems.push(format!(
+                    "`{name}` is {} and, in `{FURTHER}`, {}: give it once",
+                    shown(given),
+                    shown(&value)
+                )),
+                Some(_) => {}
+                None if value.is_null() => {}
+                None => drop(arguments.insert(name, value)),
+            }
+        }
+    }
+}

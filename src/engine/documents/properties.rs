@@ -1,0 +1,139 @@
+//! Properties of clips that the compact form of drafts does not have. The draft has them by name, and they are set in its
+//! document when that is written, by the operation `set`.
+
+use capcut_draft::{ClipKind, Dialect, Document, Operation, Property, Resources as _};
+use serde_json::{Value, json};
+
+use super::document_error;
+use crate::args::input_rule::FURTHER;
+use crate::args::{Call, Object};
+use crate::draft::Draft;
+use crate::draft::ids::Id;
+use crate::draft::segment::Segment;
+use crate::draft::working;
+use crate::engine::edit::Prepared;
+use crate::engine::resources::CatalogResources;
+use crate::error::{Error, Result};
+use crate::units::Edition;
+
+/// A document with the properties of its clips.
+pub(in crate::engine) struct DocumentWithProperties {
+    pub text: String,
+    /// What could not be set.
+    pub notes: Vec<String>,
+}
+
+/// The properties in a call, as `set` takes them. The API ignores fields that it does not know.
+pub(crate) fn of_call(call: &Call) -> Object {
+    match call.arguments.get(FURTHER) {
+        Some(Value::Object(properties)) if call.caller.manner.is_strict() => properties.clone(),
+        _ => Object::new(),
+    }
+}
+
+/// The operations that set the properties of the segments.
+fn operations(draft: &Draft) -> Vec<(Id, Operation)> {
+    let with_properties = |(_, segment): (_, &Segment)| {
+        let properties = segment.properties.as_deref()?;
+        let mut set = properties.clone();
+        set.insert("op".to_owned(), json!("set"));
+        set.insert("clip".to_owned(), json!(segment.id.to_string()));
+        let set = Operation::read(&set.into()).ok()?;
+        Some((segment.id, set))
+    };
+    draft
+        .segments()
+        .into_iter()
+        .filter_map(with_properties)
+        .collect()
+}
+
+/// Sets the properties of the draft's clips in its working document.
+pub(in crate::engine) fn written(draft: &Draft, text: String) -> DocumentWithProperties {
+    let operations = operations(draft);
+    if operations.is_empty() {
+        return DocumentWithProperties {
+            text,
+            notes: Vec::new(),
+        };
+    }
+    let mut notes = Vec::new();
+    let mut document = match Document::parse(text.clone()) {
+        Ok(document) => document,
+        Err(error) => {
+            return DocumentWithProperties {
+                text,
+                notes: vec![error.to_string()],
+            };
+        }
+    };
+    document.set_dialect(Dialect::Api);
+    let resources = CatalogResources::of(draft.edition, &document);
+    let all: Vec<Operation> = operations.iter().map(|(_, set)| set.clone()).collect();
+    if let Ok((step, _)) = document.plan_operations(&all, &resources)
+        && document.apply(&step).is_ok()
+    {
+        return DocumentWithProperties {
+            text: String::from_utf8_lossy(&document.write()).into_owned(),
+            notes,
+        };
+    }
+    // A length that became known later may not fit a property; the others are set.
+    for (_, set) in &operations {
+        let planned = document.plan_operations(std::slice::from_ref(set), &resources);
+        let done = planned.and_then(|(step, _)| document.apply(&step));
+        if let Err(error) = done {
+            notes.push(format!("not set: {}", plain(&error.message)));
+        }
+    }
+    DocumentWithProperties {
+        text: String::from_utf8_lossy(&document.write()).into_owned(),
+        notes,
+    }
+}
+
+/// Checks that the properties of what an edit adds can be set, and adds the notes about them.
+pub(in crate::engine) fn check(draft: &Draft, prepared: &mut Prepared) -> Result<()> {
+    if !prepared.has_properties() {
+        return Ok(());
+    }
+    let alone = prepared.alone(draft);
+    let mut document = Document::parse(working::write(&alone)).map_err(document_error)?;
+    document.set_dialect(Dialect::Api);
+    let resources = CatalogResources::of(draft.edition, &document);
+    let operations: Vec<Operation> = operations(&alone).into_iter().map(|(_, set)| set).collect();
+    let (_, reports) = document
+        .plan_operations(&operations, &resources)
+        .map_err(|error| {
+            document_error(capcut_draft::Error {
+                message: plain(&error.message).to_owned(),
+                ..error
+            })
+        })?;
+    for note in reports.into_iter().flat_map(|report| report.notes) {
+        if !prepared.outcome.notes.contains(&note) {
+            prepared.outcome.notes.push(note);
+        }
+    }
+    Ok(())
+}
+
+/// A message without the position of the operation, which callers do not know.
+fn plain(message: &str) -> &str {
+    message
+        .strip_prefix("operations[")
+        .and_then(|rest| rest.split_once("(set): "))
+        .map_or(message, |(_, plain)| plain)
+}
+
+/// The errors for names in a call's properties that the app's catalog does not have.
+pub(crate) fn unknown_names(call: &Call, kind: Option<ClipKind>, edition: Edition) -> Vec<Error> {
+    let Some(kind) = kind else { return Vec::new() };
+    let resources = CatalogResources::of_api(edition);
+    let unknown = |(name, value): (String, Value)| {
+        let of = Property::named(&name)?.resource()?;
+        let error = resources.find(of, kind, value.as_str()?).err()?;
+        Some(document_error(error))
+    };
+    of_call(call).into_iter().filter_map(unknown).collect()
+}
