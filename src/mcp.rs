@@ -57,7 +57,7 @@ const UNCHANGING_MS: u64 = 3_600_000;
 /// The instructions that a model reads before it sees the tools.
 const INSTRUCTIONS: &str = "Makes editable CapCut/JianYing video drafts.\n\
      - A whole video: send one plan to compose_draft. It checks everything first, makes all items and saves. Many videos: compose_batch.\n\
-     - Step by step, or to add to a draft: create_draft, add_* with its draft_id, then save_draft, which writes the folder that the app opens.\n\
+     - Step by step, or to add to a draft: create_draft, add_* with its draft_id (or exact name), then save_draft, which writes the folder that the app opens.\n\
      - Before you name a transition, effect, animation, mask or font, find its exact name with search_catalog, which also finds \
      properties that the schemas do not list (kind property). preview_draft shows the timeline.\n\
      - Times are seconds on the timeline. Positions (transform_x, transform_y) are half canvases from the centre, y up. \
@@ -418,7 +418,7 @@ fn tool(spec: &'static Spec) -> Tool {
     );
     Tool::new(spec.name, spec.description(), spec.listed_input())
         .with_title(spec.title)
-        .with_raw_output_schema(spec.output().clone())
+        .with_raw_output_schema(spec.listed_output())
         .with_annotations(annotations)
 }
 

@@ -12,6 +12,8 @@ pub(crate) enum InputRule {
     Alias(&'static str, &'static str),
     /// The name by which schemas show an argument: `(name, argument)`.
     Shown(&'static str, &'static str),
+    /// An argument that the list of tools does not name, or a member of a list's items: `list.member`.
+    Rare(&'static str),
     /// `resolution: "1920x1080"` and `aspect_ratio: "9:16"` for `width` and `height`.
     Size,
     /// `position`: "center", "bottom", … or `{x, y, width, height}` in pixels, for `transform_*` and `scale_*`.
@@ -80,6 +82,7 @@ impl InputRule {
             Self::Properties(_) => &[FURTHER],
             Self::Alias(..)
             | Self::Shown(..)
+            | Self::Rare(_)
             | Self::Position
             | Self::Default(..)
             | Self::With(..)

@@ -103,18 +103,21 @@ fn renamed(properties: Object, rules: &[InputRule]) -> Object {
 
 /// The schema of arguments as models read it, in every conversation: without ranges that the description has, without
 /// the limits of seconds, without what a name says, and with the same names once. Other values are refused with an explanation.
-pub(crate) fn listed_input(shown: &Object) -> Object {
+/// Rare arguments are accepted without being listed; `search_catalog` explains them.
+pub(crate) fn listed_input(shown: &Object, rules: &[InputRule]) -> Object {
     let mut listed = shown.clone();
     let Some(Value::Object(properties)) = listed.get_mut("properties") else {
         return listed;
     };
+    properties.retain(|name, _| {
+        !is_rare(rules, name) && property::listed(name).is_none_or(|listed| listed.is_listed)
+    });
     let enums: Vec<Value> = properties
         .values()
         .filter_map(|property| property.get("enum").cloned())
         .collect();
     for (name, property) in properties.iter_mut() {
         if name == "draft_id"
-            && property["description"] == "The draft."
             && let Some(property) = property.as_object_mut()
         {
             property.shift_remove("description");
@@ -125,10 +128,15 @@ pub(crate) fn listed_input(shown: &Object) -> Object {
             property.shift_remove("minimum");
             property.shift_remove("default");
         }
-        if let Some(Value::Object(items)) = property.get_mut("items")
-            && items.get("enum").is_some_and(|names| enums.contains(names))
-        {
-            items.shift_remove("enum");
+        if let Some(Value::Object(items)) = property.get_mut("items") {
+            items.shift_remove("description");
+            if items.get("enum").is_some_and(|names| enums.contains(names)) {
+                items.shift_remove("enum");
+            }
+            if let Some(Value::Object(members)) = items.get_mut("properties") {
+                members.retain(|member, _| !is_rare(rules, &format!("{name}.{member}")));
+                members.values_mut().for_each(without_words);
+            }
         }
         let description = property["description"].as_str().unwrap_or_default();
         if (description.contains(" to 1") || description.contains("econds"))
@@ -141,6 +149,41 @@ pub(crate) fn listed_input(shown: &Object) -> Object {
     }
     listed
 }
+
+fn is_rare(rules: &[InputRule], name: &str) -> bool {
+    rules
+        .iter()
+        .any(|rule| matches!(rule, InputRule::Rare(rare) if *rare == name))
+}
+
+/// Removes descriptions and defaults of members of a list's items, whose names say enough.
+fn without_words(member: &mut Value) {
+    let Some(member) = member.as_object_mut() else {
+        return;
+    };
+    member.shift_remove("description");
+    member.shift_remove("default");
+    if let Some(Value::Object(inner)) = member.get_mut("properties") {
+        inner.values_mut().for_each(without_words);
+    }
+}
+
+/// The schema of replies in the list of tools: a long object within a reply, such as the report of a run, is an object of
+/// any form there. No model reads these schemas, and clients read the list at every start.
+pub(crate) fn listed_output(output: &Object) -> Object {
+    let mut listed = output.clone();
+    if let Some(Value::Object(properties)) = listed.get_mut("properties") {
+        for property in properties.values_mut() {
+            if property["type"] == "object" && property.to_string().len() > LONG_OUTPUT {
+                *property = json!({ "type": "object", "properties": {} });
+            }
+        }
+    }
+    listed
+}
+
+/// A longer schema of an object within a reply is not listed, in bytes.
+const LONG_OUTPUT: usize = 1000;
 
 /// Removes defaults that need no statement: a switch is off, and an object may have other members.
 fn without_the_obvious(property: &mut Value) {

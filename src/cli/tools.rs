@@ -67,7 +67,7 @@ fn as_json(spec: &Spec) -> Value {
         "title": spec.title,
         "description": spec.description(),
         "inputSchema": *spec.listed_input(),
-        "outputSchema": **spec.output(),
+        "outputSchema": *spec.listed_output(),
         "annotations": {
             "readOnlyHint": spec.hints.read_only,
             "destructiveHint": spec.hints.destructive,
@@ -262,7 +262,8 @@ fn described(rule: InputRule) -> Option<(String, String)> {
             "other properties of clips, also in one object `properties`",
             "what `docs/editing-drafts.md` lists for the kind of clip",
         ),
-        InputRule::Default(..)
+        InputRule::Rare(_)
+        | InputRule::Default(..)
         | InputRule::With(..)
         | InputRule::Advice(..)
         | InputRule::Slots(..)

@@ -56,12 +56,9 @@ pub(crate) fn common(_: &mut SchemaGenerator) -> Schema {
         ("name", json!({ "type": "string" })),
         (
             "width",
-            json!({ "type": "number", "description": "Canvas, pixels. Default: 1080." }),
+            json!({ "type": "number", "description": "Canvas, pixels. Default: 1080x1920." }),
         ),
-        (
-            "height",
-            json!({ "type": "number", "description": "Default: 1920." }),
-        ),
+        ("height", json!({ "type": "number" })),
         (
             "aspect_ratio",
             json!({ "type": "string", "description": "Instead: \"9:16\", \"16:9\", …" }),
@@ -91,12 +88,8 @@ pub(crate) fn common(_: &mut SchemaGenerator) -> Schema {
         json!({
             "type": "object",
             "description": "Arguments of `save_draft`, or false.",
-            "properties": { "draft_folder": { "type": "string" }, "zip": { "type": "boolean" } },
+            "properties": {},
         }),
-    );
-    properties.insert(
-        "on_failure".to_owned(),
-        json!({ "type": "string", "enum": ["partial_continue", "abort"] }),
     );
     json_schema!({ "type": "object", "properties": properties, "additionalProperties": true })
 }
@@ -122,10 +115,7 @@ fn usual(section: Section) -> (&'static str, &'static str) {
         ),
         Section::Stickers => ("`add_sticker`.", "sticker_id at duration"),
         Section::Effects => ("`add_effect`.", "effect_type at duration"),
-        Section::Keyframes => (
-            "`add_video_keyframe`.",
-            "track_name property_types times values",
-        ),
+        Section::Keyframes => ("`add_video_keyframe`.", "track_name property_type at value"),
     }
 }
 

@@ -48,6 +48,8 @@ impl LocalTool for ApplyTemplate {
         open_world: true,
     };
     const INPUT_RULES: &'static [InputRule] = &[
+        InputRule::Rare("repeat"),
+        InputRule::Rare("strict"),
         InputRule::Alias("template", "draft"),
         InputRule::Alias("draft_id", "draft"),
         InputRule::Slots("repeat"),

@@ -116,6 +116,9 @@ impl LocalTool for ComposeBatch {
     const TITLE: &'static str = "Compose batch";
     const HINTS: Hints = Hints::ADD_MEDIA;
     const INPUT_RULES: &'static [InputRule] = &[
+        InputRule::Rare("retries"),
+        InputRule::Rare("jobs"),
+        InputRule::Rare("retry_delay_s"),
         InputRule::Alias("retry_count", "retries"),
         InputRule::Alias("retry_delay", "retry_delay_s"),
     ];

@@ -168,6 +168,8 @@ impl LocalTool for ComposeDraft {
     const HINTS: Hints = Hints::ADD_MEDIA;
     const REPORTS_WHEN_CANCELLED: bool = true;
     const INPUT_RULES: &'static [InputRule] = &[
+        InputRule::Rare("detail"),
+        InputRule::Rare("wait_s"),
         InputRule::Advice("name", IN_PLAN),
         InputRule::Advice("title", IN_PLAN),
         InputRule::Advice("width", IN_PLAN),

@@ -69,6 +69,7 @@ impl LocalTool for EditDraft {
         open_world: true,
     };
     const INPUT_RULES: &'static [InputRule] = &[
+        InputRule::Rare("checkpoint"),
         InputRule::Alias("ops", "operations"),
         InputRule::Alias("edits", "operations"),
         InputRule::Slots("operations"),

@@ -68,6 +68,7 @@ impl LocalTool for ValidateDraft {
         open_world: false,
     };
     const INPUT_RULES: &'static [InputRule] = &[
+        InputRule::Rare("offset"),
         InputRule::Alias("folder", "draft_folder"),
         InputRule::Alias("path", "draft_folder"),
         InputRule::Alias("draft", "draft_folder"),

@@ -180,12 +180,17 @@ impl Spec {
 
     /// The schema in the list of tools; see [`schema::listed_input`].
     pub(crate) fn listed_input(&self) -> Arc<Object> {
-        Arc::new(schema::listed_input(&self.shown_input()))
+        Arc::new(schema::listed_input(&self.shown_input(), self.input_rules))
     }
 
     /// The flat schema of the reply.
     pub(crate) fn output(&self) -> &Arc<Object> {
         &self.schemas().output
+    }
+
+    /// The schema of the reply in the list of tools; see [`schema::listed_output`].
+    pub(crate) fn listed_output(&self) -> Arc<Object> {
+        Arc::new(schema::listed_output(self.output()))
     }
 
     /// Whether replies say which backend ran the call.

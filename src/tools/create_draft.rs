@@ -104,6 +104,7 @@ impl Tool for CreateDraft {
     const TITLE: &'static str = "Create draft";
     const HINTS: Hints = Hints::ADD;
     const INPUT_RULES: &'static [InputRule] = &[
+        InputRule::Rare("note"),
         InputRule::Size,
         InputRule::Alias("title", "name"),
         InputRule::Alias("project_name", "name"),

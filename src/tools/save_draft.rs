@@ -281,6 +281,8 @@ impl Tool for SaveDraft {
         open_world: true,
     };
     const INPUT_RULES: &'static [InputRule] = &[
+        InputRule::Rare("draft_profile"),
+        InputRule::Rare("refuse_while_running"),
         InputRule::Alias("output_path", "draft_folder"),
         InputRule::Alias("folder", "draft_folder"),
         InputRule::Alias("title", "name"),

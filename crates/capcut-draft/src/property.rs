@@ -56,6 +56,9 @@ pub struct PropertyArgument {
     own_about: &'static [(&'static str, &'static str)],
     /// The defaults of tools that differ from what a clip has without the property.
     defaults: &'static [(&'static str, PropertyDefault)],
+    /// Whether the list of tools names it. Rare ones are accepted without that: a model reads the list in every
+    /// conversation.
+    pub is_listed: bool,
 }
 
 /// A property of clips.
@@ -129,7 +132,16 @@ impl Property {
             about: (begin, end),
             own_about: &[],
             defaults: &[],
+            is_listed: true,
         });
+        self
+    }
+
+    /// The list of tools does not name the argument.
+    const fn rare(mut self) -> Self {
+        if let Some(argument) = &mut self.argument {
+            argument.is_listed = false;
+        }
         self
     }
 
@@ -211,8 +223,8 @@ pub static PROPERTIES: &[Property] = &[
     row("position_y", &["transform_y", "y"], "distance from the centre upwards", &POSITION, ZERO, PICTURE, Clip(&["clip", "transform", "y"]))
         .argument("Half canvases: -1 bottom edge, 1 top", "").but_in(&[("add_subtitle", Number(-0.8))]),
     row("rotation", &["angle", "rotate"], "rotation", &ANGLE, ZERO, PICTURE, Clip(&["clip", "rotation"])).argument("Clockwise", ""),
-    row("flip_horizontal", &[], "mirrored left to right", &SWITCH, OFF, PICTURE, Clip(&["clip", "flip", "horizontal"])).argument("Mirrored left to right", ""),
-    row("flip_vertical", &[], "mirrored top to bottom", &SWITCH, OFF, PICTURE, Clip(&["clip", "flip", "vertical"])).argument("Mirrored top to bottom", ""),
+    row("flip_horizontal", &[], "mirrored left to right", &SWITCH, OFF, PICTURE, Clip(&["clip", "flip", "horizontal"])).argument("Mirrored left to right", "").rare(),
+    row("flip_vertical", &[], "mirrored top to bottom", &SWITCH, OFF, PICTURE, Clip(&["clip", "flip", "vertical"])).argument("Mirrored top to bottom", "").rare(),
     row("fade_in", &[], "length of the fade-in of the sound", &SHORT_TIME, ZERO, SOUND, Special).argument("Fade-in", ""),
     row("fade_out", &[], "length of the fade-out of the sound", &SHORT_TIME, ZERO, SOUND, Special).argument("Fade-out", ""),
     row("transition", &["transition_type"], "transition to the next clip; \"none\" removes it", &NAME, Unset, MASKED, Resource(ResourceKind::Transition))
@@ -230,11 +242,11 @@ pub static PROPERTIES: &[Property] = &[
         .argument("", "").described_in(&[
             ("add_image", "Exit; `search_catalog` kind video_outro."), ("add_text", "Exit; `search_catalog` kind text_outro.")]),
     row("outro_duration", &["outro_animation_duration"], "length of the exit; 0: the animation's own", &SHORT_TIME, HALF, ANIMATED, Special)
-        .argument("", "").described_in(&[("add_image", OWN_LENGTH)]),
+        .argument("", "").rare().described_in(&[("add_image", OWN_LENGTH)]),
     row("combo_animation", &[], "animation instead of entrance and exit; \"none\" removes it", &NAME, Unset, PICTURES, Resource(ResourceKind::Combo))
         .argument("For the whole clip, instead of entrance and exit; kind video_combo", ""),
     row("combo_duration", &["combo_animation_duration"], "length of the combo animation; 0: the whole clip", &SHORT_TIME, HALF, PICTURES, Special)
-        .argument("", "; 0: the whole clip"),
+        .argument("", "; 0: the whole clip").rare(),
     row("effect_type", &["effect"], "effect of a sound or of an effect clip; \"none\" removes that of a sound", &NAME, Unset, EFFECTS, Resource(ResourceKind::Effect))
         .argument("", "").described_in(&[
             ("add_audio", "Voice or sound effect; `search_catalog` kinds voice_filter, audio_scene, tone, …"),
@@ -248,19 +260,19 @@ pub static PROPERTIES: &[Property] = &[
     row("mask_type", &["mask"], "shape of the mask; \"none\" removes it", &NAME, Unset, MASKED, Resource(ResourceKind::Mask))
         .argument("Such as \"Circle\"; `search_catalog` kind mask", ""),
     row("mask_center_x", &[], "centre of the mask, to the right", &POSITION, ZERO, MASKED, Mask(&["config", "centerX"], 1.0))
-        .argument("Centre, pixels to the right of the middle", "").in_measure(&PIXELS).but_in(&[("add_video", HALF)]),
+        .argument("Centre, pixels to the right of the middle", "").rare().in_measure(&PIXELS).but_in(&[("add_video", HALF)]),
     row("mask_center_y", &[], "centre of the mask, upwards", &POSITION, ZERO, MASKED, Mask(&["config", "centerY"], 1.0))
-        .argument("Centre, pixels above the middle", "").in_measure(&PIXELS).but_in(&[("add_video", HALF)]),
+        .argument("Centre, pixels above the middle", "").rare().in_measure(&PIXELS).but_in(&[("add_video", HALF)]),
     row("mask_width", &["mask_rect_width"], "width of the mask", &SIDE, HALF, MASKED, Mask(&["config", "width"], 1.0))
-        .argument("Rectangle's width", "").but_in(&[("add_image", Unset), ("add_video", Unset)]),
+        .argument("Rectangle's width", "").rare().but_in(&[("add_image", Unset), ("add_video", Unset)]),
     row("mask_height", &["mask_size"], "height of the mask", &SIDE, HALF, MASKED, Special)
         .argument("Height", " of the canvas").but_in(&[("add_video", ONE)]),
-    row("mask_rotation", &[], "rotation of the mask", &ANGLE, ZERO, MASKED, Mask(&["config", "rotation"], 1.0)).argument("", ""),
-    row("mask_feather", &[], "soft edge of the mask", &STRENGTH, ZERO, MASKED, Mask(&["config", "feather"], 0.01)).argument("Soft edge", ""),
+    row("mask_rotation", &[], "rotation of the mask", &ANGLE, ZERO, MASKED, Mask(&["config", "rotation"], 1.0)).argument("", "").rare(),
+    row("mask_feather", &[], "soft edge of the mask", &STRENGTH, ZERO, MASKED, Mask(&["config", "feather"], 0.01)).argument("Soft edge", "").rare(),
     row("mask_round_corner", &[], "rounding of the mask's corners", &STRENGTH, ZERO, MASKED, Mask(&["config", "roundCorner"], 0.01))
-        .argument("Corner rounding", "").but_in(&[("add_image", Unset), ("add_video", Unset)]),
+        .argument("Corner rounding", "").rare().but_in(&[("add_image", Unset), ("add_video", Unset)]),
     row("mask_invert", &[], "shows what is outside the mask", &SWITCH, OFF, MASKED, Mask(&["config", "invert"], 1.0))
-        .argument("Shows what is outside the mask", ""),
+        .argument("Shows what is outside the mask", "").rare(),
     row("text", &["words"], "the words", &WORDS, Words(""), TEXTS, Special).argument("The text; `\\n` breaks the line", ""),
     row("font", &["font_type", "font_name"], "font", &NAME, Unset, TEXTS, Resource(ResourceKind::Font))
         .argument("Font; `search_catalog` kind font", "")
@@ -273,35 +285,35 @@ pub static PROPERTIES: &[Property] = &[
     row("italic", &[], "slanted letters", &SWITCH, OFF, TEXTS, Special).argument("Italic", ""),
     row("underline", &[], "underlined letters", &SWITCH, OFF, TEXTS, Style(&["underline"], Some("underline"))).argument("Underlined", ""),
     row("alignment", &["align", "text_align"], "alignment of the lines", &ALIGNMENT, Words("center"), TEXTS, Special),
-    row("vertical", &[], "letters from top to bottom", &SWITCH, OFF, TEXTS, Special).argument("Top-to-bottom text", ""),
+    row("vertical", &[], "letters from top to bottom", &SWITCH, OFF, TEXTS, Special).argument("Top-to-bottom text", "").rare(),
     row("letter_spacing", &[], "space between letters, as the app stores it", &SPACING, ZERO, TEXTS, Material(&["letter_spacing"], 1.0)),
     row("line_spacing", &[], "space between lines, as the app stores it", &SPACING, Number(0.02), TEXTS, Material(&["line_spacing"], 1.0)),
     row("border_width", &[], "width of the outline; 0 is none", &STRENGTH, ZERO, TEXTS, Special).argument("Outline", "; 0 is none. With a colour: 40"),
     row("border_color", &[], "colour of the outline", &COLOR, BLACK, TEXTS, Special).argument("Colour", ""),
-    row("border_alpha", &[], "opacity of the outline", &OPACITY, ONE, TEXTS, Special).argument("", ""),
+    row("border_alpha", &[], "opacity of the outline", &OPACITY, ONE, TEXTS, Special).argument("", "").rare(),
     row("background_color", &[], "colour behind the text", &COLOR, Words(""), TEXTS, Special)
         .argument("Colour", "").but_in(&[("add_text", BLACK), ("add_subtitle", BLACK)]),
     row("background_alpha", &[], "opacity of the colour behind the text", &OPACITY, ONE, TEXTS, Special)
         .argument("", "; 0: none. With a colour: 1").but_in(&[("add_text", ZERO), ("add_subtitle", ZERO)]),
-    row("background_style", &[], "shape of the colour behind the text: 0, 1 or 2, as for `add_text`", &BACKGROUND_STYLE, ZERO, TEXTS, Special).argument("Shape", ""),
-    row("background_round_radius", &[], "rounding of the colour's corners", &FRACTION, ZERO, TEXTS, Special).argument("Rounding", ""),
-    row("background_width", &[], "width of the colour behind the text", &FRACTION, Number(0.14), TEXTS, Special).argument("Width", ""),
-    row("background_height", &[], "height of the colour behind the text", &FRACTION, Number(0.14), TEXTS, Special).argument("Height", ""),
-    row("background_horizontal_offset", &[], "place of the colour; 0.5 is centred", &FRACTION, HALF, TEXTS, Special).argument("Place", "; 0.5 is centred").described_in(OFFSET),
-    row("background_vertical_offset", &[], "place of the colour; 0.5 is centred", &FRACTION, HALF, TEXTS, Special).argument("Place", "; 0.5 is centred").described_in(OFFSET),
-    row("fixed_width", &[], "width of the text's box", &BOX, AUTO, TEXTS, Special).argument("Box width", ", fraction; -1: auto"),
-    row("fixed_height", &[], "height of the text's box", &BOX, AUTO, TEXTS, Special).argument("Box height", ", fraction; -1: auto"),
-    row("bubble_effect_id", &[], "speech bubble; \"none\" removes it", &ID, Unset, TEXTS, Special).argument("Speech bubble's effect id", ""),
-    row("bubble_resource_id", &[], "the speech bubble's resource id", &ID, Unset, TEXTS, Special).argument("Its resource id", ""),
-    row("effect_effect_id", &["text_effect"], "text effect by its id; \"none\" removes it", &ID, Unset, TEXTS, Special).argument("Text effect by id", ""),
+    row("background_style", &[], "shape of the colour behind the text: 0, 1 or 2, as for `add_text`", &BACKGROUND_STYLE, ZERO, TEXTS, Special).argument("Shape", "").rare(),
+    row("background_round_radius", &[], "rounding of the colour's corners", &FRACTION, ZERO, TEXTS, Special).argument("Rounding", "").rare(),
+    row("background_width", &[], "width of the colour behind the text", &FRACTION, Number(0.14), TEXTS, Special).argument("Width", "").rare(),
+    row("background_height", &[], "height of the colour behind the text", &FRACTION, Number(0.14), TEXTS, Special).argument("Height", "").rare(),
+    row("background_horizontal_offset", &[], "place of the colour; 0.5 is centred", &FRACTION, HALF, TEXTS, Special).argument("Place", "; 0.5 is centred").rare().described_in(OFFSET),
+    row("background_vertical_offset", &[], "place of the colour; 0.5 is centred", &FRACTION, HALF, TEXTS, Special).argument("Place", "; 0.5 is centred").rare().described_in(OFFSET),
+    row("fixed_width", &[], "width of the text's box", &BOX, AUTO, TEXTS, Special).argument("Box width", ", fraction; -1: auto").rare(),
+    row("fixed_height", &[], "height of the text's box", &BOX, AUTO, TEXTS, Special).argument("Box height", ", fraction; -1: auto").rare(),
+    row("bubble_effect_id", &[], "speech bubble; \"none\" removes it", &ID, Unset, TEXTS, Special).argument("Speech bubble's effect id", "").rare(),
+    row("bubble_resource_id", &[], "the speech bubble's resource id", &ID, Unset, TEXTS, Special).argument("Its resource id", "").rare(),
+    row("effect_effect_id", &["text_effect"], "text effect by its id; \"none\" removes it", &ID, Unset, TEXTS, Special).argument("Text effect by id", "").rare(),
     row("text_styles", &[], "styles of parts of a text", &WORDS, Unset, TEXTS,
         Refused("`add_text` gives parts of a text their own styles; `set` changes all parts, and `replace_text` keeps their styles")),
     row("shadow_enabled", &["shadow"], "whether the text has a shadow", &SWITCH, OFF, TEXTS, Special).argument("Adds a shadow", ""),
-    row("shadow_color", &[], "colour of the shadow", &COLOR, BLACK, TEXTS, Special).argument("Colour", ""),
-    row("shadow_alpha", &[], "opacity of the shadow", &OPACITY, Number(0.9), TEXTS, Special).argument("", ""),
-    row("shadow_angle", &[], "direction of the shadow", &ANGLE, Number(-45.0), TEXTS, Special).argument("Direction", ""),
-    row("shadow_distance", &[], "distance of the shadow", &STRENGTH, Number(5.0), TEXTS, Special).argument("Distance", ""),
-    row("shadow_smoothing", &[], "blur of the shadow", &FRACTION, Number(0.15), TEXTS, Special).argument("Blur", ""),
+    row("shadow_color", &[], "colour of the shadow", &COLOR, BLACK, TEXTS, Special).argument("Colour", "").rare(),
+    row("shadow_alpha", &[], "opacity of the shadow", &OPACITY, Number(0.9), TEXTS, Special).argument("", "").rare(),
+    row("shadow_angle", &[], "direction of the shadow", &ANGLE, Number(-45.0), TEXTS, Special).argument("Direction", "").rare(),
+    row("shadow_distance", &[], "distance of the shadow", &STRENGTH, Number(5.0), TEXTS, Special).argument("Distance", "").rare(),
+    row("shadow_smoothing", &[], "blur of the shadow", &FRACTION, Number(0.15), TEXTS, Special).argument("Blur", "").rare(),
     row("position", &[], "place and size in pixels", &WORDS, Unset, PICTURE,
         Refused("set `position_x` and `position_y`, in half canvases or as \"100px\" from the centre, and `scale`")),
     row("start", &["at", "target_start", "start_time"], "start on the timeline", &TIME, Unset, ALL, Refused("the operation `move` with `at` changes it")),
