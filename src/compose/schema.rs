@@ -115,7 +115,10 @@ fn usual(section: Section) -> (&'static str, &'static str) {
         ),
         Section::Stickers => ("`add_sticker`.", "sticker_id at duration"),
         Section::Effects => ("`add_effect`.", "effect_type at duration"),
-        Section::Keyframes => ("`add_video_keyframe`.", "track_name property_type at value"),
+        Section::Keyframes => (
+            "`add_video_keyframe`.",
+            "track_name property_types times values",
+        ),
     }
 }
 

@@ -172,11 +172,8 @@ impl Tool for AddAudio {
     const TITLE: &'static str = "Add audio";
     const HINTS: Hints = Hints::ADD_MEDIA;
     const INPUT_RULES: &'static [InputRule] = &[
-<<<<<<< HEAD
         InputRule::Properties(ClipKind::Audio),
-=======
         InputRule::Rare("effect_params"),
->>>>>>> f43caaa (The list of tools names common arguments only; rare ones are accepted without it)
         InputRule::Size,
         InputRule::Alias("audio_path", "audio_url"),
         InputRule::Alias("url", "audio_url"),

@@ -174,12 +174,9 @@ impl Tool for AddImage {
     const TITLE: &'static str = "Add image";
     const HINTS: Hints = Hints::ADD_MEDIA;
     const INPUT_RULES: &'static [InputRule] = &[
-<<<<<<< HEAD
         InputRule::Properties(ClipKind::Image),
-=======
         InputRule::Rare("background_blur"),
         InputRule::Rare("mask_size"),
->>>>>>> f43caaa (The list of tools names common arguments only; rare ones are accepted without it)
         InputRule::Size,
         InputRule::Position,
         InputRule::Alias("image_path", "image_url"),

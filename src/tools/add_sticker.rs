@@ -128,11 +128,8 @@ impl Tool for AddSticker {
     const TITLE: &'static str = "Add sticker";
     const HINTS: Hints = Hints::ADD;
     const INPUT_RULES: &'static [InputRule] = &[
-<<<<<<< HEAD
         InputRule::Properties(ClipKind::Sticker),
-=======
         InputRule::Rare("relative_index"),
->>>>>>> f43caaa (The list of tools names common arguments only; rare ones are accepted without it)
         InputRule::Size,
         InputRule::Position,
         InputRule::Alias("resource_id", "sticker_id"),

@@ -290,9 +290,7 @@ impl Tool for AddSubtitle {
     const TITLE: &'static str = "Add subtitles";
     const HINTS: Hints = Hints::ADD_MEDIA;
     const INPUT_RULES: &'static [InputRule] = &[
-<<<<<<< HEAD
         InputRule::Properties(ClipKind::Text),
-=======
         InputRule::Rare("transform_x"),
         InputRule::Rare("scale_x"),
         InputRule::Rare("scale_y"),
@@ -300,7 +298,6 @@ impl Tool for AddSubtitle {
         InputRule::Rare("alpha"),
         InputRule::Rare("italic"),
         InputRule::Rare("underline"),
->>>>>>> f43caaa (The list of tools names common arguments only; rare ones are accepted without it)
         InputRule::Size,
         InputRule::Position,
         InputRule::Caption,

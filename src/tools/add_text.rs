@@ -565,12 +565,9 @@ impl Tool for AddText {
     const TITLE: &'static str = "Add text";
     const HINTS: Hints = Hints::ADD;
     const INPUT_RULES: &'static [InputRule] = &[
-<<<<<<< HEAD
         InputRule::Properties(ClipKind::Text),
-=======
         InputRule::Rare("text_styles.border"),
         InputRule::Rare("text_styles.font"),
->>>>>>> f43caaa (The list of tools names common arguments only; rare ones are accepted without it)
         InputRule::Size,
         InputRule::Position,
         InputRule::Alias("content", "text"),

@@ -136,11 +136,8 @@ impl Tool for AddVideo {
     const TITLE: &'static str = "Add video";
     const HINTS: Hints = Hints::ADD_MEDIA;
     const INPUT_RULES: &'static [InputRule] = &[
-<<<<<<< HEAD
         InputRule::Properties(ClipKind::Video),
-=======
         InputRule::Rare("mask_size"),
->>>>>>> f43caaa (The list of tools names common arguments only; rare ones are accepted without it)
         InputRule::Size,
         InputRule::Position,
         InputRule::Alias("video_path", "video_url"),
