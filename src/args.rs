@@ -387,7 +387,7 @@ pub(crate) mod default {
         background_round_radius background_width background_height
         background_horizontal_offset background_vertical_offset fixed_width fixed_height
         outro_animation_duration combo_animation_duration
-        shadow_alpha shadow_angle shadow_distance shadow_smoothing);
+        shadow_alpha shadow_angle shadow_distance shadow_smoothing filter_intensity);
     texts!("": font_color border_color shadow_color);
 
     /// The same for arguments that null turns off.

@@ -324,6 +324,7 @@ mod tests {
             NameKind::SpeechToSong => "audio_speech_to_song",
             NameKind::Font => "fonts",
             NameKind::Filter => "filters",
+            NameKind::BlendMode => "blend_modes",
         }
     }
 

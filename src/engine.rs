@@ -329,7 +329,7 @@ impl Engine {
             let found = RecordedEdit {
                 create: Some(new),
                 edit: Some(edit),
-                properties: properties::of_call(call),
+                properties: call.normalized.properties.clone(),
                 ..RecordedEdit::default()
             };
             return self.open(new_id(), found, call).await;
@@ -339,7 +339,7 @@ impl Engine {
         let _turn = held.turn().await;
         let found = RecordedEdit {
             edit: Some(edit),
-            properties: properties::of_call(call),
+            properties: call.normalized.properties.clone(),
             run: call.caller.run.clone(),
             ..RecordedEdit::default()
         };

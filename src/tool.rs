@@ -198,6 +198,11 @@ pub(crate) trait Tool:
     /// Converts arguments that a server accepted in the API's dialect, so that the engine does the same with them.
     fn as_meant(_arguments: &mut Object) {}
 
+    /// The properties that newer sources of the API have as arguments (HTTP only).
+    fn api_properties(&self) -> Object {
+        Object::new()
+    }
+
     /// Where and how the call saves its draft.
     fn save_wish(&self) -> Result<Option<SaveWish>> {
         Ok(None)

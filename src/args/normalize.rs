@@ -48,6 +48,8 @@ pub(crate) struct Normalized {
     pub renamed: Vec<(&'static str, &'static str)>,
     /// The names in the shown schema of arguments that were not sent by the tool's own name: `(shown, own)`.
     pub shown: Vec<(&'static str, &'static str)>,
+    /// The properties of the call that the tool does not have as arguments, as `set` takes them.
+    pub properties: Object,
 }
 
 impl Normalized {

@@ -97,7 +97,13 @@ pub(crate) fn of_property(name: &str) -> Option<ArgumentRow> {
 fn of_measure(measure: &'static Measure) -> Option<ArgumentRow> {
     let is_read = !matches!(
         measure.unit,
-        Unit::Switch | Unit::Choice(_) | Unit::Words | Unit::Plain
+        Unit::Switch
+            | Unit::Choice(_)
+            | Unit::Words
+            | Unit::Plain
+            | Unit::Crop
+            | Unit::Box
+            | Unit::SpeedCurve
     );
     is_read.then_some(ArgumentRow(measure))
 }

@@ -203,6 +203,9 @@ fn read_value(
                 "centre" | "middle" | "centered" | "居中" => "center",
                 "左" | "左对齐" => "left",
                 "右" | "右对齐" => "right",
+                "fit" | "letterbox" | "适应" => "contain",
+                "crop" | "fill_crop" | "裁剪" => "cover",
+                "stretch" | "拉伸" => "fill",
                 other => other,
             };
             if !words.contains(&text) {
@@ -229,6 +232,21 @@ fn read_value(
             if let Some(number) = number(value) {
                 *value = number.into();
             }
+        }
+        Unit::Crop | Unit::Box | Unit::SpeedCurve => {
+            if let Value::String(text) = &*value
+                && text.trim_start().starts_with(['{', '['])
+                && let Ok(read) = serde_json::from_str(text)
+            {
+                *value = read;
+            }
+            property.check(value).map_err(|error| {
+                let found = Error::invalid(error.message);
+                match error.hint {
+                    Some(hint) => found.hint(hint),
+                    None => found,
+                }
+            })?;
         }
         // The document crate knows the canvas.
         Unit::HalfCanvas

@@ -29,10 +29,11 @@ pub(crate) enum NameKind {
     SpeechToSong,
     Font,
     Filter,
+    BlendMode,
 }
 
 impl NameKind {
-    pub(crate) const ALL: [Self; 17] = [
+    pub(crate) const ALL: [Self; 18] = [
         Self::Transition,
         Self::Mask,
         Self::VideoIntro,
@@ -50,6 +51,7 @@ impl NameKind {
         Self::SpeechToSong,
         Self::Font,
         Self::Filter,
+        Self::BlendMode,
     ];
 
     /// The name used in arguments, replies and the tables' file names.
@@ -72,6 +74,7 @@ impl NameKind {
             Self::SpeechToSong => "speech_to_song",
             Self::Font => "font",
             Self::Filter => "filter",
+            Self::BlendMode => "blend_mode",
         }
     }
 
@@ -95,12 +98,13 @@ impl NameKind {
             Self::SpeechToSong => "speech-to-song style",
             Self::Font => "font",
             Self::Filter => "filter",
+            Self::BlendMode => "blend mode",
         }
     }
 
     /// Whether a tool accepts names of this kind.
     pub(crate) fn is_taken(self) -> bool {
-        !matches!(self, Self::TextLoop | Self::Filter)
+        !matches!(self, Self::TextLoop)
     }
 
     /// Audio effects, in the API's search order.

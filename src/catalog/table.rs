@@ -60,6 +60,8 @@ const TABLES: &[Table] = tables! {
     Font Jianying "font.jianying"
     Filter shared "filter.shared"
     Filter Jianying "filter.jianying"
+    BlendMode Capcut "blend_mode.capcut"
+    BlendMode Jianying "blend_mode.jianying"
 };
 
 /// Data recorded from the API that no source package has: whole lines, and parameters for lines of the tables above.

@@ -70,6 +70,8 @@ impl CatalogResources {
                 NameKind::audio(self.edition).to_vec()
             }
             ResourceKind::Effect => vec![NameKind::SceneEffect, NameKind::CharacterEffect],
+            ResourceKind::Filter => vec![NameKind::Filter],
+            ResourceKind::BlendMode => vec![NameKind::BlendMode],
             _ => Vec::new(),
         }
     }

@@ -21,6 +21,18 @@ const PAGE_TEXT: usize = 3_700;
 /// A search that finds no more clips than this shows them in full.
 const IN_FULL: usize = 3;
 
+/// Properties that almost every clip of some drafts has; only clips that are shown in full have them.
+const PLACING: [&str; 8] = [
+    "position_x",
+    "position_y",
+    "scale",
+    "scale_x",
+    "scale_y",
+    "rotation",
+    "flip_horizontal",
+    "flip_vertical",
+];
+
 /// A page of rows.
 pub(crate) struct RowPage {
     pub tracks: Vec<Value>,
@@ -206,6 +218,13 @@ fn clip_value(row: &ClipRow, folder: Option<&Path>) -> Value {
         let names = row.effects.iter().take(3);
         put("effects", names.map(|name| shortened(name, NAME)).collect());
     }
+    let look = row.look.iter().filter(|(name, _)| !PLACING.contains(name));
+    let look: Map<String, Value> = look
+        .map(|(name, value)| ((*name).to_owned(), value.clone()))
+        .collect();
+    if !look.is_empty() {
+        put("look", look.into());
+    }
     if !row.keyframes.is_empty() {
         let counts = row
             .keyframes
@@ -236,13 +255,15 @@ pub(crate) fn schema(_: &mut SchemaGenerator) -> Schema {
     // By property: how many there are, or the time in seconds and the value of each. A listed schema has one type per
     // value, so the values are left open.
     let keyframes = json!({ "type": "object" });
+    // By property, as `set` takes them.
+    let look = json!({ "type": "object" });
     let clip = json!({
         "type": "object",
         "properties": {
             "id": text, "full_id": text, "kind": text, "start": number, "end": number,
             "words": text, "media": text, "path": text, "source": pair, "speed": number,
             "volume": number, "transition": text, "effects": texts,
-            "keyframes": keyframes, "group": text, "hidden": switch,
+            "look": look, "keyframes": keyframes, "group": text, "hidden": switch,
             "missing": switch, "missing_materials": texts, "missing_file": switch,
         },
         "required": ["id", "kind", "start", "end"],
@@ -356,6 +377,9 @@ fn clip_text(clip: &Value) -> String {
     }
     for effect in clip["effects"].as_array().into_iter().flatten() {
         let _ = write!(line, " +{}", word(effect));
+    }
+    for (property, value) in clip["look"].as_object().into_iter().flatten() {
+        let _ = write!(line, " {property}={value}");
     }
     for (property, points) in clip["keyframes"].as_object().into_iter().flatten() {
         let _ = write!(line, " ◆{property} {points}");

@@ -187,7 +187,7 @@ impl<T: Tool> Request for ToolRequest<T> {
     fn faults_on(&self, canvas: Canvas) -> Faults {
         let mut faults = self.tool.faults_on(canvas);
         faults.0.extend(properties::unknown_names(
-            &self.call,
+            &self.call.normalized.properties,
             self.spec.clip_kind(),
             canvas.edition,
         ));
@@ -198,7 +198,7 @@ impl<T: Tool> Request for ToolRequest<T> {
     }
 
     fn only_here(&self) -> Result<()> {
-        let further = properties::of_call(&self.call);
+        let further = &self.call.normalized.properties;
         if !further.is_empty() {
             let names: Vec<String> = further.keys().map(|name| format!("`{name}`")).collect();
             return Err(Error::invalid(format!(
@@ -295,5 +295,12 @@ pub(super) fn decode<T: Tool>(spec: &'static Spec, mut call: Call) -> Result<Box
             return Err(Error::invalid(faults.join("\n")));
         }
     }
+    call.normalized.properties = match call.caller.manner {
+        Manner::Strict => match call.arguments.get(FURTHER) {
+            Some(Value::Object(properties)) => properties.clone(),
+            _ => Object::new(),
+        },
+        Manner::Api => tool.api_properties(),
+    };
     Ok(Box::new(ToolRequest { spec, tool, call }))
 }

@@ -193,19 +193,7 @@ impl Tool for AddImage {
         InputRule::Advice("source_end", NO_FILE_TIMES),
         InputRule::Alias("output_path", "draft_folder"),
         InputRule::Alias("transition_type", "transition"),
-        InputRule::Advice(
-            "filter",
-            "no tool adds filters: set them in the app; `add_effect` adds video effects",
-        ),
-        InputRule::Advice(
-            "effect_type",
-            "call `add_effect`, which adds an effect over everything",
-        ),
         InputRule::Advice("loop", "call it again at the end of the clip"),
-        InputRule::Advice(
-            "fit",
-            "with `scale_x` and `scale_y` at 1 the clip fits into the canvas; larger values fill the canvas and crop the clip",
-        ),
     ];
     const CHECKED: &'static [Checked] = &[
         always("start"),

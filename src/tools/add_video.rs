@@ -40,10 +40,14 @@ pub(crate) struct AddVideo {
     pub draft_id: Option<DraftId>,
     /// http(s) URL or absolute path.
     pub video_url: String,
-    /// A filter, an argument of newer sources of the API (HTTP only); refused.
+    /// A filter, an argument of newer sources of the API (HTTP only).
     #[serde(default, skip_serializing_if = "Value::is_null")]
     #[schemars(skip)]
     pub filter_type: Value,
+    /// Its strength, 0 to 100 (HTTP only).
+    #[serde(default, skip_serializing_if = "Value::is_null")]
+    #[schemars(skip)]
+    pub filter_intensity: Value,
     /// Start on the timeline: seconds or "1:30".
     #[serde(default, deserialize_with = "args::time")]
     #[schemars(with = "f64", range(min = 0))]
@@ -151,21 +155,9 @@ impl Tool for AddVideo {
         InputRule::Alias("start_time", "target_start"),
         InputRule::Alias("output_path", "draft_folder"),
         InputRule::Alias("transition_type", "transition"),
-        InputRule::Advice(
-            "filter",
-            "no tool adds filters: set them in the app; `add_effect` adds video effects",
-        ),
-        InputRule::Advice(
-            "effect_type",
-            "call `add_effect`, which adds an effect over everything",
-        ),
         InputRule::Advice("mute", "give `volume`: 0"),
         InputRule::Advice("muted", "give `volume`: 0"),
         InputRule::Advice("loop", "call it again at the end of the clip"),
-        InputRule::Advice(
-            "fit",
-            "with `scale_x` and `scale_y` at 1 the clip fits into the canvas; larger values fill the canvas and crop the clip",
-        ),
     ];
     const CHECKED: &'static [Checked] = &[
         always("start"),
@@ -209,6 +201,20 @@ impl Tool for AddVideo {
         self.look.names().collect()
     }
 
+    fn api_properties(&self) -> Object {
+        let mut properties = Object::new();
+        if let Value::String(name) = &self.filter_type
+            && !name.is_empty()
+        {
+            properties.insert("filter".to_owned(), name.as_str().into());
+            let strength = self.filter_intensity.as_f64();
+            let strength = strength.filter(|strength| (0.0..=100.0).contains(strength));
+            let strength = strength.unwrap_or(default::filter_intensity());
+            properties.insert("filter_intensity".to_owned(), strength.into());
+        }
+        properties
+    }
+
     fn leaves(&self, strict: bool) -> Leaves {
         let start = Micros::from_seconds(self.target_start);
         let length = self.end(strict).map(|end| (end - self.start) / self.speed);
@@ -229,12 +235,11 @@ impl Tool for AddVideo {
 
     async fn run(&self, engine: &Engine, call: &Call) -> Result<Placed> {
         let strict = engine::is_strict(call);
-        if args::is_truthy(&self.filter_type) {
+        if args::is_truthy(&self.filter_type) && !self.filter_type.is_string() {
             return Err(Error::invalid(format!(
-                "`filter_type` is {}, but this server does not support filters on clips",
+                "`filter_type` is {}, not the name of a filter",
                 self.filter_type
-            ))
-            .hint("remove `filter_type` and `filter_intensity`"));
+            )));
         }
         let canvas = engine
             .canvas(self.look.target(self.draft_id.as_ref()))

@@ -239,3 +239,372 @@ fn the_http_api_ignores_properties_that_it_does_not_have() {
         (&json!(0.0), &json!(1.0))
     );
 }
+
+/// What a value in a material of a saved draft is: list, type (if it has one), path, and value.
+type Stored = (&'static str, Option<&'static str>, &'static str, Value);
+
+/// Checks a value of the only clip of a document.
+fn assert_stored(document: &Value, (list, kind, path, value): &Stored, of: &Value) {
+    let clip = &clips(document)[0];
+    if *list == "clip" {
+        assert_eq!(clip.pointer(path), Some(value), "{of}: {path}");
+        return;
+    }
+    let all = of_clip(document, clip, list);
+    let found = all
+        .iter()
+        .find(|material| kind.is_none_or(|kind| material["type"] == kind));
+    let found = found.unwrap_or_else(|| panic!("{of}: no {kind:?} in {list}"));
+    assert_eq!(found.pointer(path), Some(value), "{of}: {list}{path}");
+}
+
+/// Each look in spellings that people and models use, and where the saved document has it.
+fn looks() -> Vec<(Vec<Value>, Vec<Stored>)> {
+    let effect = |kind| move |path, value| ("effects", Some(kind), path, value);
+    vec![
+        (
+            vec![
+                json!({ "filter": "ABG", "filter_intensity": 80 }),
+                json!({ "filter_type": "abg", "filter_intensity": "80" }),
+                json!({ "properties": { "filterName": "7127679308897832206", "filter-strength": 80 } }),
+            ],
+            vec![
+                effect("filter")("/value", json!(0.8)),
+                effect("filter")("/resource_id", json!("7127679308897832206")),
+                effect("filter")("/apply_target_type", json!(0)),
+            ],
+        ),
+        (
+            vec![
+                json!({ "brightness": 0.2, "contrast": -0.1, "saturation": "+0.3", "temperature": "15%" }),
+                json!({ "properties": { "brightness": "20%", "Contrast": "-10%", "saturation": "0.3", "warmth": 0.15 } }),
+            ],
+            vec![
+                effect("brightness")("/value", json!(0.2)),
+                effect("brightness")("/version", json!("v2")),
+                effect("contrast")("/value", json!(-0.1)),
+                effect("saturation")("/value", json!(0.3)),
+                effect("temperature")("/value", json!(0.15)),
+            ],
+        ),
+        (
+            vec![
+                json!({ "tint": -0.2, "highlights": 0.1, "shadows": 0.1, "sharpen": 0.5, "vignette": 0.4, "grain": "30%" }),
+                json!({ "hue": "-0.2", "highlight": "10%", "shadows": "0.1", "sharpness": "50%", "vignetting": 0.4, "film_grain": 0.3 }),
+            ],
+            vec![
+                effect("tone")("/value", json!(-0.2)),
+                effect("highlight")("/value", json!(0.1)),
+                effect("shadow")("/value", json!(0.1)),
+                effect("sharpen")("/value", json!(0.5)),
+                effect("vignetting")("/value", json!(0.4)),
+                effect("particle")("/value", json!(0.3)),
+            ],
+        ),
+        (
+            vec![
+                json!({ "blend_mode": "Screen" }),
+                json!({ "blend": "滤色" }),
+                json!({ "mix_mode": "screen" }),
+            ],
+            vec![effect("mix_mode")(
+                "/resource_id",
+                json!("6758325170760323597"),
+            )],
+        ),
+        (
+            vec![
+                json!({ "chroma_key": "#00ff00", "chroma_strength": 40, "chroma_shadow": 10 }),
+                json!({ "green_screen": "lime", "chroma_intensity": "40%", "chromaShadow": "10" }),
+            ],
+            vec![
+                ("chromas", None, "/color", json!("#00ff00ff")),
+                ("chromas", None, "/intensity_value", json!(0.4)),
+                ("chromas", None, "/shadow_value", json!(0.1)),
+                ("chromas", None, "/version", json!("v2")),
+            ],
+        ),
+        (
+            vec![
+                json!({ "crop": { "x": 0.25, "y": 0, "width": 0.5, "height": 1 } }),
+                json!({ "crop": { "left": "25%", "right": 0.25 } }),
+                json!({ "crop": "{\"x\": \"25%\", \"width\": 0.5}" }),
+            ],
+            vec![
+                ("videos", None, "/crop/upper_left_x", json!(0.25)),
+                ("videos", None, "/crop/lower_right_x", json!(0.75)),
+                ("videos", None, "/crop/lower_right_y", json!(1.0)),
+            ],
+        ),
+        (
+            // The file is 480 × 854 pixels: of its height, 480 pixels are visible.
+            vec![
+                json!({ "crop": "1:1" }),
+                json!({ "crop": { "ratio": "1:1" } }),
+            ],
+            vec![
+                ("videos", None, "/crop/upper_left_y", json!(0.218_969_555)),
+                ("videos", None, "/crop/lower_right_y", json!(0.781_030_445)),
+            ],
+        ),
+        (
+            // On a canvas of 1000 × 2000 pixels, it is 1000 × 1779 pixels in size.
+            vec![
+                json!({ "fit": "cover" }),
+                json!({ "object_fit": "Cover" }),
+                json!({ "fit": "cover", "box": { "x": 0, "y": 0, "width": 1000, "height": 2000 } }),
+                json!({ "fit": "cover", "position": { "x": 0, "y": 0, "width": 1000, "height": 2000 } }),
+            ],
+            vec![
+                ("clip", None, "/clip/scale/x", json!(1.124_122)),
+                ("clip", None, "/clip/scale/y", json!(1.124_122)),
+            ],
+        ),
+        (
+            vec![json!({ "fit": "fill" }), json!({ "fit": "stretch" })],
+            vec![
+                ("clip", None, "/clip/scale/x", json!(1.0)),
+                ("clip", None, "/clip/scale/y", json!(1.124_122)),
+                ("clip", None, "/uniform_scale/on", json!(false)),
+            ],
+        ),
+        (
+            vec![
+                json!({ "fit": "contain", "box": { "x": 500, "y": 0, "width": 500, "height": 2000 } }),
+                json!({ "box": { "x": "500px", "y": "0", "width": 500, "height": "2000" } }),
+            ],
+            vec![
+                ("clip", None, "/clip/scale/x", json!(0.5)),
+                ("clip", None, "/clip/transform/x", json!(0.5)),
+                ("clip", None, "/clip/transform/y", json!(0.0)),
+            ],
+        ),
+        (
+            vec![
+                json!({ "speed": 2, "keep_pitch": false }),
+                json!({ "speed": "2x", "preserve_pitch": "no" }),
+            ],
+            vec![
+                ("clip", None, "/is_tone_modify", json!(true)),
+                ("clip", None, "/speed", json!(2.0)),
+            ],
+        ),
+        (
+            vec![
+                json!({ "speed_curve": "montage" }),
+                json!({ "speedRamp": "蒙太奇" }),
+            ],
+            vec![
+                ("speeds", None, "/mode", json!(1)),
+                ("speeds", None, "/curve_speed/name", json!("Montage")),
+                ("speeds", None, "/curve_speed/speed_points/2/y", json!(6.8)),
+            ],
+        ),
+        (
+            vec![
+                json!({ "speed_curve": [[0, 2], [1, 2]] }),
+                json!({ "speed_curve": "[{\"x\": 0, \"y\": \"2x\"}, {\"x\": 1, \"y\": 2}]" }),
+            ],
+            vec![
+                ("speeds", None, "/speed", json!(2.0)),
+                ("clip", None, "/speed", json!(2.0)),
+                ("clip", None, "/target_timerange/duration", json!(500_000)),
+            ],
+        ),
+        (
+            vec![
+                json!({ "background_color": "navy" }),
+                json!({ "canvas_color": "#000080" }),
+            ],
+            vec![
+                ("canvases", None, "/color", json!("#000080ff")),
+                ("canvases", None, "/type", json!("canvas_color")),
+            ],
+        ),
+        (
+            vec![
+                json!({ "fade_in": 0.5, "fade_out": "200ms" }),
+                json!({ "properties": { "fadeIn": "0.5s", "fade_out": 0.2 } }),
+            ],
+            vec![
+                ("audio_fades", None, "/fade_in_duration", json!(500_000)),
+                ("audio_fades", None, "/fade_out_duration", json!(200_000)),
+            ],
+        ),
+    ]
+}
+
+#[test]
+fn looks_of_clips_are_saved_in_both_editions_in_every_spelling() {
+    let home = Home::embedded();
+    let mut client = home.connected();
+    let clip = media("clip.mp4");
+    for edition in ["capcut", "jianying"] {
+        for (spellings, stored) in looks() {
+            for (index, values) in spellings.iter().enumerate() {
+                let draft = draft(&mut client, edition);
+                let mut arguments = values.clone();
+                arguments["draft_id"] = draft.as_str().into();
+                arguments["video_url"] = clip.to_str().into();
+                arguments["end"] = 1.into();
+                if let Err(error) = client.call("add_video", arguments) {
+                    panic!("{edition} {values}: {error}");
+                }
+                // Saving takes longer than looking.
+                let document = if index == 0 {
+                    saved(&mut client, &home, &draft)
+                } else {
+                    document(&mut client, &draft)
+                };
+                let is_saved = index == 0;
+                for stored in &stored {
+                    // Working documents have only the keys that are set.
+                    if is_saved
+                        || clips(&document)[0].pointer(stored.2).is_some()
+                        || stored.0 != "clip"
+                    {
+                        assert_stored(&document, stored, values);
+                    }
+                }
+                if is_saved {
+                    let folder = home.path().join(format!("saved-{draft}"));
+                    let own = fs::read_dir(&folder).expect("a folder");
+                    let own = own.filter_map(Result::ok).map(|entry| entry.path());
+                    for folder in own.filter(|path| path.is_dir()) {
+                        let checked =
+                            client.call("validate_draft", json!({ "draft_folder": folder }));
+                        let checked = checked.expect("it is checked").to_string();
+                        assert!(!checked.contains("\"error\""), "{values}: {checked}");
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn looks_of_clips_are_set_shown_and_undone() {
+    let home = Home::embedded();
+    let mut client = home.connected();
+    let clip = media("clip.mp4");
+    let draft = draft(&mut client, "capcut");
+    // The second clip shares the file of the first.
+    for at in [0, 2] {
+        client
+            .call(
+                "add_video",
+                json!({ "draft_id": draft, "video_url": clip, "target_start": at, "end": 1 }),
+            )
+            .expect("added");
+    }
+    let before = document(&mut client, &draft);
+    for (spellings, stored) in looks() {
+        let mut values = spellings[0].clone();
+        if values.get("position").is_some() {
+            continue;
+        }
+        values["op"] = "set".into();
+        values["clip"] = "c1".into();
+        client
+            .call(
+                "edit_draft",
+                json!({ "draft_id": draft, "operations": [values] }),
+            )
+            .unwrap_or_else(|error| panic!("{values}: {error}"));
+        let after = document(&mut client, &draft);
+        for stored in &stored {
+            if stored.0 != "clip" || clips(&after)[0].pointer(stored.2).is_some() {
+                assert_stored(&after, stored, &values);
+            }
+        }
+        let other = &clips(&after)[1];
+        let kept = ["clip", "speed", "extra_material_refs"];
+        for key in kept {
+            assert_eq!(other[key], clips(&before)[1][key], "{values}");
+        }
+        let file = of_clip(&after, other, "videos");
+        assert_eq!(file[0]["crop"]["lower_right_x"], 1.0, "{values}");
+        let shown = client.call("inspect_draft", json!({ "draft_id": draft, "query": "c1" }));
+        let shown = shown.expect("rows");
+        let look = &shown["tracks"][0]["clips"][0];
+        let look = if look.is_null() {
+            &shown["tracks"][1]["clips"][0]
+        } else {
+            look
+        };
+        assert!(
+            look["look"].is_object() || look["speed"] != Value::Null,
+            "{values}: {shown}"
+        );
+        client
+            .call("undo_draft", json!({ "draft_id": draft }))
+            .expect("undone");
+        assert!(document(&mut client, &draft) == before, "{values}");
+    }
+}
+
+#[test]
+fn what_the_app_renders_itself_is_refused_with_the_reason() {
+    let home = Home::embedded();
+    let mut client = home.connected();
+    let clip = media("clip.mp4");
+    for (name, expected) in [
+        ("reverse", "renders itself"),
+        ("stabilize", "switch it on in the app"),
+        ("remove_background", "chroma_key"),
+    ] {
+        let mut arguments = json!({ "video_url": clip });
+        arguments[name] = true.into();
+        let error = added(&mut client, "capcut", "add_video", &arguments).expect_err("refused");
+        assert!(error.contains(expected), "{name}: {error}");
+    }
+    let values = [
+        (
+            json!({ "crop": { "left": 0.6, "right": 0.5 } }),
+            "nothing is left",
+        ),
+        (
+            json!({ "crop": { "x": 20, "width": 100 } }),
+            "a fraction from 0 to 1",
+        ),
+        (json!({ "crop": "square" }), "it must be the visible part"),
+        (
+            json!({ "fit": "zoom" }),
+            "\"cover\", \"contain\" or \"fill\"",
+        ),
+        (json!({ "brightness": 50 }), "did you mean 0.5?"),
+        (json!({ "filter": "ABGG" }), "ABG"),
+        (json!({ "blend_mode": "scren" }), "creen"),
+        (json!({ "filter_intensity": 50 }), "set `filter` as well"),
+        (json!({ "speed_curve": "montag" }), "montage"),
+        (
+            json!({ "speed_curve": "hero", "speed": 2 }),
+            "remove `speed`",
+        ),
+        (json!({ "letter_spacing": 2 }), "it is a property of text"),
+    ];
+    for (values, expected) in values {
+        let mut arguments = values.clone();
+        arguments["video_url"] = clip.to_str().into();
+        let error = added(&mut client, "capcut", "add_video", &arguments).expect_err("refused");
+        assert!(error.contains(expected), "{values}: {error}");
+    }
+}
+
+#[test]
+fn the_http_api_reads_the_filters_of_newer_sources() {
+    let home = Home::embedded();
+    let clip = media("clip.mp4");
+    let folder = clip.parent().expect("a folder").to_string_lossy();
+    let served = home.engine(&["--allow-dir", &folder]);
+    let body = json!({ "video_url": clip, "filter_type": "ABG", "filter_intensity": 40.0, "brightness": 0.5 });
+    let output = served.output("/add_video", &body).expect("added");
+    let mut client = home.connected();
+    let document = document(&mut client, output["draft_id"].as_str().expect("an id"));
+    let effects = of_clip(&document, &clips(&document)[0], "effects");
+    assert_eq!(effects.len(), 1);
+    assert_eq!(effects[0]["value"], 0.4);
+    let body = json!({ "video_url": clip, "filter_type": "No such filter" });
+    let error = served.output("/add_video", &body).expect_err("refused");
+    assert!(error.contains("No such filter"), "{error}");
+}

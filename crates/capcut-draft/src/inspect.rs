@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde::Serialize;
+use serde_json::Value;
 
 use crate::content::TextContent;
 use crate::document::{ClipRef, Dialect, Document, RootRef, TrackRef, micros, read_range};
@@ -12,6 +13,7 @@ use crate::grid::TimeRange;
 use crate::keyframes::{KeyframeList, read_keyframes};
 use crate::kinds::ClipKind;
 use crate::ops::motion::ANIMATED;
+use crate::ops::picture::adjustments;
 use crate::ops::session::{main_track, overlaps};
 use crate::path::PathPart;
 use crate::scan::number;
@@ -121,6 +123,9 @@ pub struct ClipRow {
     /// Names of effects, animations and masks of the clip.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub effects: Vec<String>,
+    /// The other properties that differ from their defaults, as `set` takes them.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub look: BTreeMap<&'static str, Value>,
     /// Keyframes by property: times on the timeline, and values.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub keyframes: BTreeMap<String, Vec<[f64; 2]>>,
@@ -351,6 +356,7 @@ impl Document {
             path: None,
             transition: None,
             effects: Vec::new(),
+            look: BTreeMap::new(),
             keyframes: BTreeMap::new(),
             group: group.and_then(string),
             hidden: visible == Some(b"false"),
@@ -368,6 +374,7 @@ impl Document {
         }
         let is_compound = self.companions_row(clip, &mut row);
         self.main_row(clip, is_compound, &mut row);
+        row.look = self.look(clip, row.kind);
         row
     }
 
@@ -407,8 +414,13 @@ impl Document {
                 "video_effects" | "audio_effects" | "effects" | "masks" | "common_mask"
                 | "chromas" => {
                     let [name, kind] = self.members(material, ["name", "type"]);
-                    row.effects
-                        .extend(name.and_then(string).or_else(|| kind.and_then(string)));
+                    let kind = kind.and_then(string);
+                    // The look has the strength of each.
+                    let is_adjustment = |kind: &String| adjustments().any(|own| own == kind);
+                    if kind.as_ref().is_some_and(is_adjustment) {
+                        continue;
+                    }
+                    row.effects.extend(name.and_then(string).or(kind));
                 }
                 _ => {}
             }

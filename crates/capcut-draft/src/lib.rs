@@ -29,6 +29,7 @@
 mod companion;
 mod compound;
 mod content;
+mod curve;
 mod document;
 mod edit;
 mod error;
@@ -47,6 +48,7 @@ mod refs;
 mod resource;
 mod scan;
 mod select;
+mod shown;
 mod template;
 mod validate;
 mod value;
@@ -54,6 +56,7 @@ mod value;
 pub use companion::CompanionFile;
 pub use compound::CompoundDocument;
 pub use content::{StyleRange, TextContent, TextForm, text_length};
+pub use curve::SpeedCurve;
 pub use document::{
     ClipRef, Dialect, Document, ElementRef, MAX_BYTES, MaterialRef, RootRef, TrackRef,
 };

@@ -40,8 +40,24 @@ pub enum Unit {
     NumericId,
     /// An id, a name or a URL: without surrounding blanks.
     Word,
-    /// A list of strengths.
+    /// Strengths, in a list or by name.
     Parameters,
+    /// The visible part of a picture.
+    Crop,
+    /// A place and size in pixels.
+    Box,
+    /// How fast each part of a clip plays.
+    SpeedCurve,
+}
+
+impl Unit {
+    /// Whether its values may be objects.
+    pub(crate) fn takes_object(self) -> bool {
+        matches!(
+            self,
+            Self::Parameters | Self::Crop | Self::Box | Self::SpeedCurve
+        )
+    }
 }
 
 /// A kind of value.
@@ -256,6 +272,43 @@ pub static PARAMETERS: Measure = Measure::new(
     "",
     (0.0, 100.0),
     (0.0, 100.0),
+);
+
+pub static CROP: Measure = Measure::new(
+    Unit::Crop,
+    "the visible part as {x, y, width, height}, what is cut off as {left, top, right, bottom}, both in fractions, or a ratio such as \"1:1\"",
+    "",
+    ANY,
+    ANY,
+);
+pub static FIT: Measure = Measure::new(
+    Unit::Choice(&["cover", "contain", "fill"]),
+    "\"cover\", \"contain\" or \"fill\"",
+    "",
+    ANY,
+    ANY,
+);
+pub static PIXEL_BOX: Measure = Measure::new(
+    Unit::Box,
+    "{x, y, width, height} in pixels from the upper left corner",
+    "",
+    ANY,
+    ANY,
+);
+pub static SPEED_CURVE: Measure = Measure::new(
+    Unit::SpeedCurve,
+    "\"montage\", \"hero\", \"bullet\", \"jump_cut\", \"flash_in\", \"flash_out\", or points [[part of the file from 0 to 1, factor], …]",
+    "",
+    ANY,
+    ANY,
+);
+/// An adjustment that only adds.
+pub static ONE_SIDED: Measure = Measure::new(
+    Unit::Adjustment,
+    "from 0 to 1, 0 is unchanged, such as \"20%\"",
+    ", 0 to 1",
+    (0.0, 1.0),
+    (0.0, 1.0),
 );
 
 /// The levels of a blurred background that the app offers, with the blur that documents have.

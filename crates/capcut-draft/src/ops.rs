@@ -11,6 +11,7 @@ mod look;
 mod media;
 pub(crate) mod motion;
 mod named;
+pub(crate) mod picture;
 mod repeat;
 pub(crate) mod session;
 mod tracks;
@@ -23,6 +24,7 @@ use serde_json::{Map, Value};
 use crate::document::Document;
 use crate::edit::Step;
 use crate::error::{Error, ErrorKind, Result, nearest, quoted_list};
+use crate::property::Property;
 use crate::resource::{NoResources, Resources};
 use crate::select::{ClipSelector, Time};
 use session::Session;
@@ -242,6 +244,10 @@ pub enum ClearWhat {
     Effect,
     Mask,
     Animation,
+    Filter,
+    Adjustments,
+    BlendMode,
+    ChromaKey,
 }
 
 /// What happens if a new file is shorter than the clip.
@@ -350,7 +356,13 @@ fn keys_of(name: &str) -> Option<&'static [&'static str]> {
 fn check_keys(name: &str, members: &Map<String, Value>) -> Result<()> {
     let own = members.iter().filter(|(key, _)| *key != "op");
     let Some(keys) = keys_of(name) else {
-        return match own.into_iter().find(|(key, value)| *key != "clip" && value.is_object()) {
+        let takes_object = |key: &str| {
+            Property::named(key).is_some_and(|property| property.measure.unit.takes_object())
+        };
+        let wrong = |(key, value): &(&String, &Value)| {
+            *key != "clip" && value.is_object() && !takes_object(key)
+        };
+        return match own.into_iter().find(wrong) {
             None => Ok(()),
             Some((key, _)) => Err(Error::invalid(format!("{name}: `{key}` is an object")).hint(
                 "write each property next to `clip`: {\"op\": \"set\", \"clip\": \"c1\", \"volume\": 0.5}",

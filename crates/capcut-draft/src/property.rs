@@ -3,15 +3,17 @@
 
 use serde_json::Value;
 
+use crate::curve::SpeedCurve;
 use crate::error::{Error, Result, nearest, quoted_list};
 use crate::kinds::ClipKind::{
     self, Adjust, Audio, Compound, Effect, Filter, Image, Sticker, Text, TextTemplate, Unknown,
     Video,
 };
 use crate::measure::{
-    ALIGNMENT, ANGLE, BACKGROUND_STYLE, BOX, COLOR, FONT_SIZE, FRACTION, ID, LEVEL, LOUDNESS,
-    Measure, NAME, NUMERIC_ID, OPACITY, PARAMETERS, PIXELS, POSITION, SCALE, SHORT_TIME, SIDE,
-    SPACING, SPEED, STRENGTH, SWITCH, TIME, Unit, WORDS,
+    ADJUSTMENT, ALIGNMENT, ANGLE, BACKGROUND_STYLE, BOX, COLOR, CROP, FIT, FONT_SIZE, FRACTION, ID,
+    LEVEL, LOUDNESS, Measure, NAME, NUMERIC_ID, ONE_SIDED, OPACITY, PARAMETERS, PIXEL_BOX, PIXELS,
+    POSITION, SCALE, SHORT_TIME, SIDE, SPACING, SPEED, SPEED_CURVE, STRENGTH, SWITCH, TIME, Unit,
+    WORDS,
 };
 use crate::resource::ResourceKind;
 
@@ -28,6 +30,8 @@ pub(crate) enum Storage {
     Style(&'static [&'static str], Option<&'static str>),
     /// More than one value depends on it.
     Special,
+    /// An additional material of this type and version, whose value is that of the property.
+    Adjustment(&'static str, &'static str),
     /// A thing of the app's catalog, by its name.
     Resource(ResourceKind),
     /// `set` does not change it: why, and what does.
@@ -86,7 +90,10 @@ const MASKED: &[ClipKind] = &[Video, Image, Compound];
 const TEXTS: &[ClipKind] = &[Text];
 const PICTURES: &[ClipKind] = &[Video, Image];
 const ANIMATED: &[ClipKind] = &[Video, Image, Text];
-const EFFECTS: &[ClipKind] = &[Audio, Effect];
+const EFFECTS: &[ClipKind] = &[Audio, Effect, Video, Image];
+const GRADED: &[ClipKind] = &[Video, Image, Compound, Adjust];
+const FILTERED: &[ClipKind] = &[Video, Image, Compound, Filter];
+const COLORED: &[ClipKind] = &[Text, Video, Image, Compound];
 const STICKERS: &[ClipKind] = &[Sticker];
 const FILES: &[ClipKind] = &[Video, Image, Audio];
 const ALL: &[ClipKind] = &[
@@ -195,7 +202,7 @@ impl Property {
 }
 
 use PropertyDefault::{Number, Switch, Text as Words, Unset};
-use Storage::{Clip, Mask, Material, Refused, Resource, Special, Style};
+use Storage::{Adjustment, Clip, Mask, Material, Refused, Resource, Special, Style};
 
 const ONE: PropertyDefault = Number(1.0);
 const ZERO: PropertyDefault = Number(0.0);
@@ -213,6 +220,14 @@ const OWN_LENGTH: &str = "Seconds; 0: the animation's own.";
 pub static PROPERTIES: &[Property] = &[
     row("volume", &["loudness"], "loudness", &LOUDNESS, ONE, SOUND, Special).argument("Loudness", ""),
     row("speed", &[], "playback speed; the clip's length changes with it", &SPEED, ONE, SOUND, Special).argument("Playback speed", ""),
+    row("keep_pitch", &["preserve_pitch"], "whether the sound keeps its pitch at another speed", &SWITCH, Switch(true), SOUND, Special),
+    row("speed_curve", &["curve_speed", "speed_ramp"], "how fast each part plays, instead of `speed`; the clip's length changes with it", &SPEED_CURVE, Unset, &[Video], Special),
+    row("reverse", &["reversed", "play_backwards"], "plays backwards", &SWITCH, OFF, SOUND,
+        Refused("the app plays a clip backwards from a file that it renders itself, so no draft can ask for it: reverse the clip in the app")),
+    row("stabilize", &["stabilise", "stabilization", "stabilisation"], "steadies a shaky video", &SWITCH, OFF, &[Video],
+        Refused("the app analyses the video and stores the result in a file: switch it on in the app")),
+    row("remove_background", &["matting", "cutout", "smart_cutout"], "makes the background of a person transparent", &SWITCH, OFF, PICTURES,
+        Refused("the app renders the cutout to a file: switch it on in the app, or use `chroma_key` for a background of one colour")),
     row("visible", &[], "whether the clip is shown", &SWITCH, Switch(true), ALL, Clip(&["visible"])),
     row("opacity", &["alpha", "font_alpha"], "opacity", &OPACITY, ONE, PICTURE, Special).argument("", ""),
     row("scale", &["uniform_scale"], "size, both ways", &SCALE, ONE, PICTURE, Special),
@@ -225,6 +240,32 @@ pub static PROPERTIES: &[Property] = &[
     row("rotation", &["angle", "rotate"], "rotation", &ANGLE, ZERO, PICTURE, Clip(&["clip", "rotation"])).argument("Clockwise", ""),
     row("flip_horizontal", &[], "mirrored left to right", &SWITCH, OFF, PICTURE, Clip(&["clip", "flip", "horizontal"])).argument("Mirrored left to right", "").rare(),
     row("flip_vertical", &[], "mirrored top to bottom", &SWITCH, OFF, PICTURE, Clip(&["clip", "flip", "vertical"])).argument("Mirrored top to bottom", "").rare(),
+    row("crop", &[], "the visible part of the picture", &CROP, Unset, PICTURES, Special),
+    row("fit", &["object_fit", "scale_mode"], "size of the picture: \"cover\" fills the canvas or `box` and cuts, \"contain\" shows all of it, \"fill\" stretches it", &FIT, Unset, PICTURES, Special),
+    row("box", &["fit_box", "bounding_box"], "the box for `fit`, instead of the canvas", &PIXEL_BOX, Unset, PICTURES, Special),
+    row("blend_mode", &["blend", "mix_mode", "blending_mode"], "how it mixes with what is below; \"none\" removes it", &NAME, Unset, MASKED, Resource(ResourceKind::BlendMode)),
+    row("filter", &["filter_type", "filter_name", "color_filter"], "colour filter; \"none\" removes it", &NAME, Unset, FILTERED, Resource(ResourceKind::Filter)),
+    row("filter_intensity", &["filter_strength"], "strength of the colour filter", &STRENGTH, Number(100.0), MASKED, Special),
+    row("brightness", &[], "adjustment of the brightness", &ADJUSTMENT, ZERO, GRADED, Adjustment("brightness", "v2")),
+    row("contrast", &[], "adjustment of the contrast", &ADJUSTMENT, ZERO, GRADED, Adjustment("contrast", "v3")),
+    row("saturation", &[], "adjustment of the saturation", &ADJUSTMENT, ZERO, GRADED, Adjustment("saturation", "v1")),
+    row("temperature", &["warmth", "color_temperature"], "colour temperature: below 0 cooler, above 0 warmer", &ADJUSTMENT, ZERO, GRADED, Adjustment("temperature", "v3")),
+    row("tint", &["hue", "tone"], "tint: below 0 greener, above 0 more magenta", &ADJUSTMENT, ZERO, GRADED, Adjustment("tone", "v3")),
+    row("highlights", &["highlight"], "adjustment of the bright parts", &ADJUSTMENT, ZERO, GRADED, Adjustment("highlight", "v3")),
+    row("shadows", &[], "adjustment of the dark parts", &ADJUSTMENT, ZERO, GRADED, Adjustment("shadow", "v3")),
+    row("whites", &[], "adjustment of white", &ADJUSTMENT, ZERO, GRADED, Adjustment("white", "")),
+    row("blacks", &[], "adjustment of black", &ADJUSTMENT, ZERO, GRADED, Adjustment("black", "")),
+    row("exposure", &["light_sensation", "brilliance"], "adjustment of the light", &ADJUSTMENT, ZERO, GRADED, Adjustment("light_sensation", "")),
+    row("sharpen", &["sharpness"], "sharper edges", &ONE_SIDED, ZERO, GRADED, Adjustment("sharpen", "v1")),
+    row("clarity", &[], "clearer structures", &ONE_SIDED, ZERO, GRADED, Adjustment("clear", "")),
+    row("grain", &["film_grain", "particles", "noise"], "film grain", &ONE_SIDED, ZERO, GRADED, Adjustment("particle", "v2")),
+    row("faded", &["matte"], "faded colours", &ONE_SIDED, ZERO, GRADED, Adjustment("fade", "")),
+    row("vignette", &["vignetting"], "darker edges; below 0 brighter", &ADJUSTMENT, ZERO, GRADED, Adjustment("vignetting", "v1")),
+    row("chroma_key", &["chroma_color", "green_screen", "key_color"], "the colour that becomes transparent", &COLOR, Unset, PICTURES, Special),
+    row("chroma_strength", &["chroma_intensity", "chroma_similarity"], "how similar colours may be to become transparent", &STRENGTH, Number(20.0), PICTURES, Special),
+    row("chroma_shadow", &[], "shadow of what stays", &STRENGTH, ZERO, PICTURES, Special),
+    row("chroma_edge", &["chroma_smooth", "chroma_edge_smooth"], "soft edge of what stays", &STRENGTH, ZERO, PICTURES, Special),
+    row("chroma_spill", &[], "removal of the colour at the edges", &STRENGTH, ZERO, PICTURES, Special),
     row("fade_in", &[], "length of the fade-in of the sound", &SHORT_TIME, ZERO, SOUND, Special).argument("Fade-in", ""),
     row("fade_out", &[], "length of the fade-out of the sound", &SHORT_TIME, ZERO, SOUND, Special).argument("Fade-out", ""),
     row("transition", &["transition_type"], "transition to the next clip; \"none\" removes it", &NAME, Unset, MASKED, Resource(ResourceKind::Transition))
@@ -247,7 +288,7 @@ pub static PROPERTIES: &[Property] = &[
         .argument("For the whole clip, instead of entrance and exit; kind video_combo", ""),
     row("combo_duration", &["combo_animation_duration"], "length of the combo animation; 0: the whole clip", &SHORT_TIME, HALF, PICTURES, Special)
         .argument("", "; 0: the whole clip").rare(),
-    row("effect_type", &["effect"], "effect of a sound or of an effect clip; \"none\" removes that of a sound", &NAME, Unset, EFFECTS, Resource(ResourceKind::Effect))
+    row("effect_type", &["effect"], "effect of a sound, of a picture or of an effect clip; \"none\" removes that of a sound or picture", &NAME, Unset, EFFECTS, Resource(ResourceKind::Effect))
         .argument("", "").described_in(&[
             ("add_audio", "Voice or sound effect; `search_catalog` kinds voice_filter, audio_scene, tone, …"),
             ("add_effect", "Effect; `search_catalog` kind scene_effect or character_effect.")]),
@@ -291,7 +332,7 @@ pub static PROPERTIES: &[Property] = &[
     row("border_width", &[], "width of the outline; 0 is none", &STRENGTH, ZERO, TEXTS, Special).argument("Outline", "; 0 is none. With a colour: 40"),
     row("border_color", &[], "colour of the outline", &COLOR, BLACK, TEXTS, Special).argument("Colour", ""),
     row("border_alpha", &[], "opacity of the outline", &OPACITY, ONE, TEXTS, Special).argument("", "").rare(),
-    row("background_color", &[], "colour behind the text", &COLOR, Words(""), TEXTS, Special)
+    row("background_color", &["canvas_color"], "colour behind the text, or around the picture of a clip of the main track", &COLOR, Words(""), COLORED, Special)
         .argument("Colour", "").but_in(&[("add_text", BLACK), ("add_subtitle", BLACK)]),
     row("background_alpha", &[], "opacity of the colour behind the text", &OPACITY, ONE, TEXTS, Special)
         .argument("", "; 0: none. With a colour: 1").but_in(&[("add_text", ZERO), ("add_subtitle", ZERO)]),
@@ -335,6 +376,19 @@ pub(crate) enum PropertyValue {
     Pixels(f64),
     /// From 0 to 100; none is the effect's own.
     Parameters(Vec<Option<f64>>),
+    Crop(Crop),
+    /// Left, top, width and height in pixels.
+    Box([f64; 4]),
+    Curve(SpeedCurve),
+}
+
+/// The visible part of a picture.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Crop {
+    /// Left, top, width and height in fractions.
+    Part([f64; 4]),
+    /// Width divided by height; the middle of the picture.
+    Ratio(f64),
 }
 
 impl Property {
@@ -461,6 +515,13 @@ impl Property {
                 let list: Option<Vec<_>> = list.iter().map(read).collect();
                 list.map(PropertyValue::Parameters).ok_or_else(wrong)
             }
+            (Unit::Crop, value) => match read_crop(value) {
+                Ok(crop) => Ok(PropertyValue::Crop(crop)),
+                Err(Some(fault)) => Err(Error::invalid(format!("`{}` {fault}", self.name))),
+                Err(None) => Err(wrong()),
+            },
+            (Unit::Box, value) => read_box(value).map(PropertyValue::Box).ok_or_else(wrong),
+            (Unit::SpeedCurve, value) => SpeedCurve::read(value).map(PropertyValue::Curve),
             (
                 Unit::Switch
                 | Unit::Color
@@ -484,6 +545,14 @@ impl Property {
                 number.map(PropertyValue::Number).ok_or_else(wrong)
             }
         }
+    }
+
+    /// Checks a value as `set` reads it.
+    ///
+    /// # Errors
+    /// `Invalid` with unit and range.
+    pub fn check(&self, value: &Value) -> Result<()> {
+        self.read(value).map(drop)
     }
 
     fn takes(&self, number: f64) -> bool {
@@ -521,6 +590,99 @@ impl Property {
             self.measure.says
         )))
     }
+}
+
+/// A number, or text that holds one, also in percent.
+fn fraction(value: &Value) -> Option<f64> {
+    let number = match value {
+        Value::Number(number) => number.as_f64()?,
+        Value::String(text) => match text.trim().strip_suffix('%') {
+            Some(percent) => percent.trim().parse::<f64>().ok()? / 100.0,
+            None => text.trim().parse().ok()?,
+        },
+        _ => return None,
+    };
+    number.is_finite().then_some(number)
+}
+
+/// `"16:9"`, `"1:1"` or `"1.5"` as width divided by height.
+fn ratio(text: &str) -> Option<f64> {
+    let parts = text.split_once([':', '/', 'x', '：']);
+    let number = |text: &str| text.trim().parse::<f64>().ok();
+    let ratio = match parts {
+        Some((width, height)) => number(width)? / number(height)?,
+        None => number(text)?,
+    };
+    (0.01..=100.0).contains(&ratio).then_some(ratio)
+}
+
+/// The visible part of a picture; the error is what is wrong with the values, or none if it has another form.
+fn read_crop(value: &Value) -> std::result::Result<Crop, Option<String>> {
+    const SIDES: [&str; 4] = ["left", "top", "right", "bottom"];
+    const PART: [&str; 4] = ["x", "y", "width", "height"];
+    let whole = Crop::Part([0.0, 0.0, 1.0, 1.0]);
+    let members = match value {
+        Value::String(text) if ["none", "free", "full"].contains(&text.trim()) => return Ok(whole),
+        Value::String(text) => return ratio(text).map(Crop::Ratio).ok_or(None),
+        Value::Object(members) => members,
+        _ => return Err(None),
+    };
+    if let Some(value) = members.get("ratio").filter(|_| members.len() == 1) {
+        return read_crop(value);
+    }
+    let has_only = |names: &[&str]| members.keys().all(|key| names.contains(&key.as_str()));
+    let number = |key: &str, unset: f64| {
+        match members.get(key) {
+        None => Ok(unset),
+        Some(value) => fraction(value)
+            .filter(|number| (0.0..=1.0).contains(number))
+            .ok_or_else(|| Some(format!("has `{key}` {value}; it must be a fraction from 0 to 1, such as 0.25 or \"25%\""))),
+    }
+    };
+    if members.is_empty() {
+        return Err(None);
+    }
+    let part = if has_only(&PART) {
+        let (x, y) = (number("x", 0.0)?, number("y", 0.0)?);
+        [x, y, number("width", 1.0 - x)?, number("height", 1.0 - y)?]
+    } else if has_only(&SIDES) {
+        let (left, top) = (number("left", 0.0)?, number("top", 0.0)?);
+        let (right, bottom) = (number("right", 0.0)?, number("bottom", 0.0)?);
+        if left + right >= 1.0 || top + bottom >= 1.0 {
+            return Err(Some(format!(
+                "cuts off {left} and {right} of the width, {top} and {bottom} of the height, so that nothing is left; `left`, `top`, `right` and `bottom` are what is cut off at each side: for the visible part give {{x, y, width, height}}"
+            )));
+        }
+        [left, top, 1.0 - left - right, 1.0 - top - bottom]
+    } else {
+        return Err(None);
+    };
+    let [x, y, width, height] = part;
+    if width <= 0.0 || height <= 0.0 || x + width > 1.0 + 1e-9 || y + height > 1.0 + 1e-9 {
+        return Err(Some(format!(
+            "is a part from ({x}, {y}) with the size {width} × {height}, which is not within the picture: x + width and y + height can be up to 1"
+        )));
+    }
+    Ok(Crop::Part(part))
+}
+
+/// Left, top, width and height in pixels.
+fn read_box(value: &Value) -> Option<[f64; 4]> {
+    let members = value.as_object()?;
+    let number = |key: &str| {
+        let value = members.get(key)?;
+        let number = match value {
+            Value::String(text) => pixels(text).or_else(|| text.trim().parse().ok())?,
+            value => value.as_f64()?,
+        };
+        Some(number).filter(|number| number.abs() <= 1e6)
+    };
+    let (width, height) = (number("width")?, number("height")?);
+    let place = |key| match members.get(key) {
+        None => Some(0.0),
+        Some(_) => number(key),
+    };
+    (width > 0.0 && height > 0.0).then_some([place("x")?, place("y")?, width, height])
 }
 
 /// The number in `100px`.

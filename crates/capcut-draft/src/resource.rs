@@ -20,8 +20,12 @@ pub enum ResourceKind {
     /// The animation of a clip that has neither of the others.
     Combo,
     Font,
-    /// Of a sound, or what an effect clip shows.
+    /// Of a sound, of a picture, or what an effect clip shows.
     Effect,
+    /// A colour filter.
+    Filter,
+    /// How a picture mixes with what is below it.
+    BlendMode,
 }
 
 /// A thing of a catalog, with what documents store about it.

@@ -1,12 +1,13 @@
 //! Other names of arguments, and names that do not exist.
 
+use capcut_draft::Unit;
 use serde_json::Value;
 
 use super::{Normalizer, of_schema};
 use crate::args::input_rule::InputRule;
 use crate::args::scalar::{listed, shown};
 use crate::args::suggest::nearest;
-use crate::args::{Object, property};
+use crate::args::{Object, property, set_values};
 use crate::error::shortened;
 
 /// How many arguments are listed when no name is similar.
@@ -99,6 +100,9 @@ pub(super) fn unknown(
     if let Some(advice) = advice {
         return format!("`{path}{name}`: {whose}; {advice}");
     }
+    if let Some(reason) = not_here(rules, name) {
+        return format!("`{path}{name}`: {whose}: {reason}");
+    }
     // By the names in the shown schema.
     let shown = |own: &'_ str| {
         rules.iter().find_map(|rule| match *rule {
@@ -133,6 +137,25 @@ pub(super) fn unknown(
             format!("`{path}{name}`: {whose}; the known ones are {first}{more}")
         }
     }
+}
+
+/// Why a property of clips is not one of this tool.
+fn not_here(rules: &[InputRule], name: &str) -> Option<String> {
+    let kind = rules.iter().find_map(|rule| match rule {
+        InputRule::Properties(kind) => Some(*kind),
+        _ => None,
+    })?;
+    let (property, _) = set_values::find(name)?;
+    // What operations change instead of `set` are arguments of tools.
+    let is_never_settable = property.argument.is_none() && property.refusal().is_some();
+    if is_never_settable && property.kinds.contains(&kind) && property.measure.unit == Unit::Switch
+    {
+        return property.refusal().map(str::to_owned);
+    }
+    (property.refusal().is_none() && !property.kinds.contains(&kind)).then(|| {
+        let kinds: Vec<&str> = property.kinds.iter().map(|kind| kind.word()).collect();
+        format!("it is a property of {}", kinds.join(", "))
+    })
 }
 
 /// Whether two values of an argument are equal, in any notation.

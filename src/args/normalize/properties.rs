@@ -1,11 +1,12 @@
 //! Properties of clips that a tool accepts without listing them in its schema.
 
+use capcut_draft::SpeedCurve;
 use serde_json::Value;
 
 use super::{ArgumentSource, Normalizer, of_schema};
 use crate::args::input_rule::{FURTHER, InputRule};
 use crate::args::scalar::{parse_json_text, shown};
-use crate::args::{Object, set_values};
+use crate::args::{Object, property, set_values};
 
 impl Normalizer<'_> {
     /// Takes the properties that the schema does not have out of the arguments, in the form of `set`. Those that it has
@@ -24,6 +25,7 @@ impl Normalizer<'_> {
             return further;
         }
         self.flatten(arguments);
+        self.fit_into_position(arguments);
         let names: Vec<String> = arguments
             .keys()
             .filter(|name| of_schema(schema, name).is_none())
@@ -35,17 +37,13 @@ impl Normalizer<'_> {
                 continue;
             }
             let found = set_values::find(&name);
-            let Some((property, sent)) =
-                found.filter(|(property, _)| property.is_settable_on(kind))
-            else {
+            let Some((known, sent)) = found.filter(|(known, _)| known.is_settable_on(kind)) else {
                 continue;
             };
             let Some(value) = arguments.shift_remove(&name) else {
                 continue;
             };
-            let own = property
-                .names()
-                .find(|own| of_schema(schema, own).is_some());
+            let own = known.names().find(|own| of_schema(schema, own).is_some());
             if let Some(own) = own {
                 match arguments.get(own) {
                     Some(given) if *given != value => self.problems.push(format!(
@@ -61,7 +59,7 @@ impl Normalizer<'_> {
                 }
                 continue;
             }
-            match set_values::put(&mut further, property, &name, value) {
+            match set_values::put(&mut further, known, &name, value) {
                 Ok(note) => self.normalized.notes.extend(note),
                 Err(error) => {
                     let hint = error.hint.map_or(String::new(), |hint| format!("; {hint}"));
@@ -69,7 +67,38 @@ impl Normalizer<'_> {
                 }
             }
         }
+        self.speed_of_curve(&further, arguments);
         further
+    }
+
+    /// The box of `position` is that of `fit`.
+    fn fit_into_position(&mut self, arguments: &mut Object) {
+        let is_fitted = arguments
+            .keys()
+            .any(|name| set_values::find(name).is_some_and(|(property, _)| property.name == "fit"));
+        if is_fitted && let Some(position) = arguments.get_mut("position") {
+            parse_json_text(position, "object");
+            if position.get("width").is_some()
+                && let Some(position) = arguments.shift_remove("position")
+            {
+                arguments.insert("box".to_owned(), position);
+            }
+        }
+    }
+
+    /// The speed of a clip with a curve is the curve's average, from which its length follows.
+    fn speed_of_curve(&mut self, further: &Object, arguments: &mut Object) {
+        let Some(curve) = further
+            .get("speed_curve")
+            .and_then(|curve| SpeedCurve::read(curve).ok())
+        else {
+            return;
+        };
+        if arguments.contains_key("speed") {
+            self.problems
+                .push("`speed_curve` sets the speed of each part: remove `speed`".to_owned());
+        }
+        arguments.insert("speed".to_owned(), property::json(curve.average()));
     }
 
     /// Moves the members of `properties` to the other arguments.

@@ -1,14 +1,12 @@
 //! Properties of clips that the compact form of drafts does not have. The draft has them by name, and they are set in its
 //! document when that is written, by the operation `set`.
 
-use capcut_draft::{ClipKind, Dialect, Document, Operation, Property, Resources as _};
-use serde_json::{Value, json};
+use capcut_draft::{ClipKind, Dialect, Document, Operation, Property, Resources as _, Set};
+use serde_json::Value;
 
 use super::document_error;
-use crate::args::input_rule::FURTHER;
-use crate::args::{Call, Object};
+use crate::args::Object;
 use crate::draft::Draft;
-use crate::draft::ids::Id;
 use crate::draft::segment::Segment;
 use crate::draft::working;
 use crate::engine::edit::Prepared;
@@ -23,23 +21,14 @@ pub(in crate::engine) struct DocumentWithProperties {
     pub notes: Vec<String>,
 }
 
-/// The properties in a call, as `set` takes them. The API ignores fields that it does not know.
-pub(crate) fn of_call(call: &Call) -> Object {
-    match call.arguments.get(FURTHER) {
-        Some(Value::Object(properties)) if call.caller.manner.is_strict() => properties.clone(),
-        _ => Object::new(),
-    }
-}
-
 /// The operations that set the properties of the segments.
-fn operations(draft: &Draft) -> Vec<(Id, Operation)> {
+fn operations(draft: &Draft) -> Vec<Operation> {
     let with_properties = |(_, segment): (_, &Segment)| {
-        let properties = segment.properties.as_deref()?;
-        let mut set = properties.clone();
-        set.insert("op".to_owned(), json!("set"));
-        set.insert("clip".to_owned(), json!(segment.id.to_string()));
-        let set = Operation::read(&set.into()).ok()?;
-        Some((segment.id, set))
+        let values = segment.properties.as_deref()?.clone();
+        Some(Operation::Set(Set {
+            clip: segment.id.to_string().as_str().into(),
+            values: values.into_iter().collect(),
+        }))
     };
     draft
         .segments()
@@ -69,8 +58,7 @@ pub(in crate::engine) fn written(draft: &Draft, text: String) -> DocumentWithPro
     };
     document.set_dialect(Dialect::Api);
     let resources = CatalogResources::of(draft.edition, &document);
-    let all: Vec<Operation> = operations.iter().map(|(_, set)| set.clone()).collect();
-    if let Ok((step, _)) = document.plan_operations(&all, &resources)
+    if let Ok((step, _)) = document.plan_operations(&operations, &resources)
         && document.apply(&step).is_ok()
     {
         return DocumentWithProperties {
@@ -79,7 +67,7 @@ pub(in crate::engine) fn written(draft: &Draft, text: String) -> DocumentWithPro
         };
     }
     // A length that became known later may not fit a property; the others are set.
-    for (_, set) in &operations {
+    for set in &operations {
         let planned = document.plan_operations(std::slice::from_ref(set), &resources);
         let done = planned.and_then(|(step, _)| document.apply(&step));
         if let Err(error) = done {
@@ -101,7 +89,7 @@ pub(in crate::engine) fn check(draft: &Draft, prepared: &mut Prepared) -> Result
     let mut document = Document::parse(working::write(&alone)).map_err(document_error)?;
     document.set_dialect(Dialect::Api);
     let resources = CatalogResources::of(draft.edition, &document);
-    let operations: Vec<Operation> = operations(&alone).into_iter().map(|(_, set)| set).collect();
+    let operations = operations(&alone);
     let (_, reports) = document
         .plan_operations(&operations, &resources)
         .map_err(|error| {
@@ -126,14 +114,19 @@ fn plain(message: &str) -> &str {
         .map_or(message, |(_, plain)| plain)
 }
 
-/// The errors for names in a call's properties that the app's catalog does not have.
-pub(crate) fn unknown_names(call: &Call, kind: Option<ClipKind>, edition: Edition) -> Vec<Error> {
+/// The errors for names among properties that the app's catalog does not have.
+pub(crate) fn unknown_names(
+    properties: &Object,
+    kind: Option<ClipKind>,
+    edition: Edition,
+) -> Vec<Error> {
     let Some(kind) = kind else { return Vec::new() };
     let resources = CatalogResources::of_api(edition);
-    let unknown = |(name, value): (String, Value)| {
-        let of = Property::named(&name)?.resource()?;
+    let unknown = |(name, value): (&String, &Value)| {
+        let of = Property::named(name)?.resource()?;
         let error = resources.find(of, kind, value.as_str()?).err()?;
-        Some(document_error(error))
+        let message = format!("`{name}`: {}", error.message);
+        Some(document_error(capcut_draft::Error { message, ..error }))
     };
-    of_call(call).into_iter().filter_map(unknown).collect()
+    properties.iter().filter_map(unknown).collect()
 }

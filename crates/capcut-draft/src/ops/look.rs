@@ -1,13 +1,16 @@
 //! Operations that change how clips look and sound.
 
+use crate::curve::SpeedCurve;
 use crate::document::{ClipRef, Dialect, MaterialRef, RootRef};
 use crate::error::{Error, Result};
 use crate::field::{clip, root};
 use crate::grid::Seconds;
 use crate::kinds::ClipKind;
+use crate::measure::Unit;
 use serde_json::Value;
 
 use crate::ops::named::{TextEffectKind, is_none};
+use crate::ops::picture::{BLEND_MODE, FILTER, adjustments};
 use crate::ops::session::Session;
 use crate::ops::{Clear, ClearWhat, Set};
 use crate::property::{Property, PropertyValue, Storage};
@@ -100,6 +103,9 @@ impl Session<'_> {
                 }
                 Ok(())
             }
+            (Storage::Adjustment(kind, version), PropertyValue::Number(number)) => {
+                self.set_adjustment(own, (kind, version), *number)
+            }
             (Storage::Style(path, mirror), value) => self.set_style(own, path, mirror, value),
             (Storage::Resource(of), PropertyValue::Words(name)) => {
                 self.set_named(own, kind, (property, of), name)
@@ -129,7 +135,42 @@ impl Session<'_> {
                 _ => self.set_words(own, words),
             },
             (_, PropertyValue::Parameters(values)) => self.set_effect_parameters(own, kind, values),
+            (_, PropertyValue::Crop(crop)) => self.set_crop(own, *crop),
+            (_, PropertyValue::Curve(curve)) => self.set_speed_curve(own, curve),
+            (_, value) if ["fit", "box"].contains(&property.name) => {
+                self.set_fit_of(own, property, value, operation)
+            }
             (_, value) => self.set_special(own, kind, property.name, value),
+        }
+    }
+
+    /// `fit` and `box`, in any order.
+    fn set_fit_of(
+        &mut self,
+        own: ClipRef,
+        property: &Property,
+        value: &PropertyValue,
+        operation: &Set,
+    ) -> Result<()> {
+        let other = |name: &str| {
+            let value = operation.values.get(name)?;
+            Some(Property::find(name).and_then(|property| property.read(value)))
+        };
+        match value {
+            PropertyValue::Box(_) if other("fit").is_some() => Ok(()),
+            PropertyValue::Box(frame) => self.set_fit(own, "contain", Some(*frame)),
+            PropertyValue::Number(index) => {
+                let fit = match property.measure.unit {
+                    Unit::Choice(words) => words.get(*index as usize).copied(),
+                    _ => None,
+                };
+                let frame = match other("box").transpose()? {
+                    Some(PropertyValue::Box(frame)) => Some(frame),
+                    _ => None,
+                };
+                self.set_fit(own, fit.unwrap_or_default(), frame)
+            }
+            _ => Ok(()),
         }
     }
 
@@ -181,7 +222,32 @@ impl Session<'_> {
                 }
                 Ok(())
             }
-            ("speed", PropertyValue::Number(speed)) => self.set_speed(own, *speed),
+            ("speed", PropertyValue::Number(speed)) => {
+                self.drop_speed_curve(own)?;
+                self.set_speed(own, *speed)
+            }
+            ("keep_pitch", PropertyValue::Switch(keeps)) => {
+                self.edit.set(own, &["is_tone_modify"], &!keeps)
+            }
+            ("filter_intensity", PropertyValue::Number(strength)) => {
+                self.set_filter_strength(own, *strength)
+            }
+            ("chroma_key", PropertyValue::Color(color)) => self.set_chroma_key(own, *color),
+            ("chroma_strength", PropertyValue::Number(number)) => {
+                self.set_chroma_value(own, "intensity_value", *number)
+            }
+            ("chroma_shadow", PropertyValue::Number(number)) => {
+                self.set_chroma_value(own, "shadow_value", *number)
+            }
+            ("chroma_edge", PropertyValue::Number(number)) => {
+                self.set_chroma_value(own, "edge_smooth_value", *number)
+            }
+            ("chroma_spill", PropertyValue::Number(number)) => {
+                self.set_chroma_value(own, "spill_value", *number)
+            }
+            ("background_color", PropertyValue::Color(color)) if kind != ClipKind::Text => {
+                self.set_background_color(own, *color)
+            }
             ("opacity", PropertyValue::Number(opacity)) => {
                 // The app ignores the opacity of a text's clip.
                 if kind != ClipKind::Text {
@@ -292,6 +358,42 @@ impl Session<'_> {
         Ok(material)
     }
 
+    /// Gives a clip a constant speed again.
+    fn drop_speed_curve(&mut self, own: ClipRef) -> Result<()> {
+        let Some(companion) = self.edit.companion(own, &["speeds"]) else {
+            return Ok(());
+        };
+        if self
+            .edit
+            .usable_number(companion, &["mode"])?
+            .unwrap_or(0.0)
+            == 0.0
+        {
+            return Ok(());
+        }
+        let companion = self.edit.own_copy(own, companion)?;
+        self.edit.set(companion, &["mode"], &0)?;
+        self.edit.set(companion, &["curve_speed"], &RawJson("null"))
+    }
+
+    /// Gives a clip a speed curve; its length on the timeline follows from the curve's average.
+    fn set_speed_curve(&mut self, own: ClipRef, curve: &SpeedCurve) -> Result<()> {
+        self.set_speed(own, curve.average())?;
+        let companion = match self.edit.companion(own, &["speeds"]) {
+            Some(companion) => self.edit.own_copy(own, companion)?,
+            None => {
+                let members = format!(
+                    "\"type\":\"speed\",\"mode\":0,\"speed\":{:?},\"curve_speed\":null",
+                    curve.average()
+                );
+                self.add_companion(own, "speeds", &members)?
+            }
+        };
+        self.edit.set(companion, &["mode"], &1)?;
+        let curve = curve.document().to_string();
+        self.edit.set(companion, &["curve_speed"], &RawJson(&curve))
+    }
+
     /// Sets the speed; the part of the file stays, the length on the timeline follows.
     pub(crate) fn set_speed(&mut self, own: ClipRef, speed: f64) -> Result<()> {
         let Some(source) = self.edit.range(own, &["source_timerange"]) else {
@@ -302,17 +404,6 @@ impl Session<'_> {
         };
         self.edit.check_times(own)?;
         let companion = self.edit.companion(own, &["speeds"]);
-        if let Some(companion) = companion
-            && self
-                .edit
-                .usable_number(companion, &["mode"])?
-                .is_some_and(|mode| mode != 0.0)
-        {
-            return Err(Error::read_only(format!(
-                "{} has a speed curve, which can only be changed in the app",
-                self.edit.describe(own)
-            )));
-        }
         let old = self.speed(own);
         if old == speed {
             return Ok(());
@@ -368,6 +459,13 @@ impl Session<'_> {
                     (self.drop_companions(own, &lists)?, "effect")
                 }
                 ClearWhat::Animation => (self.clear_animations(own)?, "animation"),
+                ClearWhat::Filter => (self.drop_effects(own, &[FILTER])?, "filter"),
+                ClearWhat::Adjustments => {
+                    let kinds: Vec<&str> = adjustments().collect();
+                    (self.drop_effects(own, &kinds)?, "adjustment")
+                }
+                ClearWhat::BlendMode => (self.drop_effects(own, &[BLEND_MODE])?, "blend mode"),
+                ClearWhat::ChromaKey => (self.drop_companions(own, &["chromas"])?, "chroma key"),
             };
             if count == 0 {
                 self.note(format!("{id} has no {word}"));

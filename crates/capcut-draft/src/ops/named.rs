@@ -6,6 +6,7 @@ use crate::document::{ClipRef, Dialect, MaterialRef, RootRef};
 use crate::error::{Error, Result};
 use crate::field::{material, root};
 use crate::kinds::ClipKind;
+use crate::ops::picture::{BLEND_MODE, FILTER};
 use crate::ops::session::Session;
 use crate::path::PathPart;
 use crate::property::{Property, PropertyDefault};
@@ -88,8 +89,14 @@ impl Session<'_> {
                 self.set_animation(own, clip, kind, &found)
             }
             ResourceKind::Font => self.set_font(own, &found),
-            ResourceKind::Effect if clip == ClipKind::Audio => self.set_sound_effect(own, &found),
-            ResourceKind::Effect => self.set_video_effect(own, &found),
+            ResourceKind::Effect => match clip {
+                ClipKind::Audio => self.set_sound_effect(own, &found),
+                ClipKind::Effect => self.set_video_effect(own, &found),
+                _ => self.set_clip_effect(own, &found),
+            },
+            ResourceKind::Filter if clip == ClipKind::Filter => self.set_filter_clip(own, &found),
+            ResourceKind::Filter => self.set_catalog_effect(own, FILTER, &found),
+            ResourceKind::BlendMode => self.set_catalog_effect(own, BLEND_MODE, &found),
         }
     }
 
@@ -100,12 +107,16 @@ impl Session<'_> {
             ResourceKind::Intro | ResourceKind::Outro | ResourceKind::Combo => {
                 self.drop_animations(own, &[phase(kind).0])?
             }
-            ResourceKind::Effect if clip == ClipKind::Audio => {
-                self.drop_companions(own, &["audio_effects"])?
+            ResourceKind::Effect if clip != ClipKind::Effect => {
+                self.drop_companions(own, &["audio_effects", "video_effects"])?
             }
-            ResourceKind::Effect => {
+            ResourceKind::Filter if clip != ClipKind::Filter => {
+                self.drop_effects(own, &[FILTER])?
+            }
+            ResourceKind::BlendMode => self.drop_effects(own, &[BLEND_MODE])?,
+            ResourceKind::Effect | ResourceKind::Filter => {
                 return Err(Error::invalid(format!(
-                    "{} shows nothing but its effect",
+                    "{} shows nothing else",
                     self.edit.describe(own)
                 ))
                 .hint("the operation `remove` removes the clip"));
@@ -123,7 +134,7 @@ impl Session<'_> {
     }
 
     /// Adds an additional material with these members; in the app's dialect, with all of its keys.
-    fn add_whole(
+    pub(super) fn add_whole(
         &mut self,
         own: ClipRef,
         lists: &[&str],
@@ -148,7 +159,7 @@ impl Session<'_> {
     }
 
     /// Sets members of a material that the app derived from what it showed before, where it has them.
-    fn forget_source(&mut self, material: MaterialRef) -> Result<()> {
+    pub(super) fn forget_source(&mut self, material: MaterialRef) -> Result<()> {
         for key in ["path", "category_id", "category_name", "request_id"] {
             if self.edit.raw(material, &[key]).is_some() {
                 self.edit.set(material, &[key], "")?;
@@ -188,7 +199,12 @@ impl Session<'_> {
     }
 
     /// Newer versions of the app repeat the resource id.
-    fn also_third_id(&self, members: &mut Map<String, Value>, list: &str, found: &Resource) {
+    pub(super) fn also_third_id(
+        &self,
+        members: &mut Map<String, Value>,
+        list: &str,
+        found: &Resource,
+    ) {
         if self
             .resources
             .neutral(list)
@@ -506,7 +522,7 @@ impl Session<'_> {
         self.set_parameters(main, found, &[])
     }
 
-    fn set_parameters(
+    pub(super) fn set_parameters(
         &mut self,
         effect: MaterialRef,
         found: &Resource,
@@ -530,16 +546,17 @@ impl Session<'_> {
         clip: ClipKind,
         values: &[Option<f64>],
     ) -> Result<()> {
-        let effect = if clip == ClipKind::Audio {
-            let Some(effect) = self.edit.companion(own, &["audio_effects"]) else {
+        let effect = if clip == ClipKind::Effect {
+            self.own_main(own)?
+        } else {
+            let lists = ["audio_effects", "video_effects"];
+            let Some(effect) = self.edit.companion(own, &lists) else {
                 return Err(
                     Error::invalid(format!("{} has no effect", self.edit.describe(own)))
                         .hint("set `effect_type` as well"),
                 );
             };
             self.edit.own_copy(own, effect)?
-        } else {
-            self.own_main(own)?
         };
         let id = self.edit.value(effect, &material::RESOURCE_ID);
         let found = self.resources.find(ResourceKind::Effect, clip, &id)?;
@@ -628,7 +645,7 @@ impl Session<'_> {
     }
 }
 
-fn members(value: Value) -> Map<String, Value> {
+pub(super) fn members(value: Value) -> Map<String, Value> {
     match value {
         Value::Object(members) => members,
         _ => Map::new(),
