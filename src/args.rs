@@ -1,5 +1,6 @@
 //! Argument types that several tools share, and the normalisation of loosely typed arguments.
 
+pub(crate) mod draft_settings;
 pub(crate) mod duplicates;
 pub(crate) mod input_rule;
 pub(crate) mod lenient;
@@ -13,6 +14,7 @@ pub(crate) mod reply;
 pub(crate) mod scalar;
 pub(crate) mod schema;
 pub(crate) mod set_values;
+pub(crate) mod size;
 pub(crate) mod suggest;
 
 use serde::de::Error as _;

@@ -14,6 +14,8 @@ pub(crate) mod text;
 pub(crate) mod track;
 pub(crate) mod working;
 
+use capcut_draft::Settings;
+
 use crate::draft::ids::{DraftId, Id};
 use crate::draft::material::MediaMaterial;
 use crate::draft::segment::Segment;
@@ -35,6 +37,8 @@ pub(crate) struct Draft {
     pub width: f64,
     /// Canvas height in pixels.
     pub height: f64,
+    /// Frame rate, magnet, cover and markers, where they are not the usual ones.
+    pub settings: Box<Settings>,
     /// In order of creation.
     pub tracks: Vec<Track>,
     /// Each media file once, in order of first use.
@@ -108,6 +112,7 @@ pub(crate) mod tests {
             note: None,
             width: 1080.0,
             height: 1920.0,
+            settings: Box::default(),
             tracks: Vec::new(),
             media: Vec::new(),
             sequence: 1,

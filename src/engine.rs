@@ -30,6 +30,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use capcut_draft::Settings as DraftSettings;
 use serde::{Deserialize, Serialize};
 use tokio::runtime::{Handle, RuntimeFlavor};
 
@@ -123,6 +124,13 @@ pub(crate) struct NewDraft {
     pub height: f64,
     #[serde(default)]
     pub edition: Edition,
+    /// Frame rate, magnet, cover and markers.
+    #[serde(default, skip_serializing_if = "is_usual")]
+    pub settings: Box<DraftSettings>,
+}
+
+fn is_usual(settings: &DraftSettings) -> bool {
+    *settings == DraftSettings::default()
 }
 
 /// The draft that a call is for: an existing one, or one that the call creates.
@@ -325,6 +333,7 @@ impl Engine {
                 width: target.width,
                 height: target.height,
                 edition: self.edition,
+                settings: Box::default(),
             };
             let found = RecordedEdit {
                 create: Some(new),
@@ -810,6 +819,7 @@ fn empty(id: &DraftId, new: &NewDraft) -> Draft {
         note: new.note.as_deref().map(Into::into),
         width: new.width,
         height: new.height,
+        settings: new.settings.clone(),
         tracks: Vec::new(),
         media: Vec::new(),
         sequence: 1,

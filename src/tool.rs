@@ -166,8 +166,8 @@ pub(crate) trait Tool:
         Faults::default()
     }
 
-    /// Refuses what the engine can do and a CapCut API cannot.
-    fn only_here(&self) -> Result<()> {
+    /// Refuses what the engine can do and a CapCut API cannot. `strict` is true in our own dialect.
+    fn only_here(&self, _strict: bool) -> Result<()> {
         Ok(())
     }
 

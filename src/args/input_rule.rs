@@ -73,7 +73,7 @@ impl InputRule {
     /// The names that it adds to those of the schema.
     pub(crate) fn names(self) -> &'static [&'static str] {
         match self {
-            Self::Size => &["resolution", "aspect_ratio"],
+            Self::Size => &["resolution", "aspect_ratio", "ratio"],
             Self::Caption => &["subtitle_text"],
             Self::Times(ToolTimes::File) => &["to"],
             Self::Times(ToolTimes::Span { .. }) => &["duration"],

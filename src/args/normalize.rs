@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::input_rule::{FURTHER, InputRule};
 use super::position::Position;
 use crate::args::scalar::{is_blank, parse_json_text, shown};
-use crate::args::{Object, placeholder};
+use crate::args::{Object, placeholder, size};
 use crate::error::{Error, Result};
 
 mod caption;
@@ -20,7 +20,6 @@ mod names;
 mod no_effect;
 mod pixels;
 mod properties;
-mod size;
 #[cfg(test)]
 mod table;
 #[cfg(test)]

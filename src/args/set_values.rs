@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use crate::args::Object;
 use crate::args::property;
 use crate::args::scalar::{boolean, number};
+use crate::args::size;
 use crate::error::{Error, Result, shortened};
 
 /// Reads the values of an operation `set`: names in other spellings, values in one object, notations such as `"50%"`.
@@ -104,6 +105,22 @@ pub(crate) fn read_times(operation: &mut Object) {
             read_times(point);
         }
     }
+}
+
+/// Reads the notations of a canvas size: `"1080"`, `aspect_ratio: "9:16"`, `resolution`.
+pub(crate) fn read_size(operation: &mut Object) -> Result<()> {
+    let faults = size::normalize(operation);
+    if !faults.is_empty() {
+        return Err(Error::invalid(faults.join("\n")));
+    }
+    for side in ["width", "height"] {
+        if let Some(value) = operation.get_mut(side)
+            && let Some(pixels) = number(value).and_then(|pixels| pixels.as_f64())
+        {
+            *value = property::json(pixels);
+        }
+    }
+    Ok(())
 }
 
 /// Reads the notations of the values of keyframes, such as `"50%"`.

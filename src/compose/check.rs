@@ -261,6 +261,10 @@ fn create_arguments(plan: &Plan) -> Object {
     put("resolution", plan.resolution.clone().map(Value::from));
     put("name", plan.name.clone().map(Value::from));
     put("note", plan.note.clone().map(Value::from));
+    put("fps", plan.fps.clone());
+    put("magnet", plan.magnet.clone());
+    put("cover", plan.cover.clone());
+    put("markers", plan.markers.clone());
     arguments
 }
 

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Arguments;
 use std::path::{Path, PathBuf};
 
+use capcut_draft::Cover;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -15,7 +16,7 @@ use super::source::Places;
 use super::structure;
 use super::template::DraftTemplate;
 use crate::args::located::{self, Misread};
-use crate::args::{is_truthy, placeholder};
+use crate::args::{is_truthy, placeholder, property};
 use crate::engine::marker::{self, PlanOrigin};
 use crate::error::{Error, Result};
 use crate::manifest::OnFailure;
@@ -46,6 +47,22 @@ pub(crate) struct Plan {
     /// Instead of width and height: "1920x1080".
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resolution: Option<String>,
+    /// Frames per second: 24, 25, 30, 50 or 60; default 30.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "frame_rate")]
+    pub fps: Option<Value>,
+    /// Whether the app closes gaps on the main track; on by default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "switch")]
+    pub magnet: Option<Value>,
+    /// The picture in the app's list: a file, or a time of the video in seconds; the first picture by default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "file_or_time")]
+    pub cover: Option<Value>,
+    /// Markers on the timeline: `at` in seconds, `title`, `color`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "items")]
+    pub markers: Option<Value>,
     /// Sounds: arguments of `add_audio`; also `id`, `fit: "video"` (cut to the end of the pictures), `loop` (repeat
     /// until that end), `fade_in` and `fade_out` in seconds.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -116,6 +133,18 @@ pub(crate) enum Save {
 
 fn items(_: &mut SchemaGenerator) -> Schema {
     json_schema!({ "type": "array", "items": { "type": "object" } })
+}
+
+fn frame_rate(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "type": "number", "enum": [24, 25, 30, 50, 60] })
+}
+
+fn switch(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "type": "boolean" })
+}
+
+fn file_or_time(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "type": ["string", "number"] })
 }
 
 fn object(_: &mut SchemaGenerator) -> Schema {
@@ -301,6 +330,13 @@ impl Plan {
                     make_absolute(value, base);
                 }
             }
+        }
+        if let Some(Value::String(cover)) = &mut self.cover
+            && property::seconds(cover).is_none()
+            && !Cover::is_usual(cover)
+            && let Some(absolute) = below(base, cover)
+        {
+            *cover = absolute.to_string_lossy().into_owned();
         }
         if let Some(template) = &mut self.template {
             for file in template.files_mut() {

@@ -25,6 +25,7 @@ use super::layout::Lengths;
 use super::plan::Plan;
 use super::report::ItemReport;
 use super::section::Section;
+use crate::args::draft_settings;
 use crate::draft::ids::DraftId;
 use crate::engine::documents::document_error;
 use crate::engine::{clips_of, edits_document, run_of, standing};
@@ -570,6 +571,18 @@ fn compare_canvas(
         } else {
             found.notes.push(format!(
                 "the plan does not set the canvas; that of the draft is {was}"
+            ));
+        }
+    }
+    for key in draft_settings::KEYS {
+        let was = created.and_then(|created| created.get(key));
+        if let Some(wanted) = create.get(key)
+            && was != Some(wanted)
+        {
+            found.faults.push(format!(
+                "{key}: the draft was made with {}, but the plan has {}; `edit_draft` changes it with the operation `settings`",
+                value_shown(key, was.unwrap_or(&Value::Null)),
+                value_shown(key, wanted)
             ));
         }
     }

@@ -3,19 +3,26 @@
 use serde_json::{Value, json};
 
 use super::section::Section;
-use crate::args::kind;
 use crate::args::suggest::nearest;
+use crate::args::{draft_settings, kind};
 use crate::error::shortened;
 use crate::tools::Object;
 
 /// The plan's own keys (without sections), each with its expected value.
-const OWN: [(&str, &str); 10] = [
+const OWN: [(&str, &str); 14] = [
     ("name", "text"),
     ("note", "text"),
     ("width", "a number of pixels"),
     ("height", "a number of pixels"),
     ("aspect_ratio", "text such as \"9:16\""),
     ("resolution", "text such as \"1920x1080\""),
+    ("fps", "24, 25, 30, 50 or 60"),
+    ("magnet", "true or false"),
+    ("cover", "a file, or a time in seconds"),
+    (
+        "markers",
+        "a list of markers such as {\"at\": 2.5, \"title\": \"Intro\"}",
+    ),
     (
         "save",
         "true, false or an object of arguments of `save_draft`",
@@ -37,10 +44,12 @@ const OF_TEMPLATE: [&str; 5] = ["draft", "media", "texts", "repeat", "strict"];
 const OF_CANVAS: [&str; 4] = ["width", "height", "aspect_ratio", "resolution"];
 
 /// Other names of these keys.
-const ALIASES: [(&str, &str); 3] = [
+const ALIASES: [(&str, &str); 5] = [
     ("title", "name"),
     ("project_name", "name"),
     ("description", "note"),
+    ("ratio", "aspect_ratio"),
+    ("frame_rate", "fps"),
 ];
 
 /// Other names of the sections of a plan.
@@ -149,6 +158,11 @@ fn gather_template(members: &mut Object) -> Vec<String> {
             faults.push(format!(
                 "{key}: the canvas is that of the template; remove `{key}`"
             ));
+        } else if draft_settings::KEYS.contains(&key.as_str()) {
+            members.shift_remove(&key);
+            faults.push(format!(
+                "{key}: is that of the template; remove `{key}`, and change it afterwards with `edit_draft`, operation `settings`"
+            ));
         }
     }
     template.retain(|key, _| {
@@ -253,6 +267,10 @@ fn own(key: &str, value: &mut Value, faults: &mut Vec<String>) -> Option<String>
             }
         }
         ("width" | "height", other) => other.is_number(),
+        ("fps" | "magnet" | "cover", other) => {
+            other.is_number() || other.is_string() || other.is_boolean()
+        }
+        ("markers", other) => other.is_array(),
         ("inputs", other) => other.is_object(),
         ("template", Value::Object(arguments)) => {
             nulls(arguments, key, faults);

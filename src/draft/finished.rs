@@ -142,6 +142,44 @@ pub(crate) fn needed(working: &Value) -> Vec<Needed> {
     needed
 }
 
+/// The cover that was chosen for a working document.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum ChosenCover {
+    /// A path or URL.
+    File(String),
+    /// The index of a medium among those that are needed, and the position in its file.
+    Frame(usize, Micros),
+    /// Nothing is shown at this time.
+    Nothing(Micros),
+}
+
+/// The cover that was chosen, if one was.
+pub(crate) fn chosen_cover(working: &Value, needed: &[Needed]) -> Option<ChosenCover> {
+    let cover = working.get(capcut_draft::field::root::COVER)?;
+    if let Some(file) = cover["file"].as_str() {
+        return Some(ChosenCover::File(file.to_owned()));
+    }
+    let time = Micros(cover["time"].as_i64()?);
+    let tracks = list(&working["tracks"]).iter().rev();
+    let shown = tracks
+        .filter(|track| track["type"] == "video")
+        .flat_map(|track| list(&track["segments"]))
+        .find_map(|segment| {
+            let target = range(&segment["target_timerange"]);
+            if segment["visible"] == false || time < target.start || time >= target.end() {
+                return None;
+            }
+            let index = needed.iter().position(|needed| {
+                needed.list == "videos" && segment["material_id"] == *needed.id
+            })?;
+            let speed = segment["speed"].as_f64().unwrap_or(1.0);
+            let passed = (time - target.start).0 as f64 * speed;
+            let start = range(&segment["source_timerange"]).start;
+            Some(ChosenCover::Frame(index, start + Micros(passed as i64)))
+        });
+    Some(shown.unwrap_or(ChosenCover::Nothing(time)))
+}
+
 /// A finished document, and notes about it.
 #[derive(Debug)]
 pub(crate) struct Finished<'a> {
@@ -207,7 +245,13 @@ pub(crate) fn finish<'a>(
         .unwrap_or_default();
     Finished {
         document: FinishedDocument {
-            root: root(working, markers, shapes, duration, is_closed),
+            root: root(
+                working,
+                markers,
+                (shapes, finishing.grid),
+                duration,
+                is_closed,
+            ),
             tracks,
             materials: gathered.lists,
             shapes,
@@ -221,7 +265,7 @@ pub(crate) fn finish<'a>(
 fn root<'a>(
     working: &Value,
     markers: &Markers<'a>,
-    shapes: &'static Shapes,
+    (shapes, grid): (&'static Shapes, Grid),
     duration: Micros,
     is_closed: bool,
 ) -> Filled<'a> {
@@ -255,7 +299,24 @@ fn root<'a>(
     );
     root.set("fps", working["fps"].as_f64().unwrap_or(30.0));
     root.set("duration", duration.0);
+    if let Some(marks) = marks(working, grid) {
+        root.set("time_marks", marks);
+    }
     root
+}
+
+/// The markers on the timeline, on frames.
+fn marks(working: &Value, grid: Grid) -> Option<Value> {
+    let mut marks = working
+        .get("time_marks")
+        .filter(|marks| marks.is_object())?
+        .clone();
+    for item in list_mut(&mut marks, "mark_items").into_iter().flatten() {
+        if let Some(start) = item["time_range"]["start"].as_i64() {
+            item["time_range"]["start"] = grid.snap(Micros(start)).0.into();
+        }
+    }
+    Some(marks)
 }
 
 /// Moves the lowest video track to the first position, where the app expects its main track, and returns

@@ -5,6 +5,8 @@
 
 use std::fmt::Write as _;
 
+use capcut_draft::field::root;
+
 use crate::draft::Draft;
 use crate::draft::clip::Clip;
 use crate::draft::ids::Id;
@@ -76,6 +78,11 @@ fn write_document(draft: &Draft) -> String {
         rest = after;
     }
     out.push_str(rest);
+    // Neither the API nor an app has this key.
+    if let Some(cover) = draft.settings.cover_json() {
+        out.pop();
+        let _ = write!(out, ",\"{}\":{cover}}}", root::COVER);
+    }
     out
 }
 
@@ -92,6 +99,14 @@ fn part(out: &mut String, name: &str, draft: &Draft, segments: &All<'_>) {
         }
         "duration" => {
             let _ = write!(out, "{}", draft.duration().0);
+        }
+        "time_marks" => match draft.settings.time_marks(draft.id.as_str()) {
+            Some(marks) => out.push_str(&marks),
+            None => out.push_str("null"),
+        },
+        "fps" => number(out, draft.settings.fps.unwrap_or(30.0)),
+        "magnet" => {
+            let _ = write!(out, "{}", draft.settings.magnet.unwrap_or(true));
         }
         "tracks" => list(out, draft.stacked(), write_track),
         "mask_key" => out.push_str(match draft.edition {

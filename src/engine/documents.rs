@@ -396,6 +396,7 @@ fn empty_for(id: &DraftId, document: &Document, opened: &OpenedFrom) -> Draft {
             width: size(summary.width, 1920.0),
             height: size(summary.height, 1080.0),
             edition: opened.edition,
+            settings: Box::default(),
         },
     )
 }

@@ -244,6 +244,7 @@ impl Prepared {
             note: None,
             width: draft.width,
             height: draft.height,
+            settings: draft.settings.clone(),
             tracks,
             media: media
                 .filter(|media| used.contains(&media.id))

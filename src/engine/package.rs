@@ -110,6 +110,9 @@ pub(crate) struct PackageProgress {
     pub message: String,
 }
 
+/// Where a cover from the web is kept until the picture is made.
+const COVER_SOURCE: &str = "cover.part";
+
 /// What is saved: the working document of a draft.
 pub(crate) struct Subject {
     pub id: String,
@@ -181,7 +184,7 @@ pub(crate) async fn save_document(
     let (longest_name, too_long) = home.longest_name(request, &name);
     notes.extend(too_long);
     let needed = finished::needed(&working);
-    let cover = Cover::of(finished::canvas(&working), &needed);
+    let cover = Cover::of(&working, &needed);
     let (tell, arrived) = oneshot::channel();
     let first = cover.shows().map(|index| (index, tell));
     let shown = first.as_ref().map(|(index, _)| &needed[*index]);
@@ -225,7 +228,9 @@ pub(crate) async fn save_document(
         })
         .await
     };
-    let ((job, staging, documents, marker), ()) = tokio::try_join!(written_out, covered)?;
+    let ((mut job, staging, documents, marker), uncovered) =
+        tokio::try_join!(written_out, covered)?;
+    job.notes.extend(uncovered);
     if let Some(holder) = registry::holder(&request.drafts) {
         progress(PackageProgress {
             part: 0.0,
@@ -254,16 +259,20 @@ fn refuse_running(
 }
 
 /// Creates the cover while the media are fetched, as extracting a video frame takes time. Uses the source file
-/// if it is on this machine, else the fetched file once it has `arrived`.
+/// if it is on this machine, else the fetched file once it has `arrived`. Returns a note if it is not the cover that was
+/// chosen.
 async fn covered(
     (cover, covers): (Cover, &Arc<Covers>),
     shown: Option<&Needed>,
     arrived: oneshot::Receiver<(PathBuf, ContentType)>,
     folder: &Path,
     media: &Media,
-) -> Result<()> {
+) -> Result<Option<String>> {
     let file = match shown {
-        None => None,
+        None => match cover.file() {
+            Some(source) => file_of_cover(source, folder, media).await,
+            None => None,
+        },
         Some(needed) => match media.here(&needed.source).await {
             Some(path) => {
                 let facts = media.facts(&needed.source).await.ok();
@@ -274,11 +283,30 @@ async fn covered(
     };
     let (folder, covers) = (folder.to_owned(), Arc::clone(covers));
     blocking(move || {
-        let file = file.as_ref().map(|(path, content)| (&**path, *content));
-        cover.write(&folder, file, &covers);
-        Ok(())
+        let own = file.as_ref().map(|(path, content)| (&**path, *content));
+        let note = cover.write(&folder, own, &covers);
+        let fetched = folder.join(COVER_SOURCE);
+        if file.is_some_and(|(path, _)| path == fetched) {
+            let _ = std::fs::remove_file(fetched);
+        }
+        Ok(note)
     })
     .await
+}
+
+/// The file that was chosen as the cover; one from the web is fetched into the folder.
+async fn file_of_cover(
+    source: &str,
+    folder: &Path,
+    media: &Media,
+) -> Option<(PathBuf, ContentType)> {
+    if let Some(path) = media.here(source).await {
+        let facts = media.facts(source).await.ok()?;
+        return Some((path, fetching::content("videos", &facts)));
+    }
+    let to = folder.join(COVER_SOURCE);
+    let fetched = media.fetch(source, &to, &|_, _| {}).await.ok()?;
+    Some((to, fetching::content("videos", &fetched.facts)))
 }
 
 /// The work after the media are fetched; all of it blocks on the disk.

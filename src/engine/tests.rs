@@ -188,7 +188,7 @@ proptest! {
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         let journal = journal::in_memory();
         let live = engine(&journal);
-        let new = NewDraft { name: None, note: None, width: 1080.0, height: 1920.0, edition: Edition::Capcut };
+        let new = NewDraft { name: None, note: None, width: 1080.0, height: 1920.0, edition: Edition::Capcut, settings: Box::default() };
         let id = runtime.block_on(live.create(new, &call())).unwrap();
         let target = CallTarget { draft: Some(&id), width: 0.0, height: 0.0 };
         for edit in edits {
@@ -227,7 +227,7 @@ proptest! {
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         let journal = journal::in_memory();
         let (live, other) = (engine(&journal), engine(&journal));
-        let new = || NewDraft { name: None, note: None, width: 1080.0, height: 1920.0, edition: Edition::Capcut };
+        let new = || NewDraft { name: None, note: None, width: 1080.0, height: 1920.0, edition: Edition::Capcut, settings: Box::default() };
         let id = runtime.block_on(live.create(new(), &call())).unwrap();
         let target = CallTarget { draft: Some(&id), width: 0.0, height: 0.0 };
         let mut taken = BTreeSet::new();
@@ -282,6 +282,7 @@ async fn two_processes_editing_one_draft_lose_no_edits() {
         width: 1080.0,
         height: 1920.0,
         edition: Edition::Capcut,
+        settings: Box::default(),
     };
     let id = engines[0].create(new, &call()).await.unwrap();
     let edits = (0..30_u8).map(|start| {
@@ -326,6 +327,7 @@ async fn a_draft_edited_by_a_newer_engine_is_refused() {
         width: 1080.0,
         height: 1920.0,
         edition: Edition::Capcut,
+        settings: Box::default(),
     };
     let id = engine.create(new, &call()).await.unwrap();
     let newer = NewRecord::of(&call(), None::<&()>, &(), VERSION + 1).unwrap();
@@ -369,6 +371,7 @@ async fn drafts_in_memory_have_a_maximum_size() {
             width: 1080.0,
             height: 1920.0,
             edition: Edition::Capcut,
+            settings: Box::default(),
         };
         let id = engine.create(new, &call()).await.unwrap();
         let cues = (0..20).map(|start| Caption {
@@ -416,6 +419,7 @@ async fn concurrent_edits_of_many_drafts_are_applied_once() {
                 width: 1080.0,
                 height: 1920.0,
                 edition: Edition::Capcut,
+                settings: Box::default(),
             };
             let id = engine.create(new, &call()).await.unwrap();
             let edits = (0..EDITS).map(|start| {

@@ -3,13 +3,13 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use capcut_draft::Operation;
+use capcut_draft::{Cover, Operation};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::args::input_rule::InputRule;
-use crate::args::set_values;
+use crate::args::{draft_settings, set_values};
 use crate::draft::ids::DraftId;
 use crate::engine::documents::{self, DraftChange, document_error};
 use crate::error::{Error, Result};
@@ -35,7 +35,8 @@ pub(crate) struct EditDraft {
     /// or URL, length: cut, freeze, loop, speed), replace_text (text), move (at, track), shift (from, by, no clip),
     /// trim (start, end, duration), split (at), remove (close_gap; a track id removes its clips), duplicate (at, track),
     /// add_keyframes (property, points: [{time, value}]), clear_keyframes (property, time), clear (what: transition, effect, mask,
-    /// animation), track (track, and mute, lock, hide, rename, order, remove), canvas (width, height), rename (name).
+    /// animation), track (track, and mute, lock, hide, rename, order, remove), canvas (width, height), rename (name),
+    /// settings (fps, magnet, cover: file or time, markers: [{at, title, color}]), add_markers (markers), group (clips), ungroup.
     /// Times are seconds.
     #[schemars(with = "Vec<serde_json::Map<String, Value>>")]
     pub operations: Vec<Value>,
@@ -209,11 +210,23 @@ impl EditDraft {
                 match members.get("op").and_then(Value::as_str) {
                     Some("set") => notes.extend(set_values::read(members).map_err(within)?),
                     Some("add_keyframes") => set_values::read_points(members).map_err(within)?,
+                    Some("settings" | "canvas") => {
+                        set_values::read_size(members).map_err(within)?;
+                        draft_settings::read(members).map_err(within)?;
+                    }
+                    Some("add_markers") => draft_settings::read(members).map_err(within)?,
                     _ => {}
                 }
             }
             let read = Operation::read(&value).map_err(document_error);
-            operations.push(read.map_err(within)?);
+            let operation = read.map_err(within)?;
+            if let Operation::Settings(settings) = &operation
+                && let Some(Cover::File(source)) = &settings.cover
+            {
+                let checked = app.engine.check_cover(source, &context.caller).await;
+                checked.map_err(within)?;
+            }
+            operations.push(operation);
         }
         Ok((operations, notes))
     }

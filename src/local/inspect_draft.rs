@@ -15,7 +15,7 @@ use crate::exec::drafts::script;
 use crate::exec::{App, Context};
 use crate::journal::ENGINE;
 use crate::local::LocalTool;
-use crate::local::rows::{RowPage, page, page_text, summary_line};
+use crate::local::rows::{RowPage, marker_text, marker_values, page, page_text, summary_line};
 use crate::tool::Hints;
 
 /// Lists the tracks and clips of a draft, with the ids for `edit_draft`.
@@ -45,6 +45,9 @@ pub(crate) struct InspectDraft {
 pub(crate) struct Inspected {
     pub draft_id: DraftId,
     pub summary: String,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(schema_with = "crate::local::rows::marker_schema")]
+    pub markers: Vec<Value>,
     /// From the lowest layer up.
     #[schemars(schema_with = "crate::local::rows::schema")]
     pub tracks: Vec<Value>,
@@ -132,9 +135,11 @@ impl InspectDraft {
                 self.offset + shown
             ));
         }
+        let summary = document.summary();
         Ok(Inspected {
             draft_id: id.clone(),
-            summary: summary_line(&document.summary()),
+            markers: marker_values(&summary),
+            summary: summary_line(&summary),
             tracks,
             next_offset,
             notes,
@@ -165,6 +170,9 @@ fn lines(reply: &Value) -> String {
         reply["draft_id"].as_str().unwrap_or_default(),
         reply["summary"].as_str().unwrap_or_default()
     );
+    if let Some(markers) = reply["markers"].as_array() {
+        text.push_str(&marker_text(markers));
+    }
     if let Some(tracks) = reply["tracks"].as_array() {
         text.push_str(&page_text(tracks));
     }

@@ -3,7 +3,9 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
-use capcut_draft::{ClipRow, Document, InspectFilter, Summary, TrackRow, TransitionRow};
+use capcut_draft::{
+    ClipRow, Cover, Document, InnerClipRow, InspectFilter, Summary, TrackRow, TransitionRow,
+};
 use schemars::{Schema, SchemaGenerator, json_schema};
 use serde_json::{Map, Value, json};
 
@@ -18,6 +20,8 @@ const NAME: usize = 24;
 /// Maximum size of a page as JSON and as text, in bytes; a page of 40 clips fits.
 const PAGE_JSON: usize = 7_400;
 const PAGE_TEXT: usize = 3_700;
+/// How many clips of a compound clip a row names.
+const INNER: usize = 5;
 /// A search that finds no more clips than this shows them in full.
 const IN_FULL: usize = 3;
 
@@ -69,7 +73,90 @@ pub(crate) fn summary_line(summary: &Summary) -> String {
         summary.tracks,
         summary.clips
     );
+    if !summary.magnet {
+        line.push_str(", magnet off");
+    }
+    match &summary.cover {
+        Some(Cover::At(time)) => {
+            let _ = write!(line, ", cover at {} s", seconds(time.micros as f64 / 1e6));
+        }
+        Some(Cover::File(file)) => {
+            let _ = write!(line, ", cover {file}");
+        }
+        None => {}
+    }
+    if !summary.markers.is_empty() {
+        let _ = write!(line, ", {} markers", summary.markers.len());
+    }
     line.replace("  ", " ")
+}
+
+/// The schema of the markers.
+pub(crate) fn marker_schema(_: &mut SchemaGenerator) -> Schema {
+    let text = json!({ "type": "string" });
+    json_schema!({
+        "type": "array",
+        "items": {
+            "type": "object",
+            "properties": { "at": { "type": "number" }, "title": text, "color": text },
+            "required": ["at"],
+        },
+    })
+}
+
+/// The markers on the timeline, as values.
+pub(crate) fn marker_values(summary: &Summary) -> Vec<Value> {
+    let markers = summary.markers.iter();
+    markers.map(|marker| json!(marker)).collect()
+}
+
+/// The markers as lines.
+pub(crate) fn marker_text(markers: &[Value]) -> String {
+    let mut text = String::new();
+    for marker in markers {
+        let _ = write!(text, "marker {}", marker["at"]);
+        for key in ["title", "color"] {
+            match marker[key].as_str() {
+                Some(value) if key == "title" && !value.is_empty() => {
+                    let _ = write!(text, " {value:?}");
+                }
+                Some(value) if key == "color" => {
+                    let _ = write!(text, " {value}");
+                }
+                _ => {}
+            }
+        }
+        text.push('\n');
+    }
+    text
+}
+
+/// The clips in a compound clip, as one line: kind, times and name of each.
+fn inner_text(rows: &[InnerClipRow]) -> String {
+    let one = |row: &InnerClipRow| {
+        let name = if row.name.is_empty() {
+            String::new()
+        } else {
+            format!(" {:?}", shortened(&row.name, NAME))
+        };
+        let inside = match row.contains {
+            0 => String::new(),
+            count => format!(" with {count} clips"),
+        };
+        let kind = json!(row.kind);
+        format!(
+            "{} {}-{}{name}{inside}",
+            word(&kind),
+            seconds(row.start),
+            seconds(row.end)
+        )
+    };
+    let shown: Vec<String> = rows.iter().take(INNER).map(one).collect();
+    let more = match rows.len().saturating_sub(INNER) {
+        0 => String::new(),
+        more => format!(", and {more} more"),
+    };
+    format!("{}{more}", shown.join(", "))
 }
 
 /// The whole draft as lines: its summary, what cannot be edited, and all rows.
@@ -232,6 +319,12 @@ fn clip_value(row: &ClipRow, folder: Option<&Path>) -> Value {
             .map(|(property, points)| (property.clone(), Value::from(points.len())));
         put("keyframes", Value::Object(counts.collect()));
     }
+    if let Some(group) = &row.group {
+        put("group", shortened(group, 8).into());
+    }
+    if !row.contains.is_empty() {
+        put("contains", inner_text(&row.contains).into());
+    }
     if row.hidden {
         put("hidden", true.into());
     }
@@ -263,7 +356,8 @@ pub(crate) fn schema(_: &mut SchemaGenerator) -> Schema {
             "id": text, "full_id": text, "kind": text, "start": number, "end": number,
             "words": text, "media": text, "path": text, "source": pair, "speed": number,
             "volume": number, "transition": text, "effects": texts,
-            "look": look, "keyframes": keyframes, "group": text, "hidden": switch,
+            "look": look, "keyframes": keyframes, "group": text, "contains": text,
+            "hidden": switch,
             "missing": switch, "missing_materials": texts, "missing_file": switch,
         },
         "required": ["id", "kind", "start", "end"],
@@ -293,6 +387,9 @@ fn full_value(row: &ClipRow, folder: Option<&Path>) -> Value {
     if !row.missing.is_empty() {
         clip["missing_materials"] = json!(row.missing);
         clip["missing"] = true.into();
+    }
+    if !row.contains.is_empty() {
+        clip["contains"] = inner_text(&row.contains).into();
     }
     for name in ["start", "end"] {
         let time = clip[name].as_f64().unwrap_or_default();
@@ -383,6 +480,11 @@ fn clip_text(clip: &Value) -> String {
     }
     for (property, points) in clip["keyframes"].as_object().into_iter().flatten() {
         let _ = write!(line, " ◆{property} {points}");
+    }
+    for name in ["group", "contains"] {
+        if let Some(text) = clip[name].as_str() {
+            let _ = write!(line, " {name} {text}");
+        }
     }
     if clip["hidden"] == true {
         line.push_str(" hidden");

@@ -207,7 +207,7 @@ impl<T: Tool> Request for ToolRequest<T> {
             ))
             .hint("leave it out, or make the draft with `--backend embedded`"));
         }
-        self.tool.only_here()
+        self.tool.only_here(self.call.caller.manner.is_strict())
     }
 
     fn save_wish(&self) -> Result<Option<SaveWish>> {

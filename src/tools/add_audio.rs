@@ -260,7 +260,7 @@ impl Tool for AddAudio {
         faults
     }
 
-    fn only_here(&self) -> Result<()> {
+    fn only_here(&self, _strict: bool) -> Result<()> {
         let (argument, seconds) = match (self.fade_in > 0.0, self.fade_out > 0.0) {
             (true, _) => ("fade_in", self.fade_in),
             (_, true) => ("fade_out", self.fade_out),

@@ -307,7 +307,7 @@ impl Tool for AddVideoKeyframe {
         faults
     }
 
-    fn only_here(&self) -> Result<()> {
+    fn only_here(&self, _strict: bool) -> Result<()> {
         if self.has_pixels() {
             return Err(Error::invalid(
                 "a server does not support keyframe positions in pixels: give half canvases, where 1 is the right or upper edge",

@@ -1,16 +1,17 @@
 //! `create_draft`: a new, empty draft.
 
+use capcut_draft::{Cover, Settings};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use crate::args::input_rule::InputRule;
-use crate::args::{self, default};
+use crate::args::{self, default, draft_settings};
 use crate::draft::evidence::Leaves;
 use crate::draft::ids::DraftId;
 use crate::engine::{self, Engine, NewDraft};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::tool::{Hints, Texts, Tool, read_output};
 use crate::tools::{Call, Object};
 use crate::units::Edition;
@@ -58,6 +59,22 @@ pub(crate) struct CreateDraft {
     )]
     #[schemars(with = "Option<String>", extend("enum" = ["capcut", "jianying"]))]
     pub edition: Option<String>,
+    /// Frames per second.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<f64>", extend("enum" = [24, 25, 30, 50, 60]))]
+    pub fps: Option<Value>,
+    /// Whether the app closes gaps on the main track. Default: on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<bool>", extend("deprecated" = true))]
+    pub magnet: Option<Value>,
+    /// The picture in the app's list: a file, or a time of the video in seconds. Default: the first picture.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>", extend("deprecated" = true))]
+    pub cover: Option<Value>,
+    /// Markers on the timeline: `{at, title, color}`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<Vec<Value>>", extend("deprecated" = true))]
+    pub markers: Option<Value>,
 }
 
 /// The new draft.
@@ -86,6 +103,20 @@ pub(crate) struct Created {
 }
 
 impl CreateDraft {
+    /// What the draft is as a whole besides its canvas.
+    fn settings(&self) -> Result<Settings> {
+        let values = [
+            ("fps", &self.fps),
+            ("magnet", &self.magnet),
+            ("cover", &self.cover),
+            ("markers", &self.markers),
+        ];
+        let given = values
+            .into_iter()
+            .filter_map(|(name, value)| Some((name.to_owned(), value.clone()?)));
+        draft_settings::of_new(given.collect())
+    }
+
     fn created(&self, draft_id: DraftId) -> Created {
         Created {
             draft_id,
@@ -109,10 +140,8 @@ impl Tool for CreateDraft {
         InputRule::Alias("title", "name"),
         InputRule::Alias("project_name", "name"),
         InputRule::Alias("description", "note"),
-        InputRule::Advice(
-            "fps",
-            "drafts have 30 frames per second; change it in the app",
-        ),
+        InputRule::Alias("frame_rate", "fps"),
+        InputRule::Alias("framerate", "fps"),
         InputRule::Advice(
             "duration",
             "the length of a draft follows from what is added to it",
@@ -132,12 +161,43 @@ impl Tool for CreateDraft {
         self.edition.as_deref()?.parse().ok()
     }
 
+    fn faults(&self) -> Vec<String> {
+        let error = self.settings().err();
+        error.map(|error| error.to_string()).into_iter().collect()
+    }
+
+    fn only_here(&self, strict: bool) -> Result<()> {
+        let given = [
+            ("fps", self.fps.is_some()),
+            ("magnet", self.magnet.is_some()),
+            ("cover", self.cover.is_some()),
+            ("markers", self.markers.is_some()),
+        ];
+        let Some((name, _)) = given.into_iter().find(|(_, is_given)| strict && *is_given) else {
+            return Ok(());
+        };
+        Err(
+            Error::conflict(format!("a CapCut API does not support `{name}`"))
+                .hint("leave it out")
+                .at_shell("create the draft with `--backend embedded`"),
+        )
+    }
+
     fn leaves(&self, _strict: bool) -> Leaves {
         Leaves::Nothing
     }
 
     async fn run(&self, engine: &Engine, call: &Call) -> Result<Created> {
         let own = engine::is_strict(call);
+        // In the API's dialect, fields that the API does not have are ignored.
+        let settings = if own {
+            self.settings()?
+        } else {
+            Settings::default()
+        };
+        if let Some(Cover::File(source)) = &settings.cover {
+            engine.check_cover(source, &call.caller).await?;
+        }
         let new = NewDraft {
             name: self.name.clone().filter(|_| own),
             note: self.note.clone().filter(|_| own),
@@ -147,6 +207,7 @@ impl Tool for CreateDraft {
                 .wanted_edition()
                 .filter(|_| own)
                 .unwrap_or(engine.edition()),
+            settings: Box::new(settings),
         };
         let edition = new.edition;
         let draft_id = match &self.draft_id {

@@ -10,6 +10,7 @@ mod connect;
 mod dialects;
 #[cfg(unix)]
 mod documents;
+mod draft_settings;
 mod editing;
 mod engine;
 mod faults;

@@ -270,6 +270,11 @@ pub mod root {
         field(&["canvas_config", "ratio"], String::new());
     /// The main track has no gaps.
     pub const MAGNET: Field<RootRef, bool> = field(&["config", "maintrack_adsorb"], true);
+    /// The markers on the timeline.
+    pub const TIME_MARKS: &str = "time_marks";
+    /// The cover that was chosen: `{"time": µs}` or `{"file": path}`. No app has this key, and a save leaves it out, as
+    /// the app shows `draft_cover.jpg`.
+    pub const COVER: &str = "capcut_mcp_cover";
     /// A number of the app; it writes 0, and -1 into empty documents.
     pub const COLOR_SPACE: Field<RootRef, i64> = field(&["color_space"], 0);
     /// Whether the order of the tracks decides what covers what, and not `render_index`.

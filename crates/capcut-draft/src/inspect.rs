@@ -6,7 +6,9 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::content::TextContent;
-use crate::document::{ClipRef, Dialect, Document, RootRef, TrackRef, micros, read_range};
+use crate::document::{
+    ClipRef, Dialect, Document, MaterialRef, RootRef, TrackRef, micros, read_range,
+};
 use crate::error::Result;
 use crate::field::{FieldValue, root, track};
 use crate::grid::TimeRange;
@@ -15,6 +17,7 @@ use crate::kinds::ClipKind;
 use crate::ops::motion::ANIMATED;
 use crate::ops::picture::adjustments;
 use crate::ops::session::{main_track, overlaps};
+use crate::ops::{Cover, Marker};
 use crate::path::PathPart;
 use crate::scan::number;
 use crate::select::Time;
@@ -38,6 +41,14 @@ pub struct Summary {
     /// Pixels.
     pub height: i64,
     pub fps: f64,
+    /// Whether the app closes gaps on the main track.
+    pub magnet: bool,
+    /// The cover that was chosen.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cover: Option<Cover>,
+    /// The markers on the timeline.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub markers: Vec<Marker>,
     /// Seconds.
     pub duration: f64,
     pub tracks: usize,
@@ -134,9 +145,26 @@ pub struct ClipRow {
     /// Not shown.
     #[serde(skip_serializing_if = "is_false")]
     pub hidden: bool,
+    /// What a compound clip contains, with times in it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub contains: Vec<InnerClipRow>,
     /// Ids of materials that the clip refers to and that do not exist.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub missing: Vec<String>,
+}
+
+/// A clip in a compound clip. Seconds from the start of the compound clip's own timeline.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct InnerClipRow {
+    pub kind: ClipKind,
+    pub start: f64,
+    pub end: f64,
+    /// Its words, or the name of its file.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub name: String,
+    /// How many clips it contains, if it is a compound clip.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub contains: usize,
 }
 
 /// A transition and its length in seconds.
@@ -149,6 +177,11 @@ pub struct TransitionRow {
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
 fn is_one(number: &f64) -> bool {
     *number == 1.0
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
+fn is_zero(number: &usize) -> bool {
+    *number == 0
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
@@ -200,6 +233,9 @@ impl Document {
             width: self.value(RootRef, &root::CANVAS_WIDTH),
             height: self.value(RootRef, &root::CANVAS_HEIGHT),
             fps: self.grid().fps(),
+            magnet: self.value(RootRef, &root::MAGNET),
+            cover: self.cover(),
+            markers: self.markers(),
             duration: seconds(self.end()),
             tracks: self.tracks().len(),
             clips: all.len(),
@@ -343,24 +379,12 @@ impl Document {
             .filter(|speed| *speed > 0.0)
             .unwrap_or(1.0);
         let mut row = ClipRow {
-            id: self.short_id(clip),
-            full_id: self.id(clip).into_owned(),
-            kind: ClipKind::Unknown,
-            start: seconds(target.start),
-            end: seconds(target.end()),
             source: source.map(|source| [seconds(source.start), seconds(source.end())]),
             speed,
             volume: volume.and_then(number).unwrap_or(1.0),
-            words: None,
-            media: None,
-            path: None,
-            transition: None,
-            effects: Vec::new(),
-            look: BTreeMap::new(),
-            keyframes: BTreeMap::new(),
             group: group.and_then(string),
             hidden: visible == Some(b"false"),
-            missing: Vec::new(),
+            ..self.empty_row(clip)
         };
         if let Some(keyframes) = keyframes.filter(|list| list.len() > 2) {
             let on_source = self.dialect() == Dialect::App && source.is_some();
@@ -378,6 +402,32 @@ impl Document {
         row
     }
 
+    /// A row with the ids and times of a clip.
+    fn empty_row(&self, clip: ClipRef) -> ClipRow {
+        let target = self.target(clip);
+        ClipRow {
+            id: self.short_id(clip),
+            full_id: self.id(clip).into_owned(),
+            kind: ClipKind::Unknown,
+            start: seconds(target.start),
+            end: seconds(target.end()),
+            source: None,
+            speed: 1.0,
+            volume: 1.0,
+            words: None,
+            media: None,
+            path: None,
+            transition: None,
+            effects: Vec::new(),
+            look: BTreeMap::new(),
+            keyframes: BTreeMap::new(),
+            group: None,
+            hidden: false,
+            contains: Vec::new(),
+            missing: Vec::new(),
+        }
+    }
+
     /// Adds what the additional materials say; returns whether the clip is a compound clip.
     fn companions_row(&self, clip: ClipRef, row: &mut ClipRow) -> bool {
         let mut is_compound = false;
@@ -390,7 +440,10 @@ impl Document {
                 continue;
             };
             match self.list_name(material) {
-                "drafts" => is_compound = true,
+                "drafts" => {
+                    is_compound = true;
+                    row.contains = self.compound_rows(material);
+                }
                 "transitions" => {
                     let [name, duration] = self.members(material, ["name", "duration"]);
                     row.transition = Some(TransitionRow {
@@ -426,6 +479,33 @@ impl Document {
             }
         }
         is_compound
+    }
+
+    /// What a compound clip contains, from its lowest track up. Compound clips in it are only counted.
+    fn compound_rows(&self, material: MaterialRef) -> Vec<InnerClipRow> {
+        let Some(text) = self.raw(material, &["draft"]) else {
+            return Vec::new();
+        };
+        let Ok(inner) = Self::parse_object(text.to_vec()) else {
+            return Vec::new();
+        };
+        let rows = inner.all_clips().map(|clip| {
+            let target = inner.target(clip);
+            let contains = inner
+                .companion(clip, &["drafts"])
+                .and_then(|material| inner.fields(material).compound())
+                .map_or(0, |compound| compound.material_ids().len());
+            let mut row = inner.empty_row(clip);
+            inner.main_row(clip, contains > 0, &mut row);
+            InnerClipRow {
+                kind: row.kind,
+                start: seconds(target.start),
+                end: seconds(target.end()),
+                name: row.words.or(row.media).unwrap_or_default(),
+                contains,
+            }
+        });
+        rows.collect()
     }
 
     fn main_row(&self, clip: ClipRef, is_compound: bool, row: &mut ClipRow) {

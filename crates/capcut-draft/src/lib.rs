@@ -66,15 +66,17 @@ pub use field::{AnyObject, AnyValue, Field, FieldState, FieldValue, Fields};
 pub use flaws::{Flaw, FlawKind};
 pub use grid::{Grid, TimeRange};
 pub use inspect::{
-    ClipRow, GapRow, InspectFilter, OverlapRow, ReadOnlyClip, Summary, TrackRow, TransitionRow,
+    ClipRow, GapRow, InnerClipRow, InspectFilter, OverlapRow, ReadOnlyClip, Summary, TrackRow,
+    TransitionRow,
 };
 pub use keyframes::{KeyframeList, KeyframePoint};
 pub use kinds::ClipKind;
 pub use measure::{Measure, Unit};
 pub use ops::{
-    AddKeyframes, Canvas, Clear, ClearKeyframes, ClearWhat, Duplicate, KeyframeValue, MediaFile,
-    MediaFileKind, MediaLength, Move, Operation, OperationReport, Remove, Rename, ReplaceMedia,
-    ReplaceText, Set, Shift, Split, TrackChange, Trim,
+    AddKeyframes, AddMarkers, Canvas, Clear, ClearKeyframes, ClearWhat, Cover, Duplicate,
+    FRAME_RATES, Group, KeyframeValue, Marker, MediaFile, MediaFileKind, MediaLength, Move,
+    Operation, OperationReport, Remove, Rename, ReplaceMedia, ReplaceText, Set, Settings, Shift,
+    Split, TrackChange, Trim, Ungroup,
 };
 pub use path::PathPart;
 pub use property::{PROPERTIES, Property, PropertyArgument, PropertyDefault};

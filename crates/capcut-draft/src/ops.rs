@@ -15,6 +15,7 @@ pub(crate) mod picture;
 mod repeat;
 pub(crate) mod session;
 mod tracks;
+pub(crate) mod whole;
 
 use std::collections::BTreeMap;
 
@@ -30,6 +31,7 @@ use crate::select::{ClipSelector, Time};
 use session::Session;
 
 pub use media::{MediaFile, MediaFileKind};
+pub use whole::{Cover, FRAME_RATES, Marker};
 
 /// A change of a draft, as JSON: `{"op": "move", "clip": "c3", "at": 4.5}`.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
@@ -66,6 +68,14 @@ pub enum Operation {
     Canvas(Canvas),
     /// Sets the name in the document.
     Rename(Rename),
+    /// Sets what the draft is as a whole: frame rate, size, magnet, cover, markers.
+    Settings(Box<Settings>),
+    /// Adds markers to the timeline.
+    AddMarkers(AddMarkers),
+    /// Makes clips a group, which moves as one.
+    Group(Group),
+    /// Dissolves the group of a clip.
+    Ungroup(Ungroup),
 }
 
 macro_rules! operation_structs {
@@ -223,6 +233,40 @@ operation_structs! {
     Rename {
         name: String,
     }
+    /// `settings`
+    #[derive(Default)]
+    Settings {
+        /// Frames per second: 24, 25, 30, 50 or 60.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        fps: Option<f64>,
+        /// Width of the canvas, pixels.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        width: Option<u32>,
+        /// Height of the canvas, pixels.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        height: Option<u32>,
+        /// Whether the app closes gaps on the main track.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        magnet: Option<bool>,
+        /// A file, or a time on the timeline in seconds; "none": the first picture.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        cover: Option<Cover>,
+        /// All markers of the timeline, instead of those that are there.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        markers: Option<Vec<Marker>>,
+    }
+    /// `add_markers`
+    AddMarkers {
+        markers: Vec<Marker>,
+    }
+    /// `group`
+    Group {
+        clips: Vec<ClipSelector>,
+    }
+    /// `ungroup`
+    Ungroup {
+        clip: ClipSelector,
+    }
 }
 
 /// `set`: a clip, and any properties of the list.
@@ -279,7 +323,7 @@ pub struct OperationReport {
     pub notes: Vec<String>,
 }
 
-const NAMES: [&str; 15] = [
+const NAMES: [&str; 19] = [
     "set",
     "replace_media",
     "replace_text",
@@ -295,10 +339,14 @@ const NAMES: [&str; 15] = [
     "track",
     "canvas",
     "rename",
+    "settings",
+    "add_markers",
+    "group",
+    "ungroup",
 ];
 
 /// Names that other programs give to operations, for "did you mean".
-const OTHER_NAMES: [(&str, &str); 10] = [
+const OTHER_NAMES: [(&str, &str); 15] = [
     ("delete", "remove"),
     ("delete_clip", "remove"),
     ("set_text", "replace_text"),
@@ -309,6 +357,11 @@ const OTHER_NAMES: [(&str, &str); 10] = [
     ("replace_clip", "replace_media"),
     ("copy", "duplicate"),
     ("delay", "shift"),
+    ("set_fps", "settings"),
+    ("set_cover", "settings"),
+    ("draft", "settings"),
+    ("add_marker", "add_markers"),
+    ("set_markers", "settings"),
 ];
 
 /// The error for an operation without `op`: where its name was written instead.
@@ -348,6 +401,10 @@ fn keys_of(name: &str) -> Option<&'static [&'static str]> {
         "track" => TrackChange::KEYS,
         "canvas" => Canvas::KEYS,
         "rename" => Rename::KEYS,
+        "settings" => Settings::KEYS,
+        "add_markers" => AddMarkers::KEYS,
+        "group" => Group::KEYS,
+        "ungroup" => Ungroup::KEYS,
         _ => return None,
     })
 }
@@ -411,6 +468,7 @@ fn misread(name: &str, value: &Value, fault: &str) -> Error {
         return Error::invalid(format!("{name}: {fault}"));
     };
     let expected = match fault.split_once(", expected ") {
+        _ if key == "cover" => "a file, a time in seconds, or \"none\"",
         _ if key == "clip" => "text, such as \"c1\", or {\"track\": \"t1\", \"at\": 2.5}",
         _ if key == "points" && value.is_array() => {
             return Error::invalid(format!("{name}: `points`: {fault}")).hint(format!(
@@ -474,6 +532,10 @@ impl Operation {
             Self::Track(_) => 12,
             Self::Canvas(_) => 13,
             Self::Rename(_) => 14,
+            Self::Settings(_) => 15,
+            Self::AddMarkers(_) => 16,
+            Self::Group(_) => 17,
+            Self::Ungroup(_) => 18,
         }]
     }
 
@@ -494,6 +556,10 @@ impl Operation {
             Self::Track(operation) => session.change_track_itself(operation),
             Self::Canvas(operation) => session.set_canvas(operation),
             Self::Rename(operation) => session.rename(operation),
+            Self::Settings(operation) => session.change_settings(operation),
+            Self::AddMarkers(operation) => session.add_markers(operation),
+            Self::Group(operation) => session.group(operation),
+            Self::Ungroup(operation) => session.ungroup(operation),
         }
     }
 }

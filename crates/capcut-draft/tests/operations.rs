@@ -615,6 +615,152 @@ fn canvas_and_name_are_set() {
 }
 
 #[test]
+fn the_frame_rate_moves_all_times_to_its_frames() {
+    let (document, reports) = done(json!([{"op": "settings", "fps": 24}]));
+    let grid = document.grid();
+    assert_eq!((grid.fps(), document.summary().fps), (24.0, 24.0));
+    for clip in document.all_clips() {
+        let target = document.target(clip);
+        let times = (target.start, target.end());
+        assert_eq!(times, (grid.floor(target.start), grid.floor(target.end())));
+    }
+    // 7,033,333 µs is frame 211 of 30, and between the frames 168 and 169 of 24.
+    assert_eq!(times(&document, &["c2", "c3"]), [(4.0, 7.0), (7.0, 10.0)]);
+    assert!(reports[0].clips.contains(&"c2".to_owned()));
+    assert!(!reports[0].clips.contains(&"c1".to_owned()));
+    let error = refused(json!([{"op": "settings", "fps": 23.976}]));
+    assert!(error.message.contains("24, 25, 30, 50 and 60"), "{error}");
+}
+
+#[test]
+fn markers_stand_in_the_form_of_the_app() {
+    let (document, _) = done(json!([
+        {"op": "add_markers", "markers": [{"at": 5.02, "title": "End"}]},
+        {"op": "add_markers", "markers": [{"at": 1, "title": "Intro \"1\"", "color": "#FF0000"}, {"at": 9}]},
+    ]));
+    let root: Value = serde_json::from_slice(&document.write()).unwrap();
+    let marks = &root["time_marks"]["mark_items"];
+    let starts: Vec<&Value> = (0..3)
+        .map(|index| &marks[index]["time_range"]["start"])
+        .collect();
+    // On frames of 30, rounded down.
+    assert_eq!(
+        starts,
+        [&json!(1_000_000), &json!(5_000_000), &json!(9_000_000)]
+    );
+    assert_eq!(marks[0]["title"], "Intro \"1\"");
+    assert_eq!(
+        (&marks[0]["color"], &marks[1]["color"]),
+        (&json!("#ff0000"), &json!("#00c1cd"))
+    );
+    let mut keys: Vec<&String> = marks[0].as_object().unwrap().keys().collect();
+    keys.sort();
+    assert_eq!(keys, ["color", "id", "time_range", "title"]);
+    let ids: BTreeSet<&str> = (0..3)
+        .filter_map(|index| marks[index]["id"].as_str())
+        .collect();
+    assert_eq!(ids.len(), 3);
+    assert_eq!(document.summary().markers.len(), 3);
+    let (document, _) = done(json!([
+        {"op": "add_markers", "markers": [{"at": 1}]},
+        {"op": "settings", "markers": []},
+    ]));
+    assert_eq!(document.markers(), []);
+    for operation in [
+        json!({"op": "add_markers", "markers": []}),
+        json!({"op": "add_markers", "markers": [{"at": -1}]}),
+        json!({"op": "add_markers", "markers": [{"at": 1, "color": "red"}]}),
+    ] {
+        refused(json!([operation]));
+    }
+}
+
+#[test]
+fn groups_are_made_and_dissolved() {
+    let (document, _) = done(json!([{"op": "group", "clips": ["c1", "c6"]}]));
+    let group = |id: &str| clip(&document, id).group;
+    assert!(group("c1").is_some());
+    assert_eq!(group("c1"), group("c6"));
+    assert_eq!(group("c2"), None);
+    // Another group of the first clip leaves the second behind.
+    let (document, _) = done(json!([
+        {"op": "group", "clips": ["c1", "c6"]}, {"op": "group", "clips": ["c1", "c7"]},
+    ]));
+    let group = |id: &str| clip(&document, id).group;
+    assert_eq!(group("c1"), group("c7"));
+    assert_ne!(group("c1"), group("c6"));
+    let (document, _) = done(json!([
+        {"op": "group", "clips": ["c1", "c6"]}, {"op": "ungroup", "clip": "c6"},
+    ]));
+    assert_eq!(clip(&document, "c1").group, None);
+    let error = refused(json!([{"op": "group", "clips": ["c1", "c1"]}]));
+    assert!(error.message.contains("at least 2"), "{error}");
+}
+
+#[test]
+fn the_magnet_is_turned_on_only_without_gaps() {
+    let (document, _) = done(json!([{"op": "settings", "magnet": false}]));
+    assert!(!document.summary().magnet);
+    let (document, _) = done(json!([
+        {"op": "settings", "magnet": false}, {"op": "settings", "magnet": true},
+    ]));
+    assert!(document.summary().magnet);
+    let error = refused(json!([
+        {"op": "settings", "magnet": false},
+        {"op": "move", "clip": "c3", "at": 12},
+        {"op": "settings", "magnet": true},
+    ]));
+    assert!(
+        error.message.contains("gap from 7.033 s to 12 s"),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_cover_is_chosen_by_time_or_file() {
+    let (document, _) = done(json!([{"op": "settings", "cover": 2.51}]));
+    let shown = serde_json::to_value(document.cover()).unwrap();
+    assert_eq!(shown, json!(2.5));
+    let (document, _) =
+        done(json!([{"op": "settings", "cover": "/a/b.jpg", "width": 1920, "height": 1080}]));
+    let shown = serde_json::to_value(document.summary()).unwrap();
+    assert_eq!(
+        (&shown["cover"], &shown["width"]),
+        (&json!("/a/b.jpg"), &json!(1920))
+    );
+    let (document, _) = done(json!([
+        {"op": "settings", "cover": "/a/b.jpg"}, {"op": "settings", "cover": "none"},
+    ]));
+    assert_eq!(document.write(), app().write());
+    let error = refused(json!([{"op": "settings", "cover": 60}]));
+    assert!(error.message.contains("the draft ends at"), "{error}");
+    refused(json!([{"op": "settings"}]));
+}
+
+#[test]
+fn the_clips_of_a_compound_clip_are_shown() {
+    let mut root: Value = serde_json::from_slice(&app().write()).unwrap();
+    let inner = |id: &str| {
+        json!({
+            "id": id, "tracks": [{"id": "T", "type": "video", "segments": [
+                {"id": "S", "material_id": "V", "target_timerange": {"start": 0, "duration": 1_500_000}},
+            ]}],
+            "materials": {"videos": [{"id": "V", "type": "video", "material_name": "inside.mp4"}]},
+        })
+    };
+    root["materials"]["drafts"] = json!([{"id": "D", "draft": inner("I")}]);
+    root["tracks"][0]["segments"][0]["extra_material_refs"] = json!(["D"]);
+    let document = Document::parse(root.to_string()).unwrap();
+    let row = clip(&document, "c1");
+    assert_eq!(row.kind, ClipKind::Compound);
+    let shown = serde_json::to_value(&row.contains).unwrap();
+    assert_eq!(
+        shown,
+        json!([{"kind": "video", "start": 0.0, "end": 1.5, "name": "inside.mp4"}])
+    );
+}
+
+#[test]
 fn a_new_file_keeps_place_and_look() {
     let media = |seconds: f64| json!({"path": "/m/new.mp4", "kind": "video", "duration": seconds, "width": 640, "height": 360});
     let replace = |clip: &str, seconds: f64, length: &str| json!([{"op": "replace_media", "clip": clip, "media": media(seconds), "length": length}]);
@@ -729,11 +875,8 @@ fn check_links(document: &Document) {
         for id in ids {
             users.entry(id).or_default().push(clip);
         }
-        assert!(
-            document
-                .clips_by_id(&document.id(clip))
-                .any(|own| own == clip)
-        );
+        let id = document.id(clip);
+        assert!(document.clips_by_id(&id).any(|own| own == clip) || id.is_empty());
         let range = document.range(clip, &["target_timerange"]);
         assert_eq!(document.target(clip), range.unwrap_or_default());
     }
@@ -772,7 +915,7 @@ fn random_operation(document: &Document, random: &mut Random) -> Option<Value> {
     );
     let value = time(1_000_000);
     let length = ["cut", "loop", "speed"][random.below(3)];
-    Some(match random.below(30) {
+    Some(match random.below(34) {
         0 => json!({"op": "move", "clip": id, "at": at}),
         1 => json!({"op": "move", "clip": id, "at": at, "track": track}),
         2 => json!({"op": "shift", "from": inside, "by": value}),
@@ -803,6 +946,15 @@ fn random_operation(document: &Document, random: &mut Random) -> Option<Value> {
         26 => json!({"op": "rename", "name": format!("n{value}")}),
         27 => json!({"op": "set", "clip": id, "scale": 0.5 + value, "rotation": value}),
         28 => json!({"op": "track", "track": track, "remove": random.below(20) == 0, "hide": true}),
+        29 => {
+            let fps = [24, 25, 30, 50, 60][random.below(5)];
+            json!({"op": "settings", "fps": fps, "cover": 0.1})
+        }
+        30 => {
+            json!({"op": "add_markers", "markers": [{"at": value, "title": "é\"😀"}, {"at": at}]})
+        }
+        31 => json!({"op": "group", "clips": [id, "c2", "c4"]}),
+        32 => json!({"op": "ungroup", "clip": id}),
         _ => {
             json!({"op": "replace_media", "clip": id, "length": length,
             "media": {"path": "/n.mp4", "kind": "video", "duration": 0.5 + value * 4.0}})
@@ -887,13 +1039,21 @@ fn check_change(
     let own_keys: &[&str] = match report.op {
         "canvas" => &["canvas_config"],
         "rename" => &["name"],
+        "settings" => &[
+            "fps",
+            "duration",
+            "time_marks",
+            "capcut_mcp_cover",
+            "materials",
+        ],
+        "add_markers" => &["time_marks"],
         _ => &["duration", "config", "materials"],
     };
     let members = |text: &[u8]| {
         let mut root: Value = serde_json::from_slice(text).unwrap();
         let root = root.as_object_mut().unwrap();
         for key in own_keys {
-            root.remove(*key);
+            root.shift_remove(*key);
         }
         serde_json::to_string(&root).unwrap()
     };

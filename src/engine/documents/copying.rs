@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use capcut_draft::{Dialect, Document, MediaFile, MediaFileKind, Step, Time};
+use capcut_draft::{Cover, Dialect, Document, MediaFile, MediaFileKind, Step, Time};
 
 use super::{
     BaseDocument, DocumentTexts, NewDocument, OpenedFrom, RecordedStep, ShortIds, document_error,
@@ -118,6 +118,7 @@ impl Engine {
                     width: summary.width as f64,
                     height: summary.height as f64,
                     edition: copied.edition,
+                    settings: Box::default(),
                 };
                 let base = BaseDocument {
                     document: packed.hash.clone(),
@@ -193,6 +194,28 @@ impl Engine {
 }
 
 impl Engine {
+    /// Refuses a file that cannot be the cover of a draft.
+    pub(crate) async fn check_cover(&self, source: &str, caller: &Caller) -> Result<()> {
+        if Cover::is_usual(source) {
+            return Ok(());
+        }
+        let facts = self
+            .media(caller)
+            .facts(source)
+            .await
+            .map_err(|mut error| {
+                error.message = format!("`cover`: {}", error.message);
+                error
+            })?;
+        if facts.has_picture() {
+            return Ok(());
+        }
+        Err(Error::media(format!(
+            "`cover`: {} contains no picture",
+            crate::media::shown(source)
+        )))
+    }
+
     /// A picture of the last frame of a video, as a file of this program.
     pub(crate) async fn last_frame(
         &self,

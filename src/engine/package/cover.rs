@@ -10,8 +10,10 @@ use jpeg_encoder::{ColorType, Encoder};
 use resvg::tiny_skia::{Color, ColorU8, FilterQuality, Pixmap, PixmapPaint, Transform};
 use resvg::usvg::{ImageHrefResolver, ImageKind, Options, Tree};
 
-use crate::draft::finished::{ContentType, Needed};
-use crate::media::ffmpeg;
+use serde_json::Value;
+
+use crate::draft::finished::{self, ChosenCover, ContentType, Needed};
+use crate::media::{self, ffmpeg};
 use crate::regular_file::{self, Links, SMALL_BYTES};
 use crate::units::Micros;
 
@@ -26,24 +28,41 @@ const MAX_PIXELS: usize = 100_000_000;
 /// Maximum size of source pictures, in bytes.
 const MAX_BYTES: u64 = 64 << 20;
 
-/// A cover to be created: from the first picture or video on the timeline, else drawn.
+/// A cover to be created: from the file or time that was chosen, else from the first picture or video on the timeline,
+/// else drawn.
 #[derive(Debug)]
 pub(super) struct Cover {
     /// The canvas, in pixels.
     size: (f64, f64),
-    /// The index of the first visible medium, and the position in its file.
+    /// The index of the visible medium, and the position in its file.
     first: Option<(usize, Micros)>,
+    chosen: Option<ChosenCover>,
 }
 
 impl Cover {
     /// The cover of a draft with this canvas and these media.
-    pub(super) fn of(size: (f64, f64), needed: &[Needed]) -> Self {
+    pub(super) fn of(working: &Value, needed: &[Needed]) -> Self {
         let shown = needed.iter().enumerate();
         let shown = shown.filter_map(|(index, needed)| Some((index, needed.shown?)));
         let first = shown.min_by_key(|(_, (start, _))| *start);
+        let first = first.map(|(index, (_, at))| (index, at));
+        let chosen = finished::chosen_cover(working, needed);
         Self {
-            size,
-            first: first.map(|(index, (_, at))| (index, at)),
+            size: finished::canvas(working),
+            first: match chosen {
+                Some(ChosenCover::Frame(index, at)) => Some((index, at)),
+                Some(ChosenCover::File(_)) => None,
+                Some(ChosenCover::Nothing(_)) | None => first,
+            },
+            chosen,
+        }
+    }
+
+    /// The file that was chosen for it: path or URL.
+    pub(super) fn file(&self) -> Option<&str> {
+        match &self.chosen {
+            Some(ChosenCover::File(file)) => Some(file),
+            _ => None,
         }
     }
 
@@ -52,38 +71,65 @@ impl Cover {
         self.first.map(|(index, _)| index)
     }
 
-    /// Writes the cover into `folder`, from `file` if that is available.
-    pub(super) fn write(&self, folder: &Path, file: Option<(&Path, ContentType)>, covers: &Covers) {
+    /// Writes the cover into `folder`, from `file` if that is available. Returns a note if it is not the one that was
+    /// chosen.
+    pub(super) fn write(
+        &self,
+        folder: &Path,
+        file: Option<(&Path, ContentType)>,
+        covers: &Covers,
+    ) -> Option<String> {
+        let at = self.first.map_or(Micros::ZERO, |(_, at)| at);
+        let made = file.and_then(|(file, content)| made_of(file, content, at, self.size, covers));
+        let is_made = made.is_some();
+        let made = made.or_else(|| jpeg(&drawn(self.size)?));
         // Errors are ignored: a draft works without a cover.
-        if let Some(bytes) = self.made(file, covers) {
+        if let Some(bytes) = made {
             let _ = fs::write(folder.join(FILE), bytes);
         }
+        let what = match &self.chosen {
+            Some(ChosenCover::Nothing(time)) => format!(
+                "`cover` is at {time}, where no picture or video is shown: the cover is that of the first picture"
+            ),
+            Some(_) if is_made => return None,
+            Some(ChosenCover::File(file)) => unmade(&format!("from {}", media::shown(file))),
+            Some(ChosenCover::Frame(..)) => unmade("at its time"),
+            None => return None,
+        };
+        Some(what)
     }
+}
 
-    fn made(&self, file: Option<(&Path, ContentType)>, covers: &Covers) -> Option<Vec<u8>> {
-        let at = self.first.map_or(Micros::ZERO, |(_, at)| at);
-        let Some((file, content)) = file else {
-            return jpeg(&drawn(self.size)?);
-        };
-        let shown = CoverFrame::of(file, at, self.size);
-        if let Some(bytes) = shown.as_ref().and_then(|shown| covers.made_of(shown)) {
-            return Some(bytes);
-        }
-        let bytes = match content {
-            ContentType::Video => frame(file, at, self.size),
-            _ => {
-                let size = scaled(self.size);
-                picture(file, size).and_then(|picture| jpeg(&fitted(&picture, size)?))
-            }
-        };
-        let Some(bytes) = bytes else {
-            return jpeg(&drawn(self.size)?);
-        };
-        if let Some(shown) = shown {
-            covers.keep(shown, &bytes);
-        }
-        Some(bytes)
+/// The note for a cover that could not be made.
+pub(super) fn unmade(of: &str) -> String {
+    format!(
+        "the cover could not be made {of}: it must be a JPEG, PNG, GIF or WebP picture, or a video, which needs `ffmpeg`"
+    )
+}
+
+/// A cover from a file, which for a video is its frame at a time.
+pub(super) fn made_of(
+    file: &Path,
+    content: ContentType,
+    at: Micros,
+    size: (f64, f64),
+    covers: &Covers,
+) -> Option<Vec<u8>> {
+    let shown = CoverFrame::of(file, at, size);
+    if let Some(bytes) = shown.as_ref().and_then(|shown| covers.made_of(shown)) {
+        return Some(bytes);
     }
+    let bytes = match content {
+        ContentType::Video => frame(file, at, size)?,
+        _ => {
+            let size = scaled(size);
+            picture(file, size).and_then(|picture| jpeg(&fitted(&picture, size)?))?
+        }
+    };
+    if let Some(shown) = shown {
+        covers.keep(shown, &bytes);
+    }
+    Some(bytes)
 }
 
 /// The last cover created from a file. A draft is saved repeatedly during work, and creating the cover of a
@@ -309,6 +355,7 @@ mod tests {
             let cover = Cover {
                 size,
                 first: Some((0, Micros::ZERO)),
+                chosen: None,
             };
             cover.write(folder.path(), Some((&file, ContentType::Picture)), &covers);
             let cover = decoded(&folder.path().join(FILE));

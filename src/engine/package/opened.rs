@@ -3,6 +3,7 @@
 pub(crate) mod back;
 mod brought;
 pub(crate) mod copy;
+mod cover;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

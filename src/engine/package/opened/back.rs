@@ -13,6 +13,7 @@ use super::super::existing::{self, listed};
 use super::super::home::DraftLocation;
 use super::super::{SavedPackage, blocking};
 use super::brought::{self, CopiedMedia};
+use super::cover::ChosenPicture;
 use super::{OpenedSubject, add_to_bin, add_to_store, assets, set_known};
 use crate::engine::backup::{Backup, now};
 use crate::engine::documents::{OpenedFrom, RecordedWrite};
@@ -85,7 +86,7 @@ pub(crate) async fn prepare(
     overwrite: bool,
     media: &Media,
 ) -> Result<PreparedSave> {
-    let (draft, checked) = blocking(move || {
+    let (mut draft, checked) = blocking(move || {
         let checked = check(change, &draft, overwrite)?;
         Ok((draft, checked))
     })
@@ -102,7 +103,9 @@ pub(crate) async fn prepare(
         // The app does not read a document outside of a draft folder.
         None => CopiedMedia::default(),
     };
-    blocking(move || checked.prepared(draft, copied)).await
+    let staged = checked.change.staged()?;
+    let cover = ChosenPicture::take(&mut draft, &staged, media).await?;
+    blocking(move || checked.prepared(draft, copied, &cover)).await
 }
 
 fn home_of(folder: &Path) -> DraftLocation {
@@ -195,7 +198,12 @@ fn changed_since(draft: &OpenedSubject, now: &BTreeMap<String, String>) -> Vec<S
 
 impl CheckedFolder {
     /// Writes the new files into the temporary folder.
-    fn prepared(mut self, mut draft: OpenedSubject, copied: CopiedMedia) -> Result<PreparedSave> {
+    fn prepared(
+        mut self,
+        mut draft: OpenedSubject,
+        copied: CopiedMedia,
+        cover: &ChosenPicture,
+    ) -> Result<PreparedSave> {
         let folder = draft.folder().to_owned();
         let own = draft.from.folder.is_some();
         let is_unedited =
@@ -209,7 +217,13 @@ impl CheckedFolder {
         let mut notes = self.encrypted();
         notes.extend(copied.notes.iter().cloned());
         notes.extend(draft.missing_media(own.then_some(&folder)));
-        if is_unedited || stale.is_empty() {
+        notes.extend(cover.note.clone());
+        let covers = if own {
+            cover.files(&folder)
+        } else {
+            Vec::new()
+        };
+        if is_unedited || stale.is_empty() && covers.is_empty() {
             notes.push(format!(
                 "{} has this state already: nothing was written",
                 draft.from.path().display()
@@ -228,6 +242,7 @@ impl CheckedFolder {
         let name = update.name.clone();
         let (about, update) = self.about(&folder, update, &copied, &mut notes)?;
         new.extend(about);
+        new.extend(covers);
         let mut writes: Vec<NewFile<'_>> = stale
             .iter()
             .map(|file| NewFile {

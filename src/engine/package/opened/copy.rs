@@ -15,6 +15,7 @@ use super::super::{
     SavedPackage, WhileRunning, blocking, name, next_here, now, refuse_running, said_of, unwritable,
 };
 use super::brought::{self, CopiedMedia};
+use super::cover::ChosenPicture;
 use super::{OpenedSubject, add_to_bin, set_known};
 use crate::draft::finished::made_id;
 use crate::draft::finished::shapes::shape;
@@ -89,7 +90,7 @@ pub(crate) async fn copy(
         .await?
     };
     let begun = request.clone();
-    let (source, staging, identity) = blocking(move || {
+    let (mut source, staging, identity) = blocking(move || {
         staging::clean(&begun.drafts);
         let staging = Staging::begin(&begun.drafts, &wanted, false, begun.terms)?;
         let identity = CopyIdentity::new(&draft, &staging, &begun.drafts);
@@ -106,7 +107,12 @@ pub(crate) async fn copy(
     let (id, home) = (&source.draft.id, &identity.home);
     let copied = brought::copy(&needed, (id, home), (&there, &known), &staging.path, media).await?;
     notes.extend(copied.notes.iter().cloned());
+    let cover = ChosenPicture::take(&mut source.draft, &staging.path, media).await?;
+    notes.extend(cover.note.clone());
     blocking(move || {
+        for (name, bytes) in cover.files(&staging.path) {
+            write(&staging.path.join(name), &bytes)?;
+        }
         let mut saved = source.finish(staging, identity, copied, running.as_deref())?;
         notes.append(&mut saved.notes);
         Ok(SavedPackage { notes, ..saved })

@@ -9,8 +9,13 @@ use crate::args::scalar::{number, shown};
 const SHORT_SIDE: f64 = 1080.0;
 
 /// Replaces `resolution` and `aspect_ratio` by `width` and `height`; returns the problems.
-pub(super) fn normalize(arguments: &mut Object) -> Vec<String> {
+pub(crate) fn normalize(arguments: &mut Object) -> Vec<String> {
     let mut faults = Vec::new();
+    if !arguments.contains_key("aspect_ratio")
+        && let Some(ratio) = arguments.shift_remove("ratio")
+    {
+        arguments.insert("aspect_ratio".to_owned(), ratio);
+    }
     let resolution = arguments.shift_remove("resolution").and_then(|value| {
         let read = resolution(&value);
         if read.is_none() {
@@ -182,6 +187,8 @@ mod tests {
             (json!({ "aspect_ratio": "2.35:1" }), 2538, 1080),
             (json!({ "aspect_ratio": 0.5625 }), 1080, 1920),
             (json!({ "aspect_ratio": "竖屏" }), 1080, 1920),
+            (json!({ "ratio": "square" }), 1080, 1080),
+            (json!({ "ratio": "4:5" }), 1080, 1350),
             (json!({ "aspect_ratio": "9:16", "width": 720 }), 720, 1280),
             (
                 json!({ "aspect_ratio": "16:9", "height": "720" }),
