@@ -39,6 +39,7 @@ use crate::args::{Call, Object};
 use crate::caller::{Caller, Manner};
 use crate::draft::Draft;
 use crate::draft::ids::{DraftId, Ids};
+use crate::draft::segment::SegmentContent;
 use crate::draft::working::{self, Refreshed};
 use crate::engine::documents::{
     DocumentTexts, DraftState, OpenedFrom, RecordedStep, RecordedUndo, RecordedWrite, fold_state,
@@ -186,7 +187,11 @@ impl RecordedEdit {
 
     /// The first engine version that applies it completely.
     fn version(&self) -> u32 {
-        if self.properties.is_empty() {
+        let is_filter = matches!(
+            &self.edit,
+            Some(Edit::Place(place)) if matches!(place.content, SegmentContent::Filter(_))
+        );
+        if self.properties.is_empty() && !is_filter {
             1
         } else {
             VERSION

@@ -24,8 +24,12 @@ pub(crate) enum InputRule {
     Times(ToolTimes),
     /// `bold`, `italic` and `underline` of a whole text, as one of `text_styles`.
     Letters,
-    /// `intensity` from 0 to 1 or in percent, as the first of `params`.
+    /// `intensity` from 0 to 1 or in percent, as the strength of the effect.
     Intensity,
+    /// Arguments that the tool reads but its schema does not list.
+    Unlisted(&'static [&'static str]),
+    /// `filter` in place of `effect_type`, for a filter over everything.
+    Layers,
     /// The value of an argument that is not given: `(argument, not if this one is given, value)`.
     Default(&'static str, &'static str, Preset),
     /// The value of a second argument that an argument needs: `(argument, needs, value)`.
@@ -79,6 +83,8 @@ impl InputRule {
             Self::Times(ToolTimes::Span { .. }) => &["duration"],
             Self::Letters => &["bold", "italic", "underline"],
             Self::Intensity => &["intensity"],
+            Self::Layers => &["filter"],
+            Self::Unlisted(names) => names,
             Self::Properties(_) => &[FURTHER],
             Self::Alias(..)
             | Self::Shown(..)

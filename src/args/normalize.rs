@@ -10,10 +10,11 @@ use serde_json::Value;
 use super::input_rule::{FURTHER, InputRule};
 use super::position::Position;
 use crate::args::scalar::{is_blank, parse_json_text, shown};
-use crate::args::{Object, placeholder, size};
+use crate::args::{Object, placeholder, property, size};
 use crate::error::{Error, Result};
 
 mod caption;
+mod layers;
 mod letters;
 mod members;
 mod names;
@@ -102,6 +103,9 @@ pub(crate) fn normalize(
         normalizer.caption(arguments);
     }
     normalizer.names(schema, arguments);
+    if has(InputRule::Layers) {
+        normalizer.layers(arguments);
+    }
     let further = normalizer.properties(schema, arguments);
     if has(InputRule::Size) {
         for fault in size::normalize(arguments) {
@@ -122,10 +126,14 @@ pub(crate) fn normalize(
     } else {
         None
     };
-    if has(InputRule::Intensity) {
-        normalizer.intensity(arguments);
-    }
+    let strength = if has(InputRule::Intensity) {
+        normalizer.intensity(arguments)
+    } else {
+        None
+    };
+    let unlisted = unlisted(rules, arguments);
     normalizer.object(schema, arguments, "");
+    arguments.extend(unlisted);
     if of != ArgumentSource::Record {
         for rule in rules {
             defaults(*rule, arguments);
@@ -133,6 +141,9 @@ pub(crate) fn normalize(
     }
     if let Some(letters) = letters {
         letters.put(arguments);
+    }
+    if let Some(strength) = strength {
+        arguments.insert("intensity".to_owned(), property::json(strength));
     }
     if of != ArgumentSource::Record {
         normalizer.without_effect(schema, arguments);
@@ -142,6 +153,19 @@ pub(crate) fn normalize(
     }
     let normalized = normalizer.normalized;
     normalizer.problems.into_result().map(|()| normalized)
+}
+
+/// Takes the arguments that the tool reads but its schema does not list.
+fn unlisted(rules: &[InputRule], arguments: &mut Object) -> Object {
+    let names = rules.iter().flat_map(|rule| match rule {
+        InputRule::Unlisted(names) => *names,
+        _ => &[],
+    });
+    let taken = names.filter_map(|name| {
+        let (name, value) = arguments.shift_remove_entry(*name)?;
+        Some((name, value))
+    });
+    taken.collect()
 }
 
 /// Writes defaults into the call, so that a server and a later replay get the same values.

@@ -84,7 +84,7 @@ pub(crate) fn of_keyframe(property_type: &str) -> Option<ArgumentRow> {
         "position_x" | "position_y" => Some(ArgumentRow(&measure::KEYFRAME_POSITION)),
         "uniform_scale" => Some(ArgumentRow(&measure::SCALE)),
         "saturation" | "contrast" | "brightness" => Some(ArgumentRow(&measure::ADJUSTMENT)),
-        other => of(other),
+        other => of(other).or_else(|| of_property(other)),
     }
 }
 

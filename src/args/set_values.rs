@@ -216,6 +216,7 @@ fn read_value(
         Unit::Switch => *value = boolean(value).ok_or_else(|| wrong(value))?.into(),
         Unit::Choice(words) => {
             let text = value.as_str().unwrap_or_default().trim().to_lowercase();
+            let text = text.replace([' ', '-'], "_");
             let text = match text.as_str() {
                 "centre" | "middle" | "centered" | "居中" => "center",
                 "左" | "左对齐" => "left",
@@ -223,6 +224,8 @@ fn read_value(
                 "fit" | "letterbox" | "适应" => "contain",
                 "crop" | "fill_crop" | "裁剪" => "cover",
                 "stretch" | "拉伸" => "fill",
+                "slide" | "slide_in" => "slide_left",
+                "kenburns" => "ken_burns",
                 other => other,
             };
             if !words.contains(&text) {
@@ -241,8 +244,24 @@ fn read_value(
             {
                 *value = list;
             }
-            if !value.is_array() {
-                *value = json!([value]);
+            if let Value::String(text) = &*value
+                && let Ok(members @ Value::Object(_)) = serde_json::from_str(text)
+            {
+                *value = members;
+            }
+            match value {
+                Value::Array(_) => {}
+                Value::Object(members) => {
+                    for (member, value) in members {
+                        let row = property::of_property("strength");
+                        let read = row.map_or(Ok(()), |row| row.read(value).map(drop));
+                        read.map_err(|fault| Error::invalid(format!("`{name}.{member}` {fault}")))?;
+                        if let Some(number) = number(value) {
+                            *value = number.into();
+                        }
+                    }
+                }
+                _ => *value = json!([value]),
             }
         }
         Unit::Plain => {
@@ -278,6 +297,13 @@ fn read_value(
     let Some(row) = property::of_property(property.name) else {
         return Ok((None, None));
     };
+    if is_strength(name)
+        && let Some(strength) = number(value).and_then(|number| number.as_f64())
+        && strength > 0.0
+        && strength <= 1.0
+    {
+        *value = property::json(strength * 100.0);
+    }
     let given = value.clone();
     let read = row.read(value).map_err(|fault| {
         let error = Error::invalid(format!("`{name}` {fault}"));
@@ -289,6 +315,11 @@ fn read_value(
         }
     })?;
     Ok((read.note, read.alpha))
+}
+
+/// Whether people give it from 0 to 1 as well as from 0 to 100. 1 is all.
+fn is_strength(name: &str) -> bool {
+    find(name).is_some_and(|(_, known)| known.ends_with("intensity"))
 }
 
 /// The blur for a level of the tools that add clips.

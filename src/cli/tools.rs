@@ -257,7 +257,18 @@ fn described(rule: InputRule) -> Option<(String, String)> {
             "`bold`, `italic`, `underline`",
             "`text_styles` of the whole text",
         ),
-        InputRule::Intensity => ("`intensity` (0 to 1, or \"80%\")", "the first of `params`"),
+        InputRule::Intensity => (
+            "`intensity` (0 to 1, 0 to 100, or \"80%\")",
+            "the parameter that is the strength of the effect",
+        ),
+        InputRule::Unlisted(_) => (
+            "`easing` (\"in\", \"out\", \"in_out\", or `[x1, y1, x2, y2]`)",
+            "how the value moves to the next keyframe; default: in a straight line",
+        ),
+        InputRule::Layers => (
+            "`filter`",
+            "`effect_type`, with `effect_category` \"filter\"",
+        ),
         InputRule::Properties(_) => (
             "other properties of clips, also in one object `properties`",
             "what `docs/editing-drafts.md` lists for the kind of clip",

@@ -565,6 +565,7 @@ impl<'a, 'f> Finishing<'a, 'f> {
             masks: self.markers.masks,
             length: place.target.duration,
             speed: found.wanted.speed,
+            adjustments_at: adjustments_at(self.markers.platform),
         }
         .complete(kind, id, &found.segment["extra_material_refs"], gathered);
         segment.set("extra_material_refs", refs);
@@ -684,6 +685,9 @@ impl<'a, 'f> Finishing<'a, 'f> {
                         next = frame + 1;
                         let mut own = keyframe.as_object().cloned().unwrap_or_default();
                         own.insert("time_offset".to_owned(), json!(time(frame).0));
+                        if first.is_some() && speed != 1.0 {
+                            stretch_handles(&mut own, speed);
+                        }
                         self.shapes.fill("keyframe", own)
                     })
                     .collect();
@@ -729,6 +733,28 @@ fn sound(audio: &mut Filled<'_>, file: Option<&MediaFile>) {
         audio.set("local_material_id", file.bin_id.as_str());
         if file.duration > Micros::ZERO {
             audio.set("duration", file.duration.0);
+        }
+    }
+}
+
+/// Where the app has what it adjusts pictures with, if that is the same on every machine.
+// JianYing on macOS (public code that was checked in the app). On Windows the folder has user and version in its path.
+fn adjustments_at(platform: &Map<String, Value>) -> Option<&'static str> {
+    let is = |key: &str, value: &str| platform.get(key).is_some_and(|own| own == value);
+    (is("os", "mac") && is("app_source", "lv")).then_some(
+        "/Applications/VideoFusion-macOS.app/Contents/Resources/DefaultAdjustBundle/combine_adjust",
+    )
+}
+
+/// The handles of a curve, on the clock of a file that plays at this speed.
+fn stretch_handles(keyframe: &mut Map<String, Value>, speed: f64) {
+    for handle in ["left_control", "right_control"] {
+        if let Some(x) = keyframe
+            .get_mut(handle)
+            .and_then(|handle| handle.get_mut("x"))
+            && let Some(time) = x.as_f64()
+        {
+            *x = json!((time * speed).round());
         }
     }
 }

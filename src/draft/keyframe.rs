@@ -20,10 +20,18 @@ pub(crate) enum KeyframeProperty {
     Saturation,
     Contrast,
     Brightness,
+    Temperature,
+    Tint,
+    Highlights,
+    Shadows,
+    Sharpen,
+    Vignette,
+    Grain,
 }
 
 impl KeyframeProperty {
-    pub(crate) const ALL: [Self; 11] = [
+    /// Those that the API has.
+    pub(crate) const OF_API: [Self; 11] = [
         Self::PositionX,
         Self::PositionY,
         Self::Rotation,
@@ -36,6 +44,20 @@ impl KeyframeProperty {
         Self::Contrast,
         Self::Brightness,
     ];
+
+    const FURTHER: [Self; 7] = [
+        Self::Temperature,
+        Self::Tint,
+        Self::Highlights,
+        Self::Shadows,
+        Self::Sharpen,
+        Self::Vignette,
+        Self::Grain,
+    ];
+
+    pub(crate) fn all() -> impl Iterator<Item = Self> {
+        Self::OF_API.into_iter().chain(Self::FURTHER)
+    }
 
     /// The name in requests.
     pub(crate) fn name(self) -> &'static str {
@@ -51,6 +73,13 @@ impl KeyframeProperty {
             Self::Saturation => "saturation",
             Self::Contrast => "contrast",
             Self::Brightness => "brightness",
+            Self::Temperature => "temperature",
+            Self::Tint => "tint",
+            Self::Highlights => "highlights",
+            Self::Shadows => "shadows",
+            Self::Sharpen => "sharpen",
+            Self::Vignette => "vignette",
+            Self::Grain => "grain",
         }
     }
 
@@ -67,6 +96,14 @@ impl KeyframeProperty {
             Self::Saturation => "KFTypeSaturation",
             Self::Contrast => "KFTypeContrast",
             Self::Brightness => "KFTypeBrightness",
+            Self::Temperature => "KFTypeTemperature",
+            Self::Tint => "KFTypeTone",
+            // As the app spells it.
+            Self::Highlights => "KFTypeHightLight",
+            Self::Shadows => "KFTypeShadow",
+            Self::Sharpen => "KFTypeSharpen",
+            Self::Vignette => "KFTypeVignetting",
+            Self::Grain => "KFTypeParticle",
         }
     }
 }
@@ -85,6 +122,8 @@ pub(crate) struct Keyframe {
     pub id: Id,
     pub offset: Micros,
     pub value: f64,
+    /// How the value moves to the next keyframe; none is a straight line.
+    pub easing: Option<[f64; 4]>,
     /// The sequence number of the call that set it.
     pub call: u64,
 }

@@ -245,6 +245,19 @@ pub(crate) struct VideoEffect {
     pub settings: Vec<Setting>,
 }
 
+/// A filter over everything below it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) struct FilterLayer {
+    #[serde(skip)]
+    pub id: Id,
+    /// The display name.
+    pub name: Box<str>,
+    pub effect_id: Box<str>,
+    pub resource_id: Box<str>,
+    /// From 0 to 1.
+    pub strength: f64,
+}
+
 /// A sticker of the app's library.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct StickerMaterial {

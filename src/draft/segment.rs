@@ -9,7 +9,8 @@ use crate::draft::clip::Clip;
 use crate::draft::ids::{Id, Ids};
 use crate::draft::keyframe::{Keyframe, KeyframeProperty, Keyframes};
 use crate::draft::material::{
-    Animations, AudioEffect, Blur, Fade, Mask, StickerMaterial, Transition, VideoEffect,
+    Animations, AudioEffect, Blur, Fade, FilterLayer, Mask, StickerMaterial, Transition,
+    VideoEffect,
 };
 use crate::draft::text::TextContent;
 use crate::units::{Micros, Range};
@@ -40,6 +41,7 @@ pub(crate) enum SegmentContent {
     Text(Box<TextContent>),
     Sticker(Box<Sticker>),
     Effect(Box<VideoEffect>),
+    Filter(Box<FilterLayer>),
 }
 
 /// A video or a still picture.
@@ -131,6 +133,7 @@ impl SegmentContent {
             Self::Text(text) => text.assign(ids),
             Self::Sticker(sticker) => sticker.material.id = ids.next_id(),
             Self::Effect(effect) => effect.id = ids.next_id(),
+            Self::Filter(filter) => filter.id = ids.next_id(),
         }
     }
 
@@ -142,6 +145,7 @@ impl SegmentContent {
             Self::Text(text) => text.id,
             Self::Sticker(sticker) => sticker.material.id,
             Self::Effect(effect) => effect.id,
+            Self::Filter(filter) => filter.id,
         }
     }
 
@@ -159,7 +163,7 @@ impl SegmentContent {
             Self::Picture(picture) => Some(&picture.clip),
             Self::Text(text) => Some(&text.clip),
             Self::Sticker(sticker) => Some(&sticker.clip),
-            Self::Sound(_) | Self::Effect(_) => None,
+            Self::Sound(_) | Self::Effect(_) | Self::Filter(_) => None,
         }
     }
 
@@ -168,7 +172,7 @@ impl SegmentContent {
             Self::Picture(picture) => Some(&mut picture.clip),
             Self::Text(text) => Some(&mut text.clip),
             Self::Sticker(sticker) => Some(&mut sticker.clip),
-            Self::Sound(_) | Self::Effect(_) => None,
+            Self::Sound(_) | Self::Effect(_) | Self::Filter(_) => None,
         }
     }
 }
@@ -228,7 +232,7 @@ impl Segment {
                 true
             }
             SegmentContent::Sound(_) => property == KeyframeProperty::Volume,
-            SegmentContent::Effect(_) => false,
+            SegmentContent::Effect(_) | SegmentContent::Filter(_) => false,
         }
     }
 

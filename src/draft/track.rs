@@ -16,6 +16,7 @@ pub(crate) enum TrackKind {
     Text,
     Sticker,
     Effect,
+    Filter,
 }
 
 impl TrackKind {
@@ -27,6 +28,7 @@ impl TrackKind {
             Self::Text => "text",
             Self::Sticker => "sticker",
             Self::Effect => "effect",
+            Self::Filter => "filter",
         }
     }
 
@@ -35,6 +37,7 @@ impl TrackKind {
         match self {
             Self::Video | Self::Audio => 0.0,
             Self::Effect => 10000.0,
+            Self::Filter => 11000.0,
             Self::Sticker => 14000.0,
             Self::Text => 15000.0,
         }

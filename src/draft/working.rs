@@ -12,8 +12,8 @@ use crate::draft::clip::Clip;
 use crate::draft::ids::Id;
 use crate::draft::keyframe::Keyframes;
 use crate::draft::material::{
-    Animations, AudioEffect, MediaKind, MediaMaterial, PHOTO_DURATION, Setting, TextEffect,
-    Transition, VideoEffect,
+    Animations, AudioEffect, FilterLayer, MediaKind, MediaMaterial, PHOTO_DURATION, Setting,
+    TextEffect, Transition, VideoEffect,
 };
 use crate::draft::segment::{Segment, SegmentContent};
 use crate::draft::text::{Align, Font, TextContent};
@@ -185,6 +185,7 @@ fn materials(out: &mut String, name: &str, segments: &All<'_>) {
                 out.push_str(r#","source_platform":1,"type":"sticker"}"#);
             }
             (SegmentContent::Effect(effect), "video_effects") => video_effect(out, effect),
+            (SegmentContent::Filter(filter), "effects") => write_filter(out, filter),
             (SegmentContent::Sound(sound), "audio_effects") => {
                 if let Some(effect) = &sound.effect {
                     audio_effect(out, effect);
@@ -420,6 +421,25 @@ fn video_effect(out: &mut String, effect: &VideoEffect) {
     );
 }
 
+/// The keys of PyPI pyJianYingDraft 0.3.1.
+fn write_filter(out: &mut String, filter: &FilterLayer) {
+    out.push_str(r#"{"adjust_params":[],"algorithm_artifact_path":"","apply_target_type":2,"bloom_params":null,"category_id":"","category_name":"","color_match_info":{"source_feature_path":"","target_feature_path":"","target_image_path":""},"effect_id":"#);
+    string(out, &filter.effect_id);
+    let _ = write!(
+        out,
+        r#","enable_skin_tone_correction":false,"exclusion_group":[],"face_adjust_params":[],"formula_id":"","id":"{}","intensity_key":"","multi_language_current":"","name":"#,
+        filter.id
+    );
+    string(out, &filter.name);
+    out.push_str(r#","panel_id":"","platform":"all","resource_id":"#);
+    string(out, &filter.resource_id);
+    out.push_str(
+        r#","source_platform":1,"sub_type":"none","time_range":null,"type":"filter","value":"#,
+    );
+    float(out, filter.strength);
+    out.push_str(r#","version":""}"#);
+}
+
 fn audio_effect(out: &mut String, effect: &AudioEffect) {
     out.push_str("{\"audio_adjust_params\":");
     settings(out, &effect.settings);
@@ -647,7 +667,7 @@ fn write_segment(out: &mut String, track: &Track, segment: &Segment) {
             refs(out, undefined_speed(segment), []);
             clip(out, &sticker.clip);
         }
-        SegmentContent::Effect(_) => {}
+        SegmentContent::Effect(_) | SegmentContent::Filter(_) => {}
     }
     out.push_str(",\"render_index\":");
     number(out, track.render_index);
@@ -693,10 +713,27 @@ fn clip(out: &mut String, clip: &Clip) {
 
 fn keyframes(out: &mut String, keyframes: &Keyframes) {
     let _ = write!(out, r#"{{"id":"{}","keyframe_list":"#, keyframes.id);
-    list(out, &keyframes.points, |out, point| {
+    let points = &keyframes.points;
+    let handles = |index: usize| {
+        let (first, second) = (points.get(index)?, points.get(index + 1)?);
+        let easing = capcut_draft::Easing(first.easing?);
+        Some(easing.handles((second.offset - first.offset).0, second.value - first.value))
+    };
+    list(out, points.iter().enumerate(), |out, (index, point)| {
+        let right = handles(index).map(|[right, _]| right);
+        let left = index.checked_sub(1).and_then(handles).map(|[_, left]| left);
+        let curve = match (left, right) {
+            (None, None) => "Line",
+            _ => "FreeCurveInOut",
+        };
+        let _ = write!(out, r#"{{"curveType":"{curve}","graphID":"","#);
+        for (name, handle) in [("left_control", left), ("right_control", right)] {
+            let (x, y) = handle.unwrap_or((0.0, 0.0));
+            let _ = write!(out, r#""{name}":{{"x":{x:?},"y":{y:?}}},"#);
+        }
         let _ = write!(
             out,
-            r#"{{"curveType":"Line","graphID":"","left_control":{{"x":0.0,"y":0.0}},"right_control":{{"x":0.0,"y":0.0}},"id":"{}","time_offset":{},"values":["#,
+            r#""id":"{}","time_offset":{},"values":["#,
             point.id, point.offset.0
         );
         float(out, point.value);

@@ -126,6 +126,9 @@ pub(crate) struct Point {
     pub property: KeyframeProperty,
     pub time: Micros,
     pub value: f64,
+    /// How the value moves to the next keyframe; none is a straight line.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub easing: Option<[f64; 4]>,
 }
 
 /// Facts about a file that were learned later.
@@ -539,6 +542,7 @@ fn prepare_keyframes(points: &Points, draft: &Draft, ids: &mut Ids) -> Result<Pr
             id: ids.next_id(),
             offset: point.time - segment.target.start,
             value: point.value,
+            easing: point.easing,
             call: draft.sequence,
         };
         keyframes.push((place, point.property, keyframe, ids.next_id()));

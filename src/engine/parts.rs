@@ -6,7 +6,7 @@ use capcut_draft::measure::BLUR_LEVELS;
 
 use crate::catalog::{self, CatalogEntry, NameKind};
 use crate::draft::material::{
-    Animation, AudioEffect, Blur, Mask, Phase, Setting, Transition, VideoEffect,
+    Animation, AudioEffect, Blur, FilterLayer, Mask, Phase, Setting, Transition, VideoEffect,
 };
 use crate::draft::text::{Font, Rgb};
 use crate::engine::Canvas;
@@ -293,6 +293,21 @@ pub(super) fn audio_category(
 }
 
 /// A video effect by name, on the whole picture or on faces.
+/// A filter by name; `strength` is from 0 to 100.
+pub(crate) fn filter(edition: Edition, name: &str, strength: Option<f64>) -> Result<FilterLayer> {
+    let entry = of(
+        "effect_type",
+        catalog::find(edition, NameKind::Filter, name),
+    )?;
+    Ok(FilterLayer {
+        name: entry.display.into(),
+        effect_id: entry.effect_id.into(),
+        resource_id: entry.resource_id.into(),
+        strength: strength.map_or(1.0, |strength| strength / 100.0),
+        ..FilterLayer::default()
+    })
+}
+
 pub(crate) fn video_effect(
     edition: Edition,
     category: &str,

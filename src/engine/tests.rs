@@ -103,9 +103,10 @@ fn edits() -> impl Strategy<Value = Edit> {
                 points: points
                     .into_iter()
                     .map(|(property, time)| Point {
-                        property: KeyframeProperty::ALL[property],
+                        property: KeyframeProperty::OF_API[property],
                         time: Micros(i64::from(time) * 100_000),
                         value: 0.5,
+                        easing: None,
                     })
                     .collect(),
             })

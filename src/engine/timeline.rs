@@ -104,6 +104,7 @@ fn plural(kind: TrackKind) -> &'static str {
         TrackKind::Text => "texts",
         TrackKind::Sticker => "stickers",
         TrackKind::Effect => "effects",
+        TrackKind::Filter => "filters",
     }
 }
 

@@ -34,7 +34,7 @@ pub(crate) struct EditDraft {
     /// Objects `{op, clip, …}`. Each op and its keys: set (properties, such as volume: 0.5), replace_media (media: path
     /// or URL, length: cut, freeze, loop, speed), replace_text (text), move (at, track), shift (from, by, no clip),
     /// trim (start, end, duration), split (at), remove (close_gap; a track id removes its clips), duplicate (at, track),
-    /// add_keyframes (property, points: [{time, value}]), clear_keyframes (property, time), clear (what: transition, effect, mask,
+    /// add_keyframes (property, points: [{time, value}], easing), clear_keyframes (property, time), clear (what: transition, effect, mask,
     /// animation), track (track, and mute, lock, hide, rename, order, remove), canvas (width, height), rename (name),
     /// settings (fps, magnet, cover: file or time, markers: [{at, title, color}]), add_markers (markers), group (clips), ungroup.
     /// Times are seconds.

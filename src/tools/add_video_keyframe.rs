@@ -1,5 +1,6 @@
 //! `add_video_keyframe`: add keyframes.
 
+use capcut_draft::Easing;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -48,6 +49,10 @@ pub(crate) struct AddVideoKeyframe {
     #[serde(default = "full")]
     #[schemars(with = "String")]
     pub value: Value,
+    /// How the value moves to the next keyframe; the API does not have this argument.
+    #[serde(default, skip_serializing_if = "Value::is_null")]
+    #[schemars(skip)]
+    pub easing: Value,
     /// For several keyframes: a `property_type` each.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("items" = serde_json::json!({ "type": "string", "enum": names() })))]
@@ -69,8 +74,8 @@ fn main_track() -> Option<String> {
     Some("video_main".to_owned())
 }
 
-fn names() -> [&'static str; KeyframeProperty::ALL.len()] {
-    KeyframeProperty::ALL.map(KeyframeProperty::name)
+fn names() -> [&'static str; KeyframeProperty::OF_API.len()] {
+    KeyframeProperty::OF_API.map(KeyframeProperty::name)
 }
 
 fn alpha() -> String {
@@ -85,8 +90,17 @@ impl AddVideoKeyframe {
     /// The requested keyframes: one, or several if any of the lists is given. Positions in pixels are for
     /// strict callers, and need the canvas.
     fn points(&self, strict: bool, canvas: Option<(f64, f64)>) -> Result<Vec<Point>> {
+        let easing = if strict {
+            Easing::read(&self.easing).map_err(|error| Error::invalid(error.message))?
+        } else {
+            None
+        };
         let point = |place: &str, property: &str, time: f64, value: &Value| {
-            point(place, property, time, value, strict, canvas)
+            let point = point(place, property, time, value, strict, canvas)?;
+            Ok::<_, Error>(Point {
+                easing: easing.map(|Easing(curve)| curve),
+                ..point
+            })
         };
         let (properties, times, values) = match (&self.property_types, &self.times, &self.values) {
             (None, None, None) => {
@@ -137,13 +151,12 @@ fn point(
     } else {
         format!("property_type{place}")
     };
-    let property = KeyframeProperty::ALL
-        .into_iter()
+    let property = KeyframeProperty::all()
+        .filter(|known| strict || KeyframeProperty::OF_API.contains(known))
         .find(|known| known.name() == property)
         .ok_or_else(|| {
-            let names: Vec<&str> = KeyframeProperty::ALL
-                .iter()
-                .map(|known| known.name())
+            let names: Vec<&str> = KeyframeProperty::all()
+                .map(KeyframeProperty::name)
                 .collect();
             let near = nearest_value(property, names.iter().copied())
                 .map_or(String::new(), |near| format!("did you mean `{near}`? "));
@@ -161,6 +174,7 @@ fn point(
             property,
             time: Micros::from_seconds_truncated(time),
             value,
+            easing: None,
         });
     }
     let value = number(property, value).ok_or_else(|| {
@@ -184,6 +198,7 @@ fn point(
         property,
         time: Micros::from_seconds_truncated(time),
         value,
+        easing: None,
     })
 }
 
@@ -261,6 +276,7 @@ impl Tool for AddVideoKeyframe {
     const TITLE: &'static str = "Add keyframes";
     const HINTS: Hints = Hints::ADD;
     const INPUT_RULES: &'static [InputRule] = &[
+        InputRule::Unlisted(&["easing"]),
         InputRule::Alias("property", "property_type"),
         InputRule::Shown("at", "time"),
         InputRule::Alias("start_time", "time"),
@@ -307,7 +323,11 @@ impl Tool for AddVideoKeyframe {
         faults
     }
 
-    fn only_here(&self, _strict: bool) -> Result<()> {
+    fn only_here(&self, strict: bool) -> Result<()> {
+        if strict && !self.easing.is_null() {
+            return Err(Error::invalid("a CapCut API server has no `easing`")
+                .hint("leave it out, or make the draft with `--backend embedded`"));
+        }
         if self.has_pixels() {
             return Err(Error::invalid(
                 "a server does not support keyframe positions in pixels: give half canvases, where 1 is the right or upper edge",

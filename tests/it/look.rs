@@ -33,9 +33,10 @@ fn clips(document: &Value) -> Vec<Value> {
 
 /// The materials of a list that a clip refers to.
 fn of_clip<'d>(document: &'d Value, clip: &Value, list: &str) -> Vec<&'d Value> {
-    let refs = clip["extra_material_refs"].as_array().expect("references");
+    let refs = clip["extra_material_refs"].as_array();
+    let refers = |id: &Value| refs.is_some_and(|refs| refs.contains(id));
     let is_own =
-        |material: &&Value| refs.contains(&material["id"]) || clip["material_id"] == material["id"];
+        |material: &&Value| refers(&material["id"]) || clip["material_id"] == material["id"];
     let list = document["materials"][list].as_array();
     list.into_iter().flatten().filter(is_own).collect()
 }
@@ -423,6 +424,38 @@ fn looks() -> Vec<(Vec<Value>, Vec<Stored>)> {
         ),
         (
             vec![
+                json!({ "intro_animation": "Fade In", "intro_duration": 0.3, "outro_animation": "Fade Out" }),
+                json!({ "properties": { "introAnimation": "fade in", "animation_duration": "300ms", "outro-animation": "fade_out" } }),
+            ],
+            vec![
+                (
+                    "material_animations",
+                    None,
+                    "/animations/0/type",
+                    json!("in"),
+                ),
+                (
+                    "material_animations",
+                    None,
+                    "/animations/0/duration",
+                    json!(300_000),
+                ),
+                (
+                    "material_animations",
+                    None,
+                    "/animations/1/type",
+                    json!("out"),
+                ),
+                (
+                    "material_animations",
+                    None,
+                    "/animations/1/material_type",
+                    json!("video"),
+                ),
+            ],
+        ),
+        (
+            vec![
                 json!({ "fade_in": 0.5, "fade_out": "200ms" }),
                 json!({ "properties": { "fadeIn": "0.5s", "fade_out": 0.2 } }),
             ],
@@ -533,7 +566,9 @@ fn looks_of_clips_are_set_shown_and_undone() {
             look
         };
         assert!(
-            look["look"].is_object() || look["speed"] != Value::Null,
+            ["look", "speed", "effects"]
+                .iter()
+                .any(|key| look[*key] != Value::Null),
             "{values}: {shown}"
         );
         client
@@ -552,6 +587,8 @@ fn what_the_app_renders_itself_is_refused_with_the_reason() {
         ("reverse", "renders itself"),
         ("stabilize", "switch it on in the app"),
         ("remove_background", "chroma_key"),
+        ("freeze_frame", "`split` the clip"),
+        ("background_image", "on a track below"),
     ] {
         let mut arguments = json!({ "video_url": clip });
         arguments[name] = true.into();
@@ -607,4 +644,428 @@ fn the_http_api_reads_the_filters_of_newer_sources() {
     let body = json!({ "video_url": clip, "filter_type": "No such filter" });
     let error = served.output("/add_video", &body).expect_err("refused");
     assert!(error.contains("No such filter"), "{error}");
+}
+
+#[test]
+fn layers_over_a_time_range_are_effects_and_filters() {
+    let home = Home::embedded();
+    let mut client = home.connected();
+    for (edition, effect) in [("capcut", "Blur"), ("jianying", "模糊")] {
+        let draft = draft(&mut client, edition);
+        let call = |client: &mut Client, mut arguments: Value| {
+            arguments["draft_id"] = draft.as_str().into();
+            client.call("add_effect", arguments)
+        };
+        call(
+            &mut client,
+            json!({ "effect_type": effect, "end": 3, "intensity": 0.8 }),
+        )
+        .expect("added");
+        for (at, filter) in [
+            json!({ "effect_type": "ABG", "effect_category": "filter", "intensity": 0.8 }),
+            json!({ "filter": "ABG", "filter_intensity": "80%" }),
+            json!({ "effect_name": "abg", "category": "Filters", "intensity": 80 }),
+        ]
+        .into_iter()
+        .enumerate()
+        {
+            let mut filter = filter;
+            filter["at"] = (at * 2).into();
+            filter["duration"] = 2.into();
+            call(&mut client, filter).expect("added");
+        }
+        let document = saved(&mut client, &home, &draft);
+        let tracks = document["tracks"].as_array().expect("tracks");
+        let filters = tracks.iter().find(|track| track["type"] == "filter");
+        let filters = filters.expect("a track of filters")["segments"].clone();
+        let filters = filters.as_array().expect("clips");
+        assert_eq!(filters.len(), 3);
+        for (index, clip) in filters.iter().enumerate() {
+            assert_eq!(clip["target_timerange"]["start"], 2_000_000 * index as u64);
+            let filter = of_clip(&document, clip, "effects")[0];
+            assert_eq!(filter["type"], "filter");
+            assert_eq!(filter["value"], 0.8);
+            assert_eq!(filter["resource_id"], "7127679308897832206");
+        }
+        // Its edits and their undo.
+        let before = self::document(&mut client, &draft);
+        let clip = clips(&before)
+            .into_iter()
+            .find(|clip| clip["id"] == filters[0]["id"]);
+        let id = clip.expect("the filter")["id"].clone();
+        let set = json!({ "op": "set", "clip": id, "strength": 30, "filter": "KE1" });
+        client
+            .call(
+                "edit_draft",
+                json!({ "draft_id": draft, "operations": [set] }),
+            )
+            .expect("edited");
+        let after = self::document(&mut client, &draft);
+        let own = clips(&after)
+            .into_iter()
+            .find(|clip| clip["id"] == id)
+            .expect("it");
+        let filter = of_clip(&after, &own, "effects")[0];
+        assert_eq!(
+            (&filter["value"], &filter["name"]),
+            (&json!(0.3), &json!("KE1"))
+        );
+        client
+            .call("undo_draft", json!({ "draft_id": draft }))
+            .expect("undone");
+        assert!(self::document(&mut client, &draft) == before);
+    }
+    let draft = draft(&mut client, "capcut");
+    let wrong = json!({ "draft_id": draft, "filter": "ABGG" });
+    let error = client.call("add_effect", wrong).expect_err("refused");
+    assert!(error.contains("ABG"), "{error}");
+}
+
+#[test]
+fn intensity_is_the_strength_of_an_effect_by_its_name() {
+    let home = Home::embedded();
+    let mut client = home.connected();
+    let of = |client: &mut Client, arguments: Value| {
+        let (reply, document) = added(client, "jianying", "add_effect", &arguments).expect("added");
+        let effect = of_clip(&document, &clips(&document)[0], "video_effects")[0].clone();
+        (reply.to_string(), effect)
+    };
+    let value = |effect: &Value, name: &str| {
+        let params = effect["adjust_params"].as_array().expect("parameters");
+        let param = params.iter().find(|param| param["name"] == name);
+        param.expect("the parameter")["value"]
+            .as_f64()
+            .expect("a number")
+    };
+    let (_, usual) = of(&mut client, json!({ "effect_type": "模糊" }));
+    let names: Vec<String> = usual["adjust_params"]
+        .as_array()
+        .expect("parameters")
+        .iter()
+        .map(|param| param["name"].as_str().expect("a name").to_owned())
+        .collect();
+    assert!(!names.is_empty());
+    let first = names[0].trim_start_matches("effects_adjust_").to_owned();
+    // By name, in both forms, and in a later edit.
+    for params in [
+        json!({ first.clone(): 30 }),
+        json!(json!({ names[0].clone(): "30%" }).to_string()),
+    ] {
+        let (_, effect) = of(
+            &mut client,
+            json!({ "effect_type": "模糊", "params": params }),
+        );
+        assert!(
+            (value(&effect, &names[0]) - 0.3).abs() < 1e-9,
+            "{params}: {effect}"
+        );
+        for other in &names[1..] {
+            assert_eq!(value(&effect, other), value(&usual, other));
+        }
+    }
+    let wrong = json!({ "effect_type": "模糊", "params": { "no_such": 1 } });
+    let error = added(&mut client, "jianying", "add_effect", &wrong).expect_err("refused");
+    assert!(
+        error.contains("no_such") && error.contains(&first),
+        "{error}"
+    );
+}
+
+/// The five nodes of the guides, with their inputs.
+#[test]
+fn the_five_calls_of_the_guides_make_a_draft() {
+    let home = Home::embedded();
+    let mut client = home.connected();
+    let made = client
+        .call(
+            "create_draft",
+            json!({ "title": "My video", "description": "From the guide" }),
+        )
+        .expect("a draft");
+    let draft = made["draft_id"].as_str().expect("an id").to_owned();
+    let calls = [
+        (
+            "add_video",
+            json!({ "video_url": media("clip.mp4"), "start_time": 0, "duration": 3 }),
+        ),
+        (
+            "add_text",
+            json!({ "text": "Title", "font_size": 48, "position": "center" }),
+        ),
+        (
+            "add_effect",
+            json!({ "effect_type": "fade_in", "intensity": 0.8 }),
+        ),
+    ];
+    for (tool, mut arguments) in calls {
+        arguments["draft_id"] = draft.as_str().into();
+        if let Err(error) = client.call(tool, arguments) {
+            panic!("{tool}: {error}");
+        }
+    }
+    let document = saved(&mut client, &home, &draft);
+    let kinds: Vec<&str> = document["tracks"]
+        .as_array()
+        .expect("tracks")
+        .iter()
+        .filter_map(|track| track["type"].as_str())
+        .collect();
+    for kind in ["video", "text", "effect"] {
+        assert!(kinds.contains(&kind), "{kinds:?}");
+    }
+}
+
+/// The keyframes of a property of a clip.
+fn keyframes(clip: &Value, key: &str) -> Vec<Value> {
+    let lists = clip["common_keyframes"].as_array().expect("lists");
+    let list = lists.iter().find(|list| list["property_type"] == key);
+    let list = list.unwrap_or_else(|| panic!("no {key} in {lists:?}"));
+    list["keyframe_list"].as_array().expect("keyframes").clone()
+}
+
+#[test]
+fn keyframes_move_along_curves() {
+    let home = Home::embedded();
+    let mut client = home.connected();
+    let clip = media("clip.mp4");
+    for easing in [
+        json!("in_out"),
+        json!("Ease-In-Out"),
+        json!([0.42, 0, 0.58, 1]),
+        json!("cubic-bezier(0.42, 0, 0.58, 1)"),
+    ] {
+        let draft = draft(&mut client, "capcut");
+        // The file plays at twice its speed: its clock counts two seconds for each.
+        client
+            .call(
+                "add_video",
+                json!({ "draft_id": draft, "video_url": clip, "end": 4, "speed": 2 }),
+            )
+            .expect("added");
+        client
+            .call("add_video_keyframe", json!({
+                "draft_id": draft, "property_types": ["position_x", "position_x"], "times": [0, 1],
+                "values": ["0", "0.5"], "easing": easing,
+            }))
+            .expect("animated");
+        let own = clips(&document(&mut client, &draft))[0].clone();
+        let points = keyframes(&own, "KFTypePositionX");
+        assert_eq!(points[0]["curveType"], "FreeCurveInOut", "{easing}");
+        assert_eq!(
+            points[0]["right_control"],
+            json!({ "x": 420_000.0, "y": 0.0 })
+        );
+        assert_eq!(
+            points[1]["left_control"],
+            json!({ "x": -420_000.0, "y": -0.0 })
+        );
+        let document = saved(&mut client, &home, &draft);
+        let points = keyframes(&clips(&document)[0], "KFTypePositionX");
+        assert_eq!(points[1]["time_offset"], 2_000_000);
+        assert_eq!(points[0]["right_control"]["x"], 840_000.0);
+        // The same in an edited draft, on another property.
+        let operation = json!({
+            "op": "add_keyframes", "clip": "c1", "property": "temperature", "easing": easing,
+            "points": [{ "time": 0, "value": "-20%" }, { "time": "1s", "value": 0.3, "easing": "linear" }, { "time": 1.5, "value": 0 }],
+        });
+        client
+            .call(
+                "edit_draft",
+                json!({ "draft_id": draft, "operations": [operation] }),
+            )
+            .expect("edited");
+        let own = clips(&self::document(&mut client, &draft))[0].clone();
+        let points = keyframes(&own, "KFTypeTemperature");
+        assert_eq!(points[0]["values"], json!([-0.2]));
+        assert_eq!(points[0]["right_control"]["x"], 420_000.0);
+        assert_eq!(points[1]["right_control"]["x"], 0.0);
+        // Calls that add to the edited draft.
+        client
+            .call("add_video_keyframe", json!({
+                "draft_id": draft, "property_type": "rotation", "time": 0, "value": "45deg", "easing": easing,
+            }))
+            .expect("animated");
+    }
+    let draft = draft(&mut client, "capcut");
+    client
+        .call(
+            "add_video",
+            json!({ "draft_id": draft, "video_url": clip, "end": 1 }),
+        )
+        .expect("added");
+    let wrong =
+        json!({ "draft_id": draft, "property_type": "alpha", "value": "50%", "easing": "bounce" });
+    let error = client
+        .call("add_video_keyframe", wrong)
+        .expect_err("refused");
+    assert!(
+        error.contains("bounce") && error.contains("in_out"),
+        "{error}"
+    );
+}
+
+#[test]
+fn movements_are_keyframes_by_name() {
+    let home = Home::embedded();
+    let mut client = home.connected();
+    let picture = media("picture.jpg");
+    for (values, key, count, last) in [
+        (json!({ "motion": "ken_burns" }), "KFTypeScaleX", 2, 1.2),
+        (
+            json!({ "motion": "Ken Burns", "motion_strength": "100%" }),
+            "KFTypeScaleX",
+            2,
+            1.4,
+        ),
+        (
+            json!({ "properties": { "motionPreset": "zoom-out", "motion_intensity": 1 } }),
+            "KFTypeScaleX",
+            2,
+            1.0,
+        ),
+        (json!({ "motion": "pop" }), "KFTypeScaleX", 3, 1.0),
+        (json!({ "motion": "pulse" }), "KFTypeScaleX", 5, 1.0),
+        (json!({ "motion": "shake" }), "KFTypePositionX", 21, 0.0),
+        (json!({ "motion": "slide" }), "KFTypePositionX", 2, 0.0),
+    ] {
+        let mut arguments = values.clone();
+        arguments["image_url"] = picture.to_str().into();
+        arguments["end"] = 2.into();
+        let (_, document) = added(&mut client, "capcut", "add_image", &arguments).expect("added");
+        let points = keyframes(&clips(&document)[0], key);
+        assert_eq!(points.len(), count, "{values}");
+        assert_eq!(points[count - 1]["values"], json!([last]), "{values}");
+    }
+    // All pictures of a track, again with another movement, and back.
+    let draft = draft(&mut client, "capcut");
+    for at in [0, 2] {
+        client
+            .call(
+                "add_image",
+                json!({ "draft_id": draft, "image_url": picture, "start": at, "end": at + 2 }),
+            )
+            .expect("added");
+    }
+    let before = document(&mut client, &draft);
+    let set = |client: &mut Client, motion: &str| {
+        let track = document(client, &draft)["tracks"]
+            .as_array()
+            .expect("tracks")
+            .iter()
+            .position(|track| track["segments"] != json!([]))
+            .expect("a track");
+        let set = json!({ "op": "set", "clip": format!("t{}", track + 1), "motion": motion });
+        client.call(
+            "edit_draft",
+            json!({ "draft_id": draft, "operations": [set] }),
+        )
+    };
+    for motion in ["shake", "ken_burns"] {
+        set(&mut client, motion).expect("edited");
+    }
+    for own in clips(&document(&mut client, &draft)) {
+        assert_eq!(own["common_keyframes"].as_array().expect("lists").len(), 1);
+        assert_eq!(keyframes(&own, "KFTypeScaleX").len(), 2);
+    }
+    set(&mut client, "none").expect("edited");
+    for own in clips(&document(&mut client, &draft)) {
+        assert_eq!(own["common_keyframes"], json!([]));
+    }
+    for _ in 0..3 {
+        client
+            .call("undo_draft", json!({ "draft_id": draft }))
+            .expect("undone");
+    }
+    assert!(document(&mut client, &draft) == before);
+}
+
+#[test]
+fn masks_have_keyframes_and_can_be_inverted() {
+    let home = Home::embedded();
+    let mut client = home.connected();
+    let clip = media("clip.mp4");
+    for (edition, mask) in [("capcut", "Filmstrip"), ("jianying", "镜面")] {
+        let draft = draft(&mut client, edition);
+        client
+            .call("add_video", json!({
+                "draft_id": draft, "video_url": clip, "end": 2, "mask_type": mask, "mask_invert": true,
+            }))
+            .expect("added");
+        let before = document(&mut client, &draft);
+        let operations = json!([
+            { "op": "add_keyframes", "clip": "c1", "property": "mask_center_x", "easing": "out",
+                "points": [{ "time": 0, "value": -1 }, { "time": 1, "value": 0.5 }] },
+            { "op": "add_keyframes", "clip": "c1", "property": "mask_feather", "points": [{ "time": 0, "value": 50 }] },
+        ]);
+        client
+            .call(
+                "edit_draft",
+                json!({ "draft_id": draft, "operations": operations }),
+            )
+            .expect("edited");
+        let document = saved(&mut client, &home, &draft);
+        let own = &clips(&document)[0];
+        let lists = ["common_mask", "masks"].map(|list| of_clip(&document, own, list));
+        let mask = lists.iter().flatten().next().expect("a mask");
+        assert_eq!(mask["resource_type"], "mirror");
+        assert_eq!(mask["config"]["invert"], true);
+        let constant = mask["constant_material_id"].as_str().expect("an id");
+        assert!(!constant.is_empty());
+        for animated in own["common_keyframes"].as_array().expect("lists") {
+            assert_eq!(animated["material_id"], constant);
+        }
+        assert_eq!(keyframes(own, "KFTypeCommonMaskPositionX").len(), 2);
+        assert_eq!(
+            keyframes(own, "KFTypeCommonMaskFeather")[0]["values"],
+            json!([0.5])
+        );
+        let shown = client.call("inspect_draft", json!({ "draft_id": draft, "query": "c1" }));
+        assert!(shown.expect("rows").to_string().contains("mask_feather"));
+        client
+            .call("undo_draft", json!({ "draft_id": draft }))
+            .expect("undone");
+        assert!(self::document(&mut client, &draft)["tracks"] == before["tracks"]);
+    }
+    let draft = draft(&mut client, "capcut");
+    client
+        .call(
+            "add_video",
+            json!({ "draft_id": draft, "video_url": clip, "end": 2 }),
+        )
+        .expect("added");
+    let operation = json!({ "op": "add_keyframes", "clip": "c1", "property": "mask_center_x", "points": [{ "time": 0, "value": 0 }] });
+    let error = client.call(
+        "edit_draft",
+        json!({ "draft_id": draft, "operations": [operation] }),
+    );
+    assert!(error.expect_err("refused").contains("has no mask"));
+}
+
+#[test]
+fn a_clip_can_have_an_effect_of_its_own() {
+    let home = Home::embedded();
+    let mut client = home.connected();
+    for (edition, effect) in [("capcut", "Blur"), ("jianying", "模糊")] {
+        let draft = draft(&mut client, edition);
+        client
+            .call("add_video", json!({
+                "draft_id": draft, "video_url": media("clip.mp4"), "end": 1, "effect_type": effect, "effect_params": [50],
+            }))
+            .expect("added");
+        let document = saved(&mut client, &home, &draft);
+        let clip = &clips(&document)[0];
+        let own = of_clip(&document, clip, "video_effects");
+        assert_eq!(own.len(), 1);
+        assert_eq!(own[0]["apply_target_type"], 0);
+        assert_eq!(own[0]["adjust_params"][0]["value"], 0.5);
+        let none = json!({ "op": "set", "clip": "c1", "effect_type": "none" });
+        client
+            .call(
+                "edit_draft",
+                json!({ "draft_id": draft, "operations": [none] }),
+            )
+            .expect("edited");
+        let document = self::document(&mut client, &draft);
+        assert!(of_clip(&document, &clips(&document)[0], "video_effects").is_empty());
+    }
 }

@@ -14,8 +14,9 @@ use crate::field::{FieldValue, root, track};
 use crate::grid::TimeRange;
 use crate::keyframes::{KeyframeList, read_keyframes};
 use crate::kinds::ClipKind;
+use crate::ops::look::scaled;
 use crate::ops::motion::ANIMATED;
-use crate::ops::picture::adjustments;
+use crate::ops::picture::is_adjustment;
 use crate::ops::session::{main_track, overlaps};
 use crate::ops::{Cover, Marker};
 use crate::path::PathPart;
@@ -469,8 +470,7 @@ impl Document {
                     let [name, kind] = self.members(material, ["name", "type"]);
                     let kind = kind.and_then(string);
                     // The look has the strength of each.
-                    let is_adjustment = |kind: &String| adjustments().any(|own| own == kind);
-                    if kind.as_ref().is_some_and(is_adjustment) {
+                    if kind.as_deref().is_some_and(is_adjustment) {
                         continue;
                     }
                     row.effects.extend(name.and_then(string).or(kind));
@@ -551,11 +551,13 @@ fn keyframe_rows(list: &[u8], time: impl Fn(i64) -> f64) -> BTreeMap<String, Vec
         let known = ANIMATED.iter().find(|known| known.key == property);
         let name = match property.as_str() {
             "KFTypeGlobalAlpha" => "opacity".to_owned(),
-            _ => known.map_or(property, |known| known.name.to_owned()),
+            _ => known.map_or_else(|| property.clone(), |known| known.name.to_owned()),
         };
-        let rows = points
-            .iter()
-            .map(|point| [time(point.offset), point.value.unwrap_or(0.0)]);
+        let factor = known.map_or(1.0, |known| known.factor);
+        let rows = points.iter().map(|point| {
+            let value = point.value.unwrap_or(0.0);
+            [time(point.offset), scaled(value, 1.0 / factor)]
+        });
         all.entry(name).or_default().extend(rows);
     }
     all

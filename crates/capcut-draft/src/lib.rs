@@ -73,15 +73,17 @@ pub use keyframes::{KeyframeList, KeyframePoint};
 pub use kinds::ClipKind;
 pub use measure::{Measure, Unit};
 pub use ops::{
-    AddKeyframes, AddMarkers, Canvas, Clear, ClearKeyframes, ClearWhat, Cover, Duplicate,
+    AddKeyframes, AddMarkers, Canvas, Clear, ClearKeyframes, ClearWhat, Cover, Duplicate, Easing,
     FRAME_RATES, Group, KeyframeValue, Marker, MediaFile, MediaFileKind, MediaLength, Move,
     Operation, OperationReport, Remove, Rename, ReplaceMedia, ReplaceText, Set, Settings, Shift,
-    Split, TrackChange, Trim, Ungroup,
+    Split, TrackChange, Trim, Ungroup, is_adjustment,
 };
 pub use path::PathPart;
 pub use property::{PROPERTIES, Property, PropertyArgument, PropertyDefault};
 pub use refs::DanglingRef;
-pub use resource::{NoResources, Resource, ResourceKind, ResourceParameter, Resources};
+pub use resource::{
+    NoResources, Resource, ResourceKind, ResourceParameter, Resources, strength_of,
+};
 pub use select::{ClipSelector, Time};
 pub use template::{
     FilledTemplate, MediaSlot, RepeatedGroup, SlotMedia, SlotValues, TemplateValues,

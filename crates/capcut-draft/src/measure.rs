@@ -268,7 +268,7 @@ pub static NAME: Measure = Measure::new(
 pub static ID: Measure = Measure::new(Unit::Word, "an id", "", ANY, ANY);
 pub static PARAMETERS: Measure = Measure::new(
     Unit::Parameters,
-    "a list of numbers from 0 to 100; null is the effect's own",
+    "a list of numbers from 0 to 100, where null is the effect's own, or numbers by name, such as {\"speed\": 50}",
     "",
     (0.0, 100.0),
     (0.0, 100.0),
@@ -284,6 +284,25 @@ pub static CROP: Measure = Measure::new(
 pub static FIT: Measure = Measure::new(
     Unit::Choice(&["cover", "contain", "fill"]),
     "\"cover\", \"contain\" or \"fill\"",
+    "",
+    ANY,
+    ANY,
+);
+pub static MOTION: Measure = Measure::new(
+    Unit::Choice(&[
+        "ken_burns",
+        "zoom_in",
+        "zoom_out",
+        "shake",
+        "pulse",
+        "pop",
+        "slide_left",
+        "slide_right",
+        "slide_up",
+        "slide_down",
+        "none",
+    ]),
+    "\"ken_burns\", \"zoom_in\", \"zoom_out\", \"shake\", \"pulse\", \"pop\", \"slide_left\", \"slide_right\", \"slide_up\", \"slide_down\" or \"none\"",
     "",
     ANY,
     ANY,

@@ -6,10 +6,12 @@
 mod arrange;
 mod copies;
 mod cut;
+pub(crate) mod easing;
 mod letters;
-mod look;
+pub(crate) mod look;
 mod media;
 pub(crate) mod motion;
+mod motions;
 mod named;
 pub(crate) mod picture;
 mod repeat;
@@ -30,7 +32,9 @@ use crate::resource::{NoResources, Resources};
 use crate::select::{ClipSelector, Time};
 use session::Session;
 
+pub use easing::Easing;
 pub use media::{MediaFile, MediaFileKind};
+pub use picture::is_adjustment;
 pub use whole::{Cover, FRAME_RATES, Marker};
 
 /// A change of a draft, as JSON: `{"op": "move", "clip": "c3", "at": 4.5}`.
@@ -179,6 +183,9 @@ operation_structs! {
         /// Such as `opacity`, `position_x`, `scale` or `volume`.
         property: String,
         points: Vec<KeyframeValue>,
+        /// How the value moves to the next keyframe: `linear`, `in`, `out`, `in_out`, or `[x1, y1, x2, y2]`.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        easing: Option<Value>,
     }
     /// A value at a time.
     KeyframeValue {
@@ -186,6 +193,9 @@ operation_structs! {
         #[serde(alias = "at")]
         time: Time,
         value: f64,
+        /// As that of the operation, for the way to the next keyframe.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        easing: Option<Value>,
     }
     /// `clear_keyframes`
     ClearKeyframes {

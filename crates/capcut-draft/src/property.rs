@@ -11,9 +11,9 @@ use crate::kinds::ClipKind::{
 };
 use crate::measure::{
     ADJUSTMENT, ALIGNMENT, ANGLE, BACKGROUND_STYLE, BOX, COLOR, CROP, FIT, FONT_SIZE, FRACTION, ID,
-    LEVEL, LOUDNESS, Measure, NAME, NUMERIC_ID, ONE_SIDED, OPACITY, PARAMETERS, PIXEL_BOX, PIXELS,
-    POSITION, SCALE, SHORT_TIME, SIDE, SPACING, SPEED, SPEED_CURVE, STRENGTH, SWITCH, TIME, Unit,
-    WORDS,
+    LEVEL, LOUDNESS, MOTION, Measure, NAME, NUMERIC_ID, ONE_SIDED, OPACITY, PARAMETERS, PIXEL_BOX,
+    PIXELS, POSITION, SCALE, SHORT_TIME, SIDE, SPACING, SPEED, SPEED_CURVE, STRENGTH, SWITCH, TIME,
+    Unit, WORDS,
 };
 use crate::resource::ResourceKind;
 
@@ -36,6 +36,8 @@ pub(crate) enum Storage {
     Resource(ResourceKind),
     /// `set` does not change it: why, and what does.
     Refused(&'static str),
+    /// Only the app can do it: why, and what to do instead.
+    InApp(&'static str),
 }
 
 /// A value that a property has if none is given.
@@ -172,7 +174,16 @@ impl Property {
     #[must_use]
     pub const fn refusal(&self) -> Option<&'static str> {
         match self.storage {
-            Storage::Refused(why) => Some(why),
+            Storage::Refused(why) | Storage::InApp(why) => Some(why),
+            _ => None,
+        }
+    }
+
+    /// Why only the app can do it, and what to do instead.
+    #[must_use]
+    pub const fn only_in_app(&self) -> Option<&'static str> {
+        match self.storage {
+            Storage::InApp(why) => Some(why),
             _ => None,
         }
     }
@@ -202,7 +213,7 @@ impl Property {
 }
 
 use PropertyDefault::{Number, Switch, Text as Words, Unset};
-use Storage::{Adjustment, Clip, Mask, Material, Refused, Resource, Special, Style};
+use Storage::{Adjustment, Clip, InApp, Mask, Material, Refused, Resource, Special, Style};
 
 const ONE: PropertyDefault = Number(1.0);
 const ZERO: PropertyDefault = Number(0.0);
@@ -223,11 +234,15 @@ pub static PROPERTIES: &[Property] = &[
     row("keep_pitch", &["preserve_pitch"], "whether the sound keeps its pitch at another speed", &SWITCH, Switch(true), SOUND, Special),
     row("speed_curve", &["curve_speed", "speed_ramp"], "how fast each part plays, instead of `speed`; the clip's length changes with it", &SPEED_CURVE, Unset, &[Video], Special),
     row("reverse", &["reversed", "play_backwards"], "plays backwards", &SWITCH, OFF, SOUND,
-        Refused("the app plays a clip backwards from a file that it renders itself, so no draft can ask for it: reverse the clip in the app")),
+        InApp("the app plays a clip backwards from a file that it renders itself, so no draft can ask for it: reverse the clip in the app")),
     row("stabilize", &["stabilise", "stabilization", "stabilisation"], "steadies a shaky video", &SWITCH, OFF, &[Video],
-        Refused("the app analyses the video and stores the result in a file: switch it on in the app")),
+        InApp("the app analyses the video and stores the result in a file: switch it on in the app")),
     row("remove_background", &["matting", "cutout", "smart_cutout"], "makes the background of a person transparent", &SWITCH, OFF, PICTURES,
-        Refused("the app renders the cutout to a file: switch it on in the app, or use `chroma_key` for a background of one colour")),
+        InApp("the app renders the cutout to a file: switch it on in the app, or use `chroma_key` for a background of one colour")),
+    row("freeze_frame", &["freeze"], "shows one frame for a while", &SWITCH, OFF, &[Video],
+        InApp("the app shows a picture that it takes from the video: save the frame as a picture, `split` the clip there, `shift` what follows, and add the picture between the parts")),
+    row("background_image", &["canvas_image", "background_picture"], "a picture around the clip", &ID, Unset, PICTURES,
+        InApp("the app keeps such a picture in its own folder: add it on a track below with `fit` \"cover\"")),
     row("visible", &[], "whether the clip is shown", &SWITCH, Switch(true), ALL, Clip(&["visible"])),
     row("opacity", &["alpha", "font_alpha"], "opacity", &OPACITY, ONE, PICTURE, Special).argument("", ""),
     row("scale", &["uniform_scale"], "size, both ways", &SCALE, ONE, PICTURE, Special),
@@ -243,6 +258,8 @@ pub static PROPERTIES: &[Property] = &[
     row("crop", &[], "the visible part of the picture", &CROP, Unset, PICTURES, Special),
     row("fit", &["object_fit", "scale_mode"], "size of the picture: \"cover\" fills the canvas or `box` and cuts, \"contain\" shows all of it, \"fill\" stretches it", &FIT, Unset, PICTURES, Special),
     row("box", &["fit_box", "bounding_box"], "the box for `fit`, instead of the canvas", &PIXEL_BOX, Unset, PICTURES, Special),
+    row("motion", &["motion_preset", "camera_motion", "keyframe_preset"], "movement by keyframes, which replaces those of place and size; \"none\" removes them", &MOTION, Unset, PICTURE, Special),
+    row("motion_strength", &["motion_intensity"], "how far `motion` moves", &STRENGTH, Number(50.0), PICTURE, Special),
     row("blend_mode", &["blend", "mix_mode", "blending_mode"], "how it mixes with what is below; \"none\" removes it", &NAME, Unset, MASKED, Resource(ResourceKind::BlendMode)),
     row("filter", &["filter_type", "filter_name", "color_filter"], "colour filter; \"none\" removes it", &NAME, Unset, FILTERED, Resource(ResourceKind::Filter)),
     row("filter_intensity", &["filter_strength"], "strength of the colour filter", &STRENGTH, Number(100.0), MASKED, Special),
@@ -292,12 +309,12 @@ pub static PROPERTIES: &[Property] = &[
         .argument("", "").described_in(&[
             ("add_audio", "Voice or sound effect; `search_catalog` kinds voice_filter, audio_scene, tone, …"),
             ("add_effect", "Effect; `search_catalog` kind scene_effect or character_effect.")]),
-    row("effect_params", &["params"], "parameters of the effect, in order", &PARAMETERS, Unset, EFFECTS, Special)
+    row("effect_params", &["params"], "parameters of the effect, in order or by name, such as {\"speed\": 50}",&PARAMETERS, Unset, EFFECTS, Special)
         .argument("Its parameters in order, each 0 to 100", ""),
     row("effect_category", &[], "scene or character effect", &NAME, Unset, EFFECTS, Refused("it follows from the name: set `effect_type`")),
     row("sticker_id", &[], "the sticker", &NUMERIC_ID, Unset, STICKERS, Special)
         .argument("The sticker's resource id, digits; from the app or another draft", ""),
-    row("strength", &["intensity"], "strength of a filter or effect", &STRENGTH, Number(100.0), &[Effect, Filter], Material(&["value"], 0.01)),
+    row("strength", &["intensity"], "strength of a filter or effect clip, if the effect has one", &STRENGTH, Number(100.0), &[Effect, Filter], Special),
     row("mask_type", &["mask"], "shape of the mask; \"none\" removes it", &NAME, Unset, MASKED, Resource(ResourceKind::Mask))
         .argument("Such as \"Circle\"; `search_catalog` kind mask", ""),
     row("mask_center_x", &[], "centre of the mask, to the right", &POSITION, ZERO, MASKED, Mask(&["config", "centerX"], 1.0))
@@ -376,6 +393,7 @@ pub(crate) enum PropertyValue {
     Pixels(f64),
     /// From 0 to 100; none is the effect's own.
     Parameters(Vec<Option<f64>>),
+    NamedParameters(Vec<(String, f64)>),
     Crop(Crop),
     /// Left, top, width and height in pixels.
     Box([f64; 4]),
@@ -514,6 +532,19 @@ impl Property {
                 };
                 let list: Option<Vec<_>> = list.iter().map(read).collect();
                 list.map(PropertyValue::Parameters).ok_or_else(wrong)
+            }
+            (Unit::Parameters, Value::Object(members)) => {
+                let (low, high) = self.measure.range;
+                let read = |(name, value): (&String, &Value)| {
+                    let number = value
+                        .as_f64()
+                        .filter(|number| (low..=high).contains(number));
+                    number.map(|number| (name.clone(), number))
+                };
+                let members: Option<Vec<_>> = members.iter().map(read).collect();
+                members
+                    .map(PropertyValue::NamedParameters)
+                    .ok_or_else(wrong)
             }
             (Unit::Crop, value) => match read_crop(value) {
                 Ok(crop) => Ok(PropertyValue::Crop(crop)),

@@ -60,6 +60,49 @@ pub struct ResourceParameter {
     pub max: f64,
 }
 
+/// The parameters of effects that say how strong they are, in the order in which they are looked for.
+const STRENGTHS: [&str; 3] = ["intensity", "strength", "filter"];
+
+impl ResourceParameter {
+    /// Its name without the prefix that almost all of them have.
+    #[must_use]
+    pub fn short(&self) -> &str {
+        short(&self.name)
+    }
+}
+
+fn short(name: &str) -> &str {
+    name.strip_prefix("effects_adjust_").unwrap_or(name)
+}
+
+/// The index of the parameter that says how strong an effect is, by the names of its parameters.
+#[must_use]
+pub fn strength_of<'n>(names: impl Iterator<Item = &'n str> + Clone) -> Option<usize> {
+    STRENGTHS
+        .iter()
+        .find_map(|strength| names.clone().position(|name| short(name) == *strength))
+}
+
+impl Resource {
+    /// The index of a parameter by its name, with or without its prefix.
+    #[must_use]
+    pub fn parameter(&self, name: &str) -> Option<usize> {
+        let plain = name.trim().to_lowercase().replace([' ', '-'], "_");
+        let mut names = self.parameters.iter().map(ResourceParameter::short);
+        names.position(|own| own == short(&plain))
+    }
+
+    /// The index of the parameter that says how strong the effect is.
+    #[must_use]
+    pub fn strength(&self) -> Option<usize> {
+        strength_of(
+            self.parameters
+                .iter()
+                .map(|parameter| parameter.name.as_str()),
+        )
+    }
+}
+
 /// The catalog of a document's app.
 pub trait Resources {
     /// The thing with this name or id, for a kind of clip.

@@ -80,6 +80,11 @@ impl Document {
                 let value = self.number(filter, &["value"])?;
                 (value != 1.0).then(|| tidy(value * 100.0))
             }
+            "strength" if kind == ClipKind::Filter => {
+                let main = self.main_material(clip)?;
+                let value = self.number(main, &["value"])?;
+                (value != 1.0).then(|| tidy(value * 100.0))
+            }
             "crop" => {
                 let part = self.crop(clip);
                 let [x, y, width, height] = part;

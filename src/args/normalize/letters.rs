@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::Normalizer;
+use super::{ArgumentSource, Normalizer};
 use crate::args::Object;
 use crate::args::property;
 use crate::args::scalar::{boolean, number, shown};
@@ -39,38 +39,32 @@ impl Normalizer<'_> {
         Some(WholeTextStyle(letters))
     }
 
-    /// `intensity: 0.8` or `"80%"` sets the effect's first parameter.
-    pub(super) fn intensity(&mut self, arguments: &mut Object) {
-        let Some(mut value) = arguments.shift_remove("intensity") else {
-            return;
-        };
+    /// The strength of an effect from 0 to 100: `intensity: 0.8` and `"80%"` are 80.
+    pub(super) fn intensity(&mut self, arguments: &mut Object) -> Option<f64> {
+        let mut value = arguments.shift_remove("intensity")?;
         let is_percent = value.is_string() && number(&value).is_none();
-        let read = property::of("params").map_or(Ok(()), |row| row.read(&mut value).map(drop));
+        let row = property::of_property("strength");
+        let read = row.map_or(Ok(()), |row| row.read(&mut value).map(drop));
         let strength = number(&value).and_then(|number| number.as_f64());
-        let strength = match (read, strength) {
+        match (read, strength) {
             (Err(fault), _) => {
                 self.problems.push(format!("`intensity` {fault}"));
-                return;
+                None
             }
             (Ok(()), None) => {
                 self.problems.push(format!(
                     "`intensity` is {}; it must be a number from 0 to 1, or like \"80%\"",
                     shown(&value)
                 ));
-                return;
+                None
             }
-            (Ok(()), Some(strength)) if strength <= 1.0 && !is_percent => strength * 100.0,
-            (Ok(()), Some(strength)) => strength,
-        };
-        if arguments.contains_key("params") {
-            self.problems
-                .push("`intensity` sets the first item of `params`: give one of them".to_owned());
-            return;
+            (Ok(()), Some(strength))
+                if strength <= 1.0 && !is_percent && self.of != ArgumentSource::Record =>
+            {
+                Some(strength * 100.0)
+            }
+            (Ok(()), strength) => strength,
         }
-        arguments.insert("params".to_owned(), json!([strength]));
-        self.normalized
-            .notes
-            .push("`intensity` sets the first parameter of the effect".to_owned());
     }
 }
 

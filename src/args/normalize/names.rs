@@ -1,6 +1,5 @@
 //! Other names of arguments, and names that do not exist.
 
-use capcut_draft::Unit;
 use serde_json::Value;
 
 use super::{Normalizer, of_schema};
@@ -146,11 +145,8 @@ fn not_here(rules: &[InputRule], name: &str) -> Option<String> {
         _ => None,
     })?;
     let (property, _) = set_values::find(name)?;
-    // What operations change instead of `set` are arguments of tools.
-    let is_never_settable = property.argument.is_none() && property.refusal().is_some();
-    if is_never_settable && property.kinds.contains(&kind) && property.measure.unit == Unit::Switch
-    {
-        return property.refusal().map(str::to_owned);
+    if let Some(reason) = property.only_in_app() {
+        return Some(reason.to_owned());
     }
     (property.refusal().is_none() && !property.kinds.contains(&kind)).then(|| {
         let kinds: Vec<&str> = property.kinds.iter().map(|kind| kind.word()).collect();

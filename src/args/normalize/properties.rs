@@ -1,6 +1,6 @@
 //! Properties of clips that a tool accepts without listing them in its schema.
 
-use capcut_draft::SpeedCurve;
+use capcut_draft::{Property, SpeedCurve};
 use serde_json::Value;
 
 use super::{ArgumentSource, Normalizer, of_schema};
@@ -59,15 +59,10 @@ impl Normalizer<'_> {
                 }
                 continue;
             }
-            match set_values::put(&mut further, known, &name, value) {
-                Ok(note) => self.normalized.notes.extend(note),
-                Err(error) => {
-                    let hint = error.hint.map_or(String::new(), |hint| format!("; {hint}"));
-                    self.problems.push(format!("{}{hint}", error.message));
-                }
-            }
+            self.put_property(&mut further, known, &name, value);
         }
         self.speed_of_curve(&further, arguments);
+        self.named_parameters(&mut further, arguments);
         further
     }
 
@@ -82,6 +77,32 @@ impl Normalizer<'_> {
                 && let Some(position) = arguments.shift_remove("position")
             {
                 arguments.insert("box".to_owned(), position);
+            }
+        }
+    }
+
+    /// Parameters of an effect by name are set after the effect is known.
+    fn named_parameters(&mut self, further: &mut Object, arguments: &mut Object) {
+        for name in ["params", "effect_params"] {
+            let Some(value) = arguments.get_mut(name) else {
+                continue;
+            };
+            parse_json_text(value, "object");
+            if value.is_object()
+                && let Some(value) = arguments.shift_remove(name)
+                && let Some((known, _)) = set_values::find(name)
+            {
+                self.put_property(further, known, name, value);
+            }
+        }
+    }
+
+    fn put_property(&mut self, further: &mut Object, known: &Property, name: &str, value: Value) {
+        match set_values::put(further, known, name, value) {
+            Ok(note) => self.normalized.notes.extend(note),
+            Err(error) => {
+                let hint = error.hint.map_or(String::new(), |hint| format!("; {hint}"));
+                self.problems.push(format!("{}{hint}", error.message));
             }
         }
     }

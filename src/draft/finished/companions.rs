@@ -75,6 +75,8 @@ pub(super) struct Companions<'i, 'a> {
     pub masks: &'i [&'i str],
     pub length: Micros,
     pub speed: f64,
+    /// Where the app has what it adjusts pictures with.
+    pub adjustments_at: Option<&'static str>,
 }
 
 impl<'a> Companions<'_, 'a> {
@@ -166,6 +168,15 @@ impl<'a> Companions<'_, 'a> {
                 own.set("third_resource_id", resource);
             }
             "video_effects" => adjust_params(&mut own),
+            "effects" if self.adjustments_at.is_some() => {
+                let is_adjustment = own
+                    .get("type")
+                    .as_str()
+                    .is_some_and(capcut_draft::is_adjustment);
+                if is_adjustment && own.get("path") == "" {
+                    own.set("path", self.adjustments_at.unwrap_or_default());
+                }
+            }
             _ => {}
         }
         gathered.put(name, own);

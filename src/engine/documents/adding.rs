@@ -73,7 +73,9 @@ fn animate(document: &mut Document, points: &Points, taken: &Draft) -> Result<(S
             points: vec![KeyframeValue {
                 time: Time::from_micros(point.time.0),
                 value: point.value,
+                easing: None,
             }],
+            easing: point.easing.map(|easing| serde_json::json!(easing)),
         })
     });
     let operations: Vec<Operation> = operations.collect();
@@ -128,12 +130,13 @@ fn with_tracks_of(document: &Document, own: &Draft) -> (Draft, Draft) {
 
 /// A track of the document without its clips; `None` for kinds that this program does not add to.
 fn mirrored(document: &Document, track: TrackRef, own: &Draft, height: &mut f64) -> Option<Track> {
-    const KINDS: [TrackKind; 5] = [
+    const KINDS: [TrackKind; 6] = [
         TrackKind::Video,
         TrackKind::Audio,
         TrackKind::Text,
         TrackKind::Sticker,
         TrackKind::Effect,
+        TrackKind::Filter,
     ];
     let kind = document.value(track, &track::KIND);
     let kind = KINDS.into_iter().find(|own| own.name() == kind)?;

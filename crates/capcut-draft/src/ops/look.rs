@@ -135,13 +135,55 @@ impl Session<'_> {
                 _ => self.set_words(own, words),
             },
             (_, PropertyValue::Parameters(values)) => self.set_effect_parameters(own, kind, values),
+            (_, PropertyValue::NamedParameters(values)) => {
+                self.set_named_parameters(own, kind, values)
+            }
+            (_, PropertyValue::Number(strength)) if property.name == "strength" => {
+                self.set_strength(own, kind, *strength)
+            }
             (_, PropertyValue::Crop(crop)) => self.set_crop(own, *crop),
             (_, PropertyValue::Curve(curve)) => self.set_speed_curve(own, curve),
+            (_, value) if ["motion", "motion_strength"].contains(&property.name) => {
+                self.set_motion_of(own, property, value, operation)
+            }
             (_, value) if ["fit", "box"].contains(&property.name) => {
                 self.set_fit_of(own, property, value, operation)
             }
             (_, value) => self.set_special(own, kind, property.name, value),
         }
+    }
+
+    /// `motion` and its strength, in any order.
+    fn set_motion_of(
+        &mut self,
+        own: ClipRef,
+        property: &Property,
+        value: &PropertyValue,
+        operation: &Set,
+    ) -> Result<()> {
+        let given = |name: &str| {
+            let found = operation.values.iter().find(|(key, _)| {
+                Property::named(key).is_some_and(|property| property.name == name)
+            });
+            found.map(|(_, value)| Property::find(name).and_then(|own| own.read(value)))
+        };
+        if property.name == "motion_strength" {
+            return match given("motion") {
+                Some(_) => Ok(()),
+                None => Err(Error::invalid("`motion_strength` needs `motion`")
+                    .hint("set `motion` as well, such as \"ken_burns\"")),
+            };
+        }
+        let (PropertyValue::Number(index), Unit::Choice(words)) = (value, property.measure.unit)
+        else {
+            return Ok(());
+        };
+        let strength = match given("motion_strength").transpose()? {
+            Some(PropertyValue::Number(strength)) => strength,
+            _ => 50.0,
+        };
+        let name = words.get(*index as usize).copied().unwrap_or_default();
+        self.set_motion(own, name, strength)
     }
 
     /// `fit` and `box`, in any order.
@@ -153,8 +195,10 @@ impl Session<'_> {
         operation: &Set,
     ) -> Result<()> {
         let other = |name: &str| {
-            let value = operation.values.get(name)?;
-            Some(Property::find(name).and_then(|property| property.read(value)))
+            let found = operation.values.iter().find(|(key, _)| {
+                Property::named(key).is_some_and(|property| property.name == name)
+            });
+            found.map(|(_, value)| Property::find(name).and_then(|own| own.read(value)))
         };
         match value {
             PropertyValue::Box(_) if other("fit").is_some() => Ok(()),
@@ -494,7 +538,7 @@ impl Session<'_> {
 }
 
 /// The stored value; without the error of a factor such as 0.01.
-pub(super) fn scaled(number: f64, factor: f64) -> f64 {
+pub(crate) fn scaled(number: f64, factor: f64) -> f64 {
     if factor == 1.0 {
         number
     } else {

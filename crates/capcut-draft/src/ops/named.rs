@@ -3,14 +3,15 @@
 use serde_json::{Map, Value, json};
 
 use crate::document::{ClipRef, Dialect, MaterialRef, RootRef};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, quoted_list};
 use crate::field::{material, root};
 use crate::kinds::ClipKind;
+use crate::ops::look::scaled;
 use crate::ops::picture::{BLEND_MODE, FILTER};
 use crate::ops::session::Session;
 use crate::path::PathPart;
 use crate::property::{Property, PropertyDefault};
-use crate::resource::{Resource, ResourceKind};
+use crate::resource::{Resource, ResourceKind, ResourceParameter};
 use crate::value::RawJson;
 
 /// The bits of `check_flag` without which the app ignores masks on a video or picture.
@@ -539,13 +540,8 @@ impl Session<'_> {
         self.edit.set(effect, &[key], &RawJson(&list))
     }
 
-    /// Sets the parameters of the effect that a clip has.
-    pub(super) fn set_effect_parameters(
-        &mut self,
-        own: ClipRef,
-        clip: ClipKind,
-        values: &[Option<f64>],
-    ) -> Result<()> {
+    /// The effect of a clip, not shared with other clips, and what the catalog says about it.
+    fn own_effect(&mut self, own: ClipRef, clip: ClipKind) -> Result<(MaterialRef, Resource)> {
         let effect = if clip == ClipKind::Effect {
             self.own_main(own)?
         } else {
@@ -560,6 +556,17 @@ impl Session<'_> {
         };
         let id = self.edit.value(effect, &material::RESOURCE_ID);
         let found = self.resources.find(ResourceKind::Effect, clip, &id)?;
+        Ok((effect, found))
+    }
+
+    /// Sets the parameters of the effect that a clip has.
+    pub(super) fn set_effect_parameters(
+        &mut self,
+        own: ClipRef,
+        clip: ClipKind,
+        values: &[Option<f64>],
+    ) -> Result<()> {
+        let (effect, found) = self.own_effect(own, clip)?;
         if values.len() > found.parameters.len() {
             return Err(Error::invalid(format!(
                 "\"{}\" has {} parameters, but {} were given",
@@ -569,6 +576,84 @@ impl Session<'_> {
             )));
         }
         self.set_parameters(effect, &found, values)
+    }
+
+    /// Sets parameters of the effect that a clip has by their names; the others stay.
+    pub(super) fn set_named_parameters(
+        &mut self,
+        own: ClipRef,
+        clip: ClipKind,
+        values: &[(String, f64)],
+    ) -> Result<()> {
+        let (effect, found) = self.own_effect(own, clip)?;
+        let mut all = self.parameters(effect, &found);
+        for (name, value) in values {
+            let index = found.parameter(name).ok_or_else(|| {
+                let names: Vec<&str> = found
+                    .parameters
+                    .iter()
+                    .map(ResourceParameter::short)
+                    .collect();
+                let error = Error::not_found(format!(
+                    "the effect \"{}\" has no parameter \"{name}\"",
+                    found.name
+                ));
+                if names.is_empty() {
+                    error.hint("it has no parameters")
+                } else {
+                    error.hint(format!(
+                        "it has {}, each from 0 to 100",
+                        quoted_list(&names)
+                    ))
+                }
+            })?;
+            all[index] = Some(*value);
+        }
+        self.set_parameters(effect, &found, &all)
+    }
+
+    /// Sets the strength of a filter, or the parameter that is the strength of an effect.
+    pub(super) fn set_strength(
+        &mut self,
+        own: ClipRef,
+        clip: ClipKind,
+        strength: f64,
+    ) -> Result<()> {
+        if clip == ClipKind::Filter {
+            let main = self.own_main(own)?;
+            return self.edit.set(main, &["value"], &scaled(strength, 0.01));
+        }
+        let (effect, found) = self.own_effect(own, clip)?;
+        let Some(index) = found.strength() else {
+            self.note(format!(
+                "the effect \"{}\" has no strength: it is as it was",
+                found.name
+            ));
+            return Ok(());
+        };
+        let mut all = self.parameters(effect, &found);
+        all[index] = Some(strength);
+        self.set_parameters(effect, &found, &all)
+    }
+
+    /// The values of the parameters of an effect, from 0 to 100.
+    fn parameters(&self, effect: MaterialRef, found: &Resource) -> Vec<Option<f64>> {
+        let key = if self.edit.list_name(effect) == "audio_effects" {
+            "audio_adjust_params"
+        } else {
+            "adjust_params"
+        };
+        let value = |(index, parameter): (usize, &ResourceParameter)| {
+            let path = [
+                PathPart::Key(key),
+                PathPart::Index(index),
+                PathPart::Key("value"),
+            ];
+            let value = crate::scan::number(self.edit.raw_at(effect, &path)?)?;
+            let range = parameter.max - parameter.min;
+            (range != 0.0).then(|| scaled((value - parameter.min) / range, 100.0))
+        };
+        found.parameters.iter().enumerate().map(value).collect()
     }
 
     pub(super) fn set_sticker(&mut self, own: ClipRef, id: &str) -> Result<()> {
@@ -654,7 +739,7 @@ pub(super) fn members(value: Value) -> Map<String, Value> {
 
 /// The parameters of an effect with values from 0 to 100; the effect's own where none is given.
 fn adjusted(found: &Resource, values: &[Option<f64>], is_whole: bool) -> Value {
-    let parameter = |(index, parameter): (usize, &crate::resource::ResourceParameter)| {
+    let parameter = |(index, parameter): (usize, &ResourceParameter)| {
         let value = match values.get(index).copied().flatten() {
             Some(value) => parameter.min + (parameter.max - parameter.min) * value / 100.0,
             None => parameter.default,

@@ -26,6 +26,12 @@ pub(crate) fn adjustments() -> impl Iterator<Item = &'static str> {
         })
 }
 
+/// Whether a material of this type among the `effects` of a document is an adjustment of a picture.
+#[must_use]
+pub fn is_adjustment(kind: &str) -> bool {
+    adjustments().any(|own| own == kind)
+}
+
 impl Document {
     /// The material in `effects` of this type that a clip refers to.
     pub(crate) fn effect_of(&self, own: ClipRef, kind: &str) -> Option<MaterialRef> {
