@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use capcut_draft::{Cover, Operation};
+use capcut_draft::{ClipSelector, Cover, Operation, Time};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -12,6 +12,7 @@ use crate::args::input_rule::InputRule;
 use crate::args::{draft_settings, set_values};
 use crate::draft::ids::DraftId;
 use crate::engine::documents::{self, DraftChange, document_error};
+use crate::engine::paths::located;
 use crate::error::{Error, Result};
 use crate::exec::drafts::editable;
 use crate::exec::{App, Context};
@@ -33,7 +34,7 @@ pub(crate) struct EditDraft {
     pub draft_id: DraftId,
     /// Objects `{op, clip, …}`. Each op and its keys: set (properties, such as volume: 0.5), replace_media (media: path
     /// or URL, length: cut, freeze, loop, speed), replace_text (text), move (at, track), shift (from, by, no clip),
-    /// trim (start, end, duration), split (at), remove (close_gap; a track id removes its clips), duplicate (at, track),
+    /// trim (start, end, duration), split (at), freeze (at, duration), remove (close_gap; a track id removes its clips), duplicate (at, track),
     /// add_keyframes (property, points: [{time, value}], easing), clear_keyframes (property, time), clear (what: transition, effect, mask,
     /// animation), track (track, and mute, lock, hide, rename, order, remove), canvas (width, height), rename (name),
     /// settings (fps, magnet, cover: file or time, markers: [{at, title, color}]), add_markers (markers), group (clips), ungroup.
@@ -156,13 +157,14 @@ impl LocalTool for EditDraft {
 /// Media of a draft of an app are files, which keep their names.
 fn for_opened(operations: &mut [Operation]) -> Result<()> {
     for (index, operation) in operations.iter_mut().enumerate() {
-        let Operation::ReplaceMedia(replace) = operation else {
-            continue;
+        let files = match operation {
+            Operation::ReplaceMedia(replace) => [
+                ("media", Some(&mut replace.media)),
+                ("still", replace.still.as_mut()),
+            ],
+            Operation::Freeze(freeze) => [("media", None), ("still", Some(&mut freeze.still))],
+            _ => continue,
         };
-        let files = [
-            ("media", Some(&mut replace.media)),
-            ("still", replace.still.as_mut()),
-        ];
         for (name, file) in files {
             let Some(file) = file else { continue };
             let argument = format!("operations[{index}]: `{name}`");
@@ -207,6 +209,11 @@ impl EditDraft {
             let mut value = measured(app, value, context).await.map_err(within)?;
             if let Some(members) = value.as_object_mut() {
                 set_values::read_times(members);
+                if members.get("op").is_some_and(|op| op == "freeze") {
+                    self.with_still(app, members, context)
+                        .await
+                        .map_err(within)?;
+                }
                 match members.get("op").and_then(Value::as_str) {
                     Some("set") => notes.extend(set_values::read(members).map_err(within)?),
                     Some("add_keyframes") => set_values::read_points(members).map_err(within)?,
@@ -232,10 +239,48 @@ impl EditDraft {
     }
 }
 
+impl EditDraft {
+    /// Gives a `freeze` without `still` a picture of the frame that the clip shows then, before this call.
+    async fn with_still(
+        &self,
+        app: &Arc<App>,
+        operation: &mut serde_json::Map<String, Value>,
+        context: &Context,
+    ) -> Result<()> {
+        if operation.contains_key("still") {
+            return Ok(());
+        }
+        let read = |name: &str| operation.get(name).cloned().unwrap_or_default();
+        let (Ok(clip), Ok(at)) = (
+            serde_json::from_value::<ClipSelector>(read("clip")),
+            serde_json::from_value::<Time>(read("at")),
+        ) else {
+            // What is missing is reported when the operation is read.
+            operation.insert("still".to_owned(), json!({ "path": "", "kind": "image" }));
+            return Ok(());
+        };
+        let id = app.current(&self.draft_id).await?;
+        let opened = app.engine.opened(&id).await?;
+        let folder = opened.and_then(|opened| opened.folder.clone());
+        let found = app
+            .engine
+            .inspect(&id, |document| document.frame_at(&clip, at))
+            .await?;
+        let (file, seconds) = found.map_err(document_error)?;
+        let file = located(&file, folder.as_deref())
+            .map_or(file, |file| file.to_string_lossy().into_owned());
+        let still = app.engine.frame_at(&file, seconds, &context.caller).await;
+        let still = still
+            .map_err(|error| error.hint("or give `still`, the path of a picture of the frame"))?;
+        operation.insert("still".to_owned(), json!(still));
+        Ok(())
+    }
+}
+
 /// An operation whose `media` and `still` are files as the document crate expects them.
 async fn measured(app: &Arc<App>, operation: &Value, context: &Context) -> Result<Value> {
     let mut operation = operation.clone();
-    if operation["op"] != "replace_media" {
+    if operation["op"] != "replace_media" && operation["op"] != "freeze" {
         return Ok(operation);
     }
     let Value::Object(members) = &mut operation else {

@@ -1,4 +1,4 @@
-//! A picture of the last frame of a video, made by `ffmpeg`.
+//! Pictures of frames of a video, made by `ffmpeg`.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -25,6 +25,29 @@ impl Media {
         seconds: f64,
         folder: &Path,
     ) -> Result<PathBuf> {
+        let tries = BEFORE_END.map(|before| Frames::From((seconds - before).max(0.0)));
+        self.frame(source, "last-frame", &tries, folder).await
+    }
+
+    /// The path of a picture of the frame at a time of a video, in `folder`. It is made once.
+    pub(crate) async fn frame_at(
+        &self,
+        source: &str,
+        seconds: f64,
+        folder: &Path,
+    ) -> Result<PathBuf> {
+        let name = format!("frame-{}", (seconds * 1e3).round());
+        self.frame(source, &name, &[Frames::At(seconds)], folder)
+            .await
+    }
+
+    async fn frame(
+        &self,
+        source: &str,
+        what: &str,
+        tries: &[Frames],
+        folder: &Path,
+    ) -> Result<PathBuf> {
         let failed = |error: io::Error| {
             Error::internal(format!(
                 "a picture cannot be stored in {}",
@@ -47,9 +70,10 @@ impl Media {
         let folder = folder.to_owned();
         let shown = super::shown(source);
         let source = source.to_owned();
+        let (what, tries) = (what.to_owned(), tries.to_vec());
         tokio::task::spawn_blocking(move || {
             let _fetched = fetched;
-            let name = name_of(&file, &source)
+            let name = name_of(&file, &source, &what)
                 .map_err(|error| Error::media(format!("{shown} cannot be read")).source(error))?;
             let picture = folder.join(name);
             if picture.is_file() {
@@ -59,8 +83,8 @@ impl Media {
                 .suffix(".png")
                 .tempfile_in(&folder)
                 .map_err(|error| Error::internal("a picture cannot be stored").source(error))?;
-            for before in BEFORE_END {
-                if write(&file, (seconds - before).max(0.0), partial.path())? {
+            for frames in tries {
+                if write(&file, frames, partial.path())? {
                     partial.persist(&picture).map_err(|error| {
                         Error::internal("a picture cannot be stored").source(error)
                     })?;
@@ -68,7 +92,7 @@ impl Media {
                 }
             }
             Err(Error::media(format!(
-                "`ffmpeg` cannot read the last frame of {shown}"
+                "`ffmpeg` cannot read this frame of {shown}"
             )))
         })
         .await
@@ -77,7 +101,7 @@ impl Media {
 }
 
 /// The name of the picture: of the video, and of its state.
-fn name_of(file: &Path, source: &str) -> io::Result<String> {
+fn name_of(file: &Path, source: &str, what: &str) -> io::Result<String> {
     let known = std::fs::metadata(file)?;
     let modified = known.modified()?.duration_since(UNIX_EPOCH);
     let key = format!(
@@ -87,16 +111,29 @@ fn name_of(file: &Path, source: &str) -> io::Result<String> {
     );
     let hash = Sha256::digest(key);
     let hash: String = hash[..6].iter().map(|byte| format!("{byte:02x}")).collect();
-    Ok(format!("last-frame-{hash}.png"))
+    Ok(format!("{what}-{hash}.png"))
 }
 
-/// Writes each frame from a time on over the one before; returns whether there was one.
-fn write(file: &Path, from: f64, to: &Path) -> Result<bool> {
+/// Frames of a video, by a time in seconds.
+#[derive(Clone, Copy)]
+enum Frames {
+    /// The last one after it.
+    From(f64),
+    /// The one at it.
+    At(f64),
+}
+
+/// Writes each frame over the one before; returns whether there was one.
+fn write(file: &Path, frames: Frames, to: &Path) -> Result<bool> {
+    let (Frames::From(from) | Frames::At(from)) = frames;
     let start = format!("{from:.3}");
     let options = [
         "-v", "error", "-nostdin", "-y", "-threads", "1", "-ss", &start,
     ];
     let mut command = ffmpeg::reading("ffmpeg", &options, file);
+    if matches!(frames, Frames::At(_)) {
+        command.args(["-frames:v", "1"]);
+    }
     command
         .args([
             "-an", "-sn", "-dn", "-update", "1", "-f", "image2", "-c:v", "png",

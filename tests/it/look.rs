@@ -4,7 +4,7 @@ use std::fs;
 
 use serde_json::{Value, json};
 
-use crate::plans::compose;
+use crate::plans::{compose, remote};
 use crate::support::{Client, Home, media};
 
 fn draft(client: &mut Client, edition: &str) -> String {
@@ -587,7 +587,7 @@ fn what_the_app_renders_itself_is_refused_with_the_reason() {
         ("reverse", "renders itself"),
         ("stabilize", "switch it on in the app"),
         ("remove_background", "chroma_key"),
-        ("freeze_frame", "`split` the clip"),
+        ("freeze_frame", "operation `freeze`"),
         ("background_image", "on a track below"),
     ] {
         let mut arguments = json!({ "video_url": clip });
@@ -1068,4 +1068,250 @@ fn a_clip_can_have_an_effect_of_its_own() {
         let document = self::document(&mut client, &draft);
         assert!(of_clip(&document, &clips(&document)[0], "video_effects").is_empty());
     }
+}
+
+#[test]
+fn a_frame_can_be_frozen_and_what_follows_moves_later() {
+    let home = Home::embedded();
+    let mut client = home.connected();
+    let clip = media("clip.mp4");
+    let draft = draft(&mut client, "capcut");
+    for at in [0, 2] {
+        client
+            .call("add_video", json!({ "draft_id": draft, "video_url": clip, "target_start": at, "end": 2, "fade_in": 0.2 }))
+            .expect("added");
+    }
+    let before = document(&mut client, &draft);
+    let operation = json!({
+        "op": "freeze", "clip": "c1", "at": "1s", "duration": 1.5, "still": media("picture.jpg"),
+    });
+    let edit = json!({ "draft_id": draft, "operations": [operation] });
+    client.call("edit_draft", edit).expect("edited");
+    let after = document(&mut client, &draft);
+    let times: Vec<(u64, u64)> = clips(&after)
+        .iter()
+        .map(|clip| &clip["target_timerange"])
+        .map(|range| {
+            (
+                range["start"].as_u64().expect("a time"),
+                range["duration"].as_u64().expect("a time"),
+            )
+        })
+        .collect();
+    assert_eq!(
+        times,
+        [
+            (0, 1_000_000),
+            (1_000_000, 1_500_000),
+            (2_500_000, 1_000_000),
+            (3_500_000, 2_000_000)
+        ]
+    );
+    let frozen = &clips(&after)[1];
+    assert_eq!(of_clip(&after, frozen, "videos")[0]["type"], "photo");
+    assert!(of_clip(&after, frozen, "audio_fades").is_empty());
+    client
+        .call("undo_draft", json!({ "draft_id": draft }))
+        .expect("undone");
+    assert!(self::document(&mut client, &draft) == before);
+    for (values, expected) in [
+        (json!({ "at": 9 }), "`at` is 9 s"),
+        (json!({ "clip": "c9", "at": 1 }), "c9"),
+        (json!({}), "`at` is missing"),
+    ] {
+        let mut operation = json!({ "op": "freeze", "clip": "c1", "still": media("picture.jpg") });
+        operation
+            .as_object_mut()
+            .expect("an object")
+            .extend(values.as_object().expect("an object").clone());
+        let edit = json!({ "draft_id": draft, "operations": [operation] });
+        let error = client.call("edit_draft", edit).expect_err("refused");
+        assert!(error.contains(expected), "{values}: {error}");
+    }
+    // Without a picture, one is made of the frame.
+    let has_ffmpeg = std::process::Command::new("ffmpeg")
+        .arg("-version")
+        .output()
+        .is_ok();
+    let operation = json!({ "op": "freeze", "clip": "c1", "at": 0.5 });
+    let edit = json!({ "draft_id": draft, "operations": [operation] });
+    let edited = client.call("edit_draft", edit);
+    if has_ffmpeg {
+        edited.expect("edited");
+        assert_eq!(clips(&saved(&mut client, &home, &draft)).len(), 4);
+    } else {
+        assert!(edited.expect_err("no picture").contains("`still`"));
+    }
+}
+
+#[test]
+fn plans_take_looks_layers_and_curves() {
+    let home = Home::embedded();
+    let plan = json!({
+        "name": "Look",
+        "visuals": [
+            { "video_url": media("clip.mp4"), "end": 2, "filter": "ABG", "brightness": "10%", "fit": "cover" },
+            { "image_url": media("picture.jpg"), "duration": 2, "motion": "Ken Burns", "saturation": -0.2 },
+        ],
+        "effects": [
+            { "filter": "KE1", "intensity": 0.5, "at": 0, "duration": 3 },
+            { "effect_type": "Blur", "at": 1, "duration": 1, "intensity": "50%" },
+        ],
+        "keyframes": [
+            { "property_types": ["rotation", "rotation"], "times": [0, 1], "values": ["0", "45deg"], "easing": "ease-out" },
+        ],
+    });
+    let (code, report, stderr) = compose(&home, &plan, &[]);
+    assert_eq!(code, 0, "{stderr}");
+    let mut client = home.connected();
+    let draft = report["draft_id"].as_str().expect("an id").to_owned();
+    let document = document(&mut client, &draft);
+    let all = clips(&document);
+    let of_kind = |kind: &str| {
+        let of = all.iter().filter(|clip| {
+            let effects = of_clip(&document, clip, "effects");
+            effects.iter().any(|effect| effect["type"] == kind)
+        });
+        of.count()
+    };
+    assert_eq!(
+        (
+            of_kind("filter"),
+            of_kind("brightness"),
+            of_kind("saturation")
+        ),
+        (2, 1, 1)
+    );
+    let turned = all.iter().find(|clip| {
+        let lists = clip["common_keyframes"].as_array().into_iter().flatten();
+        lists
+            .into_iter()
+            .any(|list| list["property_type"] == "KFTypeRotation")
+    });
+    let points = keyframes(turned.expect("a clip"), "KFTypeRotation");
+    assert_eq!(points[1]["left_control"]["x"], -420_000.0);
+    // A problem is reported before anything is made.
+    let plan = json!({ "name": "Wrong", "visuals": [{ "video_url": media("clip.mp4"), "filter": "ABGG" }] });
+    let (code, _, stderr) = compose(&home, &plan, &[]);
+    assert_ne!(code, 0);
+    assert!(stderr.contains("ABG"), "{stderr}");
+}
+
+/// Drafts that an app saved: what is added has the keys that the app writes, and undo gives the same bytes.
+#[test]
+fn looks_are_set_in_drafts_of_an_app() {
+    let home = Home::embedded();
+    let data =
+        std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("crates/capcut-draft/tests/data");
+    let document = fs::read_to_string(data.join("app.json")).expect("it is in the repository");
+    let file = home.file("apps/Look/draft_info.json", document);
+    let mut client = home.connected();
+    let opened = client.call(
+        "open_draft",
+        json!({ "draft": file.parent().and_then(std::path::Path::to_str) }),
+    );
+    let draft = opened.expect("opened")["draft_id"]
+        .as_str()
+        .expect("an id")
+        .to_owned();
+    let rows = client
+        .call("inspect_draft", json!({ "draft_id": draft }))
+        .expect("rows");
+    let tracks = rows["tracks"].as_array().expect("tracks").iter();
+    let mut all = tracks.flat_map(|track| track["clips"].as_array().cloned().unwrap_or_default());
+    let id = all.find(|clip| clip["kind"] == "video").expect("a video")["id"].clone();
+    let before = self::document(&mut client, &draft);
+    let full = before["materials"]["effects"]
+        .as_array()
+        .map_or(0, Vec::len);
+    for (spellings, stored) in looks() {
+        let mut values = spellings[0].clone();
+        if stored
+            .iter()
+            .any(|stored| ["clip", "speeds"].contains(&stored.0))
+        {
+            continue;
+        }
+        values["op"] = "set".into();
+        values["clip"] = id.clone();
+        client
+            .call(
+                "edit_draft",
+                json!({ "draft_id": draft, "operations": [values] }),
+            )
+            .unwrap_or_else(|error| panic!("{values}: {error}"));
+        let after = self::document(&mut client, &draft);
+        if let Some(added) = after["materials"]["effects"]
+            .as_array()
+            .and_then(|all| all.get(full))
+        {
+            for key in [
+                "version",
+                "path",
+                "request_id",
+                "adjust_params",
+                "render_index",
+                "category_name",
+            ] {
+                assert!(added.get(key).is_some(), "{values}: no {key} in {added}");
+            }
+        }
+        client
+            .call("undo_draft", json!({ "draft_id": draft }))
+            .expect("undone");
+        assert!(self::document(&mut client, &draft) == before, "{values}");
+    }
+    let operations = json!([
+        { "op": "set", "clip": id, "motion": "pulse" },
+        { "op": "add_keyframes", "clip": id, "property": "exposure", "easing": "in", "points": [{ "time": 0.1, "value": 0 }] },
+    ]);
+    let edited = client.call(
+        "edit_draft",
+        json!({ "draft_id": draft, "operations": operations }),
+    );
+    let edited = edited.map(drop).or_else(|error| {
+        // The clip may begin later.
+        if error.contains("is not within") {
+            Ok(())
+        } else {
+            Err(error)
+        }
+    });
+    edited.expect("edited");
+}
+
+#[test]
+fn properties_that_a_server_lacks_are_refused_and_never_dropped() {
+    let (home, api) = remote(0);
+    let mut client = home.connected();
+    let made = client
+        .call("create_draft", json!({ "name": "Remote" }))
+        .expect("a draft");
+    let draft = made["draft_id"].as_str().expect("an id").to_owned();
+    for (tool, arguments, expected) in [
+        (
+            "add_video",
+            json!({ "video_url": "http://127.0.0.1:1/a.mp4", "end": 1, "rotation": 45 }),
+            "`rotation`",
+        ),
+        (
+            "add_effect",
+            json!({ "filter": "ABG" }),
+            "filters over everything",
+        ),
+        (
+            "add_video_keyframe",
+            json!({ "property_type": "alpha", "value": "50%", "easing": "in" }),
+            "`easing`",
+        ),
+    ] {
+        let mut arguments = arguments.clone();
+        arguments["draft_id"] = draft.as_str().into();
+        let error = client.call(tool, arguments).expect_err("refused");
+        assert!(
+            error.contains(expected) && error.contains("embedded"),
+            "{tool}: {error}"
+        );
+    }
+    assert!(api.draft(&draft).is_empty());
 }

@@ -74,7 +74,7 @@ pub use kinds::ClipKind;
 pub use measure::{Measure, Unit};
 pub use ops::{
     AddKeyframes, AddMarkers, Canvas, Clear, ClearKeyframes, ClearWhat, Cover, Duplicate, Easing,
-    FRAME_RATES, Group, KeyframeValue, Marker, MediaFile, MediaFileKind, MediaLength, Move,
+    FRAME_RATES, Freeze, Group, KeyframeValue, Marker, MediaFile, MediaFileKind, MediaLength, Move,
     Operation, OperationReport, Remove, Rename, ReplaceMedia, ReplaceText, Set, Settings, Shift,
     Split, TrackChange, Trim, Ungroup, is_adjustment,
 };

@@ -80,6 +80,8 @@ pub enum Operation {
     Group(Group),
     /// Dissolves the group of a clip.
     Ungroup(Ungroup),
+    /// Shows one frame of a video for a while.
+    Freeze(Box<Freeze>),
 }
 
 macro_rules! operation_structs {
@@ -243,6 +245,17 @@ operation_structs! {
     Rename {
         name: String,
     }
+    /// `freeze`: the caller made the picture.
+    Freeze {
+        clip: ClipSelector,
+        /// The frame at this time on the timeline, seconds.
+        at: Time,
+        /// How long it is shown, seconds.
+        #[serde(default = "three_seconds")]
+        duration: Time,
+        /// A picture of the frame.
+        still: MediaFile,
+    }
     /// `settings`
     #[derive(Default)]
     Settings {
@@ -289,6 +302,11 @@ pub struct Set {
     pub values: BTreeMap<String, Value>,
 }
 
+/// How long the app shows a frozen frame.
+fn three_seconds() -> Time {
+    Time::from_micros(3_000_000)
+}
+
 /// What `clear` removes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
@@ -333,7 +351,7 @@ pub struct OperationReport {
     pub notes: Vec<String>,
 }
 
-const NAMES: [&str; 19] = [
+const NAMES: [&str; 20] = [
     "set",
     "replace_media",
     "replace_text",
@@ -353,10 +371,12 @@ const NAMES: [&str; 19] = [
     "add_markers",
     "group",
     "ungroup",
+    "freeze",
 ];
 
 /// Names that other programs give to operations, for "did you mean".
-const OTHER_NAMES: [(&str, &str); 15] = [
+const OTHER_NAMES: [(&str, &str); 16] = [
+    ("freeze_frame", "freeze"),
     ("delete", "remove"),
     ("delete_clip", "remove"),
     ("set_text", "replace_text"),
@@ -415,6 +435,7 @@ fn keys_of(name: &str) -> Option<&'static [&'static str]> {
         "add_markers" => AddMarkers::KEYS,
         "group" => Group::KEYS,
         "ungroup" => Ungroup::KEYS,
+        "freeze" => Freeze::KEYS,
         _ => return None,
     })
 }
@@ -546,6 +567,7 @@ impl Operation {
             Self::AddMarkers(_) => 16,
             Self::Group(_) => 17,
             Self::Ungroup(_) => 18,
+            Self::Freeze(_) => 19,
         }]
     }
 
@@ -566,6 +588,7 @@ impl Operation {
             Self::Track(operation) => session.change_track_itself(operation),
             Self::Canvas(operation) => session.set_canvas(operation),
             Self::Rename(operation) => session.rename(operation),
+            Self::Freeze(operation) => session.freeze(operation),
             Self::Settings(operation) => session.change_settings(operation),
             Self::AddMarkers(operation) => session.add_markers(operation),
             Self::Group(operation) => session.group(operation),

@@ -240,7 +240,7 @@ pub static PROPERTIES: &[Property] = &[
     row("remove_background", &["matting", "cutout", "smart_cutout"], "makes the background of a person transparent", &SWITCH, OFF, PICTURES,
         InApp("the app renders the cutout to a file: switch it on in the app, or use `chroma_key` for a background of one colour")),
     row("freeze_frame", &["freeze"], "shows one frame for a while", &SWITCH, OFF, &[Video],
-        InApp("the app shows a picture that it takes from the video: save the frame as a picture, `split` the clip there, `shift` what follows, and add the picture between the parts")),
+        InApp("the operation `freeze` of `edit_draft`, with `at` and `duration`, shows a frame for a while")),
     row("background_image", &["canvas_image", "background_picture"], "a picture around the clip", &ID, Unset, PICTURES,
         InApp("the app keeps such a picture in its own folder: add it on a track below with `fit` \"cover\"")),
     row("visible", &[], "whether the clip is shown", &SWITCH, Switch(true), ALL, Clip(&["visible"])),

@@ -216,6 +216,21 @@ impl Engine {
         )))
     }
 
+    /// A picture of the frame at a time of a video, as a file of this program.
+    pub(crate) async fn frame_at(
+        &self,
+        source: &str,
+        seconds: f64,
+        caller: &Caller,
+    ) -> Result<MediaFile> {
+        let data = self.options.data_dir.as_ref();
+        let folder = data.ok_or_else(crate::settings::no_home)?.join("stills");
+        let media = self.media(caller);
+        let picture = media.frame_at(source, seconds, &folder).await?;
+        let picture = picture.to_string_lossy();
+        self.media_file("still", &picture, caller).await
+    }
+
     /// A picture of the last frame of a video, as a file of this program.
     pub(crate) async fn last_frame(
         &self,

@@ -192,7 +192,7 @@ impl Session<'_> {
         Ok(())
     }
 
-    fn split_clip(&mut self, own: ClipRef, cut: i64) -> Result<()> {
+    pub(super) fn split_clip(&mut self, own: ClipRef, cut: i64) -> Result<()> {
         self.touch_time(own)?;
         self.edit.check_times(own)?;
         let (first, last) = self.frames(own);

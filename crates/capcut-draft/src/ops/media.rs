@@ -2,14 +2,15 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::document::{ClipRef, Dialect, MaterialRef};
+use crate::document::{ClipRef, Dialect, Document, MaterialRef};
 use crate::error::{Error, Result};
 use crate::field::clip;
 use crate::grid::{Seconds, TimeRange};
 use crate::kinds::{ClipKind, name_in_url};
 use crate::ops::session::Session;
-use crate::ops::{MediaLength, ReplaceMedia};
-use crate::select::Time;
+use crate::ops::{Freeze, MediaLength, ReplaceMedia};
+use crate::select::{ClipSelector, Time};
+use crate::value::RawJson;
 
 /// The length that the apps write for pictures.
 const STILL: i64 = 10_800_000_000;
@@ -74,6 +75,38 @@ impl MediaFile {
     }
 }
 
+impl Document {
+    /// Where the frame is that a clip shows at a time on the timeline: the file, as the document names it, and the time in
+    /// it in seconds.
+    ///
+    /// # Errors
+    /// `NotFound` or `Ambiguous` for the clip, `Invalid` if it is not a video.
+    pub fn frame_at(&self, clip: &ClipSelector, at: Time) -> Result<(String, f64)> {
+        let own = self.select(clip)?;
+        let main = self
+            .main_material(own)
+            .filter(|_| self.clip_kind(own) == ClipKind::Video);
+        let source = self.range(own, &["source_timerange"]);
+        let (Some(main), Some(source)) = (main, source) else {
+            return Err(Error::invalid(format!(
+                "{} has no frames to freeze: it is not a video",
+                self.describe(own)
+            )));
+        };
+        let file = ["remote_url", "path"].into_iter().find_map(|key| {
+            let file = self.text(main, &[key])?;
+            (!file.is_empty()).then(|| file.into_owned())
+        });
+        let file = file.ok_or_else(|| {
+            Error::invalid(format!("{} does not name its file", self.describe(own)))
+        })?;
+        let shown = at.micros - self.target(own).start;
+        let speed = self.number(own, &["speed"]).unwrap_or(1.0);
+        let seconds = (source.start as f64 + shown as f64 * speed) / 1e6;
+        Ok((file, seconds.max(0.0)))
+    }
+}
+
 impl Session<'_> {
     pub(crate) fn replace_media(&mut self, operation: &ReplaceMedia) -> Result<()> {
         let own = self.edit.select(&operation.clip)?;
@@ -112,6 +145,65 @@ impl Session<'_> {
             return self.become_still(own);
         }
         self.fit_to_file(own, operation)
+    }
+
+    /// Shows one frame of a video for a while, as a picture. What follows on its track moves later.
+    pub(crate) fn freeze(&mut self, operation: &Freeze) -> Result<()> {
+        let own = self.edit.select(&operation.clip)?;
+        if self.require_inside(own)? != ClipKind::Video {
+            return Err(Error::invalid(format!(
+                "{} has no frames to freeze: it is not a video",
+                self.edit.describe(own)
+            )));
+        }
+        self.touch_time(own)?;
+        self.edit.check_times(own)?;
+        let (first, last) = self.frames(own);
+        let at = self.grid.frame(operation.at.micros);
+        if at < first || at >= last {
+            let target = self.edit.target(own);
+            return Err(Error::invalid(format!(
+                "`at` is {}; {} lasts from {} to {} on the timeline",
+                Seconds(operation.at.micros),
+                self.edit.describe(own),
+                Seconds(target.start),
+                Seconds(target.end())
+            )));
+        }
+        let length = self.grid.frame(operation.duration.micros);
+        if length < 1 {
+            return Err(Error::invalid("`duration` must be at least a frame"));
+        }
+        if at > first {
+            self.split_clip(own, at)?;
+        }
+        let track = self.edit.track_of(own);
+        self.make_room(track, &[], at, length)?;
+        let copy = self.copy_clip(own, "freeze")?;
+        self.touch_time(copy)?;
+        let lists = [
+            "transitions",
+            "material_animations",
+            "audio_fades",
+            "audio_effects",
+        ];
+        self.drop_companions(copy, &lists)?;
+        if !self.edit.keyframes(copy).is_empty() {
+            self.edit.set(copy, &["common_keyframes"], &RawJson("[]"))?;
+        }
+        let range = self.range_of_frames(at, at + length);
+        self.set_target(copy, range)?;
+        let main = self.edit.main_material(copy);
+        let main = main.ok_or_else(|| Error::not_found("the clip has no material"))?;
+        self.write_media(main, &operation.still)?;
+        self.become_still(copy)?;
+        self.changed(format!(
+            "{} shows the frame at {} for {}",
+            self.edit.short_id(copy),
+            Seconds(operation.at.micros),
+            Seconds(range.duration)
+        ));
+        Ok(())
     }
 
     fn become_still(&mut self, own: ClipRef) -> Result<()> {

@@ -81,7 +81,13 @@ impl Session<'_> {
     }
 
     /// Moves the clips of a track that start at a frame or later, except those of the group.
-    fn make_room(&mut self, track: TrackRef, group: &[ClipRef], from: i64, by: i64) -> Result<()> {
+    pub(super) fn make_room(
+        &mut self,
+        track: TrackRef,
+        group: &[ClipRef],
+        from: i64,
+        by: i64,
+    ) -> Result<()> {
         let later: Vec<ClipRef> = self
             .edit
             .clips(track)
