@@ -3,11 +3,11 @@
 
 #![expect(clippy::print_stdout, reason = "it is a command")]
 
-use std::fs;
+use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, ExitCode, Stdio};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use serde_json::{Value, json};
 
@@ -21,6 +21,7 @@ fn main() -> ExitCode {
     let mut bounds = Bounds { missed: 0 };
     texts(work.path(), &mut bounds);
     videos(work.path(), &mut bounds);
+    opened(work.path(), &mut bounds);
     lint(work.path(), &mut bounds);
     ExitCode::from(u8::from(bounds.missed > 0))
 }
@@ -225,6 +226,83 @@ fn copied(from: &Path, to: &Path) -> Duration {
     assert!(done.expect("cp").success());
     let taken = started.elapsed();
     fs::remove_dir_all(to).expect("removed");
+    taken
+}
+
+/// The save of an edited draft into the folder that it was opened from, against writing the same files.
+fn opened(work: &Path, bounds: &mut Bounds) {
+    let drafts = drafts_folder(work, "opened");
+    let mut server = Server::start(&work.join("data"), "");
+    let draft = server.captions("opened", 3000);
+    server.save(&draft, &drafts, "opened");
+    let folder = drafts.join("opened");
+    let draft = server.call("open_draft", &json!({ "path": folder }))["draft_id"].clone();
+    let mut plain = f64::INFINITY;
+    let mut words = "Words to read, 7".to_owned();
+    let save = best(|round| {
+        let title = format!("Title {round}");
+        let change = json!({ "op": "replace_text", "clip": words, "text": title });
+        server.call(
+            "edit_draft",
+            &json!({ "draft_id": draft, "operations": [change] }),
+        );
+        words = title;
+        // As a user's draft, which no program has written in the last seconds.
+        std::thread::sleep(Duration::from_secs(5));
+        let before = states(&folder);
+        let started = Instant::now();
+        server.call("save_draft", &json!({ "draft_id": draft }));
+        let taken = started.elapsed();
+        let changed: Vec<PathBuf> = states(&folder)
+            .into_iter()
+            .filter(|state| !before.contains(state))
+            .map(|(path, _)| path)
+            .collect();
+        assert!(
+            changed.len() >= 6,
+            "every copy of the document: {changed:?}"
+        );
+        plain = plain.min(written(&changed, &work.join("plain")).as_secs_f64() * 1e3);
+        taken
+    });
+    println!("        {save:.0} ms, writing the same files {plain:.0} ms");
+    bounds.check(
+        "save of an edited draft of 3,000 segments, relative to a write",
+        save / plain,
+        1.3,
+        "x",
+    );
+}
+
+/// The files below `folder`, with their times.
+fn states(folder: &Path) -> Vec<(PathBuf, SystemTime)> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).expect("a folder").flatten() {
+        let metadata = entry.metadata().expect("a file");
+        if metadata.is_dir() {
+            found.extend(states(&entry.path()));
+        } else {
+            found.push((entry.path(), metadata.modified().expect("a time")));
+        }
+    }
+    found
+}
+
+/// How long it takes to write files with the same bytes into a folder, one after the other, until they are on the disk.
+fn written(files: &[PathBuf], into: &Path) -> Duration {
+    let contents: Vec<Vec<u8>> = files
+        .iter()
+        .map(|file| fs::read(file).expect("a file"))
+        .collect();
+    fs::create_dir(into).expect("a folder");
+    let started = Instant::now();
+    for (number, bytes) in contents.iter().enumerate() {
+        let mut file = File::create(into.join(number.to_string())).expect("a file");
+        file.write_all(bytes).expect("written");
+        file.sync_all().expect("synced");
+    }
+    let taken = started.elapsed();
+    fs::remove_dir_all(into).expect("removed");
     taken
 }
 

@@ -31,6 +31,7 @@ use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use capcut_draft::Settings as DraftSettings;
+use quick_cache::sync::Cache;
 use serde::{Deserialize, Serialize};
 use tokio::runtime::{Handle, RuntimeFlavor};
 
@@ -48,6 +49,7 @@ use crate::engine::documents::{
 use crate::engine::edit::{Edit, EditOutcome, Prepared};
 use crate::engine::held::{HeldDraft, HeldDrafts};
 use crate::engine::package::cover::Covers;
+use crate::engine::package::opened::OpenedState;
 use crate::engine::saving::Saves;
 use crate::error::{Error, Kind, Result};
 use crate::journal::{self, Appended, CallPosition, ENGINE, Journal, NewRecord, Record, Runner};
@@ -99,6 +101,9 @@ impl EngineOptions {
     }
 }
 
+/// How many states of opened documents are kept for their next saves.
+const OPENED_STATES: usize = 32;
+
 /// The drafts, and what is needed to create and save them.
 pub(crate) struct Engine {
     edition: Edition,
@@ -110,6 +115,8 @@ pub(crate) struct Engine {
     /// This process as other processes see it.
     runner: Arc<Runner>,
     covers: Arc<Covers>,
+    /// By the hash of the document: the saves of a draft need the same one.
+    opened_states: Cache<String, Arc<OpenedState>>,
 }
 
 /// A draft to be created.
@@ -238,6 +245,7 @@ impl Engine {
             options,
             saves: Saves::default(),
             covers: Arc::default(),
+            opened_states: Cache::new(OPENED_STATES),
         }
     }
 

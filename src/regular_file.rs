@@ -6,8 +6,10 @@
 //! and use.
 
 use std::fs::{self, File, Metadata, OpenOptions};
-use std::io::{self, Read as _};
+use std::io::{self, Read as _, Seek as _};
 use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 
 use crate::encoding;
 
@@ -57,6 +59,128 @@ pub(crate) fn read_file(file: File, most: u64) -> io::Result<Vec<u8>> {
     let size = file.metadata()?.len().min(most);
     // With one byte more, the end of the file is found without growing.
     read_into(Vec::with_capacity(size as usize + 1), file, most)
+}
+
+/// A state of a file, to find out without reading it whether it was written since.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct FileState {
+    bytes: u64,
+    modified: Option<SystemTime>,
+    /// Device and number of the file, and when it last changed in any way, in seconds and nanoseconds.
+    #[cfg(unix)]
+    file: (u64, u64),
+    #[cfg(unix)]
+    changed: (i64, i64),
+    /// Whether a later write has another time: the time of the last change is some time ago.
+    is_settled: bool,
+}
+
+impl FileState {
+    /// The coarsest times of a file system, with which two writes have the same time: 2 s with FAT.
+    const TICK: Duration = Duration::from_secs(3);
+
+    pub(crate) fn new(metadata: &Metadata) -> Self {
+        Self::seen(metadata, SystemTime::now())
+    }
+
+    fn seen(metadata: &Metadata, now: SystemTime) -> Self {
+        #[cfg(unix)]
+        use std::os::unix::fs::MetadataExt as _;
+        #[cfg(unix)]
+        let changed = (metadata.ctime(), metadata.ctime_nsec());
+        #[cfg(unix)]
+        let is_settled = u64::try_from(changed.0).is_ok_and(|seconds| {
+            SystemTime::UNIX_EPOCH + Duration::from_secs(seconds) + Self::TICK < now
+        });
+        // Other systems do not tell when a program sets an earlier time.
+        #[cfg(not(unix))]
+        let is_settled = false;
+        Self {
+            bytes: metadata.len(),
+            modified: metadata.modified().ok(),
+            #[cfg(unix)]
+            file: (metadata.dev(), metadata.ino()),
+            #[cfg(unix)]
+            changed,
+            is_settled,
+        }
+    }
+
+    /// Of the file itself, not of one that it links to.
+    pub(crate) fn of(path: &Path) -> io::Result<Self> {
+        fs::symlink_metadata(path).map(|metadata| Self::new(&metadata))
+    }
+
+    /// When its content was last written; 1970 if the system does not tell.
+    pub(crate) fn modified(&self) -> SystemTime {
+        self.modified.unwrap_or(SystemTime::UNIX_EPOCH)
+    }
+
+    /// Whether the file at `path` certainly has the content that it had in this state.
+    pub(crate) fn is_at(&self, path: &Path) -> bool {
+        self.is_settled && self.is_same_at(path)
+    }
+
+    /// Whether the file at `path` is in this state; another program may have written it at almost the same time.
+    pub(crate) fn is_same_at(&self, path: &Path) -> bool {
+        Self::of(path).is_ok_and(|now| {
+            let is_settled = self.is_settled;
+            Self { is_settled, ..now } == *self
+        })
+    }
+
+    /// Whether the file at `path` is the one in this state, which was only moved since.
+    pub(crate) fn is_moved_to(&self, path: &Path) -> bool {
+        Self::of(path).is_ok_and(|now| {
+            let moved = Self {
+                #[cfg(unix)]
+                changed: self.changed,
+                is_settled: self.is_settled,
+                ..now
+            };
+            self.modified.is_some() && moved == *self
+        })
+    }
+}
+
+/// The content of a file, if it is at most `most` bytes; one of `known` is shared if the file has the same bytes. Copies of
+/// a large document are then compared piece by piece instead of filling memory of their own.
+pub(crate) fn read_shared<'a>(
+    mut file: File,
+    most: u64,
+    known: impl IntoIterator<Item = &'a Arc<Vec<u8>>>,
+) -> io::Result<Arc<Vec<u8>>> {
+    let size = file.metadata()?.len();
+    for bytes in known {
+        if bytes.len() as u64 != size {
+            continue;
+        }
+        if has_bytes(&mut file, bytes)? {
+            return Ok(Arc::clone(bytes));
+        }
+        file.rewind()?;
+    }
+    read_file(file, most).map(Arc::new)
+}
+
+/// Whether the rest of `source` is exactly `bytes`.
+fn has_bytes(source: &mut impl io::Read, bytes: &[u8]) -> io::Result<bool> {
+    let mut piece = vec![0; 128 << 10];
+    let mut rest = bytes;
+    loop {
+        let read = match source.read(&mut piece) {
+            Ok(read) => read,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(error) => return Err(error),
+        };
+        if read == 0 {
+            return Ok(rest.is_empty());
+        }
+        match rest.strip_prefix(&piece[..read]) {
+            Some(after) => rest = after,
+            None => return Ok(false),
+        }
+    }
 }
 
 /// The text of a file that the user named on the command line; it may be a pipe (`<(…)`, `/dev/stdin`).
@@ -222,6 +346,87 @@ mod tests {
     fn pipe(path: &Path) {
         let made = std::process::Command::new("mkfifo").arg(path).status();
         assert!(made.expect("mkfifo runs").success());
+    }
+
+    #[test]
+    fn a_write_gives_a_file_another_state() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("file");
+        let later = SystemTime::now() + Duration::from_secs(10);
+        let written = || {
+            fs::write(&path, "one").unwrap();
+            FileState::seen(&fs::metadata(&path).unwrap(), later)
+        };
+        assert!(written().is_at(&path));
+        // It was written just now: a second write may have the same time.
+        assert!(!FileState::of(&path).unwrap().is_at(&path));
+
+        let state = written();
+        let moved = folder.path().join("moved");
+        fs::rename(&path, &moved).unwrap();
+        assert!(state.is_moved_to(&moved));
+        assert!(!state.is_moved_to(&path));
+        assert!(!written().is_moved_to(&moved), "another file");
+
+        let changes: [(&str, &dyn Fn(&Path)); 4] = [
+            ("longer", &|path| fs::write(path, "longer").unwrap()),
+            ("removed", &|path| fs::remove_file(path).unwrap()),
+            ("replaced", &|path| {
+                fs::write(path.with_extension("new"), "two").unwrap();
+                fs::rename(path.with_extension("new"), path).unwrap();
+            }),
+            ("written, with the earlier time", &|path| {
+                let before = fs::metadata(path).unwrap();
+                // Until the clock of the file system has another time.
+                while {
+                    use std::os::unix::fs::MetadataExt as _;
+                    fs::write(path, "two").unwrap();
+                    let file = File::options().write(true).open(path).unwrap();
+                    file.set_modified(before.modified().unwrap()).unwrap();
+                    let now = fs::metadata(path).unwrap();
+                    (now.ctime(), now.ctime_nsec()) == (before.ctime(), before.ctime_nsec())
+                } {}
+            }),
+        ];
+        for (what, change) in changes {
+            let state = written();
+            change(&path);
+            assert!(!state.is_at(&path), "{what}");
+        }
+    }
+
+    #[test]
+    fn copies_share_the_bytes_of_the_first() {
+        let folder = tempfile::tempdir().unwrap();
+        let content = |name: &str, bytes: &[u8]| {
+            let path = folder.path().join(name);
+            fs::write(&path, bytes).unwrap();
+            path
+        };
+        let read = |path: &Path, known: &[Arc<Vec<u8>>]| {
+            read_shared(File::open(path).unwrap(), 1 << 20, known).unwrap()
+        };
+        // Longer than a piece, and different only in the last byte.
+        let long: Vec<u8> = (0..300_000u32).map(|at| at as u8).collect();
+        let mut other = long.clone();
+        *other.last_mut().unwrap() ^= 1;
+        let known = [
+            Arc::new(other.clone()),
+            Arc::new(long.clone()),
+            Arc::new(Vec::new()),
+        ];
+        for (index, bytes) in [&other, &long, &Vec::new()].into_iter().enumerate() {
+            let shared = read(&content("copy", bytes), &known);
+            assert!(Arc::ptr_eq(&shared, &known[index]), "{index}");
+        }
+        for bytes in [&long[1..], &long[..long.len() - 1], b"else"] {
+            let own = read(&content("own", bytes), &known);
+            assert_eq!(*own, bytes);
+            assert_eq!(Arc::strong_count(&own), 1);
+        }
+        let too_long = File::open(content("long", &long)).unwrap();
+        let refused = read_shared(too_long, 1000, &[]);
+        assert_eq!(refused.unwrap_err().kind(), io::ErrorKind::FileTooLarge);
     }
 
     #[test]

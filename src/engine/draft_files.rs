@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
-use std::time::SystemTime;
+use std::sync::Arc;
+use std::thread;
 
 use serde_json::Value;
 
@@ -11,7 +12,7 @@ use crate::engine::marker;
 use crate::engine::paths::{file_name, without_verbatim};
 use crate::engine::timelines::{self, PROJECT};
 use crate::error::{Error, Result};
-use crate::regular_file::{self, DOCUMENT_BYTES, Links};
+use crate::regular_file::{self, DOCUMENT_BYTES, FileState, Links};
 
 /// The root documents; if they are equally new, the first one takes precedence.
 pub(crate) const ROOTS: [&str; 2] = ["draft_content.json", "draft_info.json"];
@@ -35,12 +36,14 @@ pub(crate) enum FileContent {
 }
 
 /// A document of a draft folder.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct DocumentFile {
     /// Its path in the folder.
     pub name: String,
-    pub bytes: Vec<u8>,
-    pub modified: SystemTime,
+    /// Copies with the same content share it.
+    pub bytes: Arc<Vec<u8>>,
+    /// The state of the file before it was read.
+    pub state: FileState,
 }
 
 impl DocumentFile {
@@ -49,6 +52,11 @@ impl DocumentFile {
         self.bytes
             .strip_prefix(b"\xef\xbb\xbf")
             .unwrap_or(&self.bytes)
+    }
+
+    /// Whether two documents have the same JSON, byte by byte.
+    pub(crate) fn has_same_json(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.bytes, &other.bytes) || self.json() == other.json()
     }
 
     pub(crate) fn content(&self) -> FileContent {
@@ -80,22 +88,29 @@ impl DraftFiles {
     /// Reads the documents in `folder`, a canonical path. An existing document that cannot be read is an error:
     /// otherwise only the remaining ones would be checked.
     pub(crate) fn read(folder: &Path) -> Result<Self> {
-        let mut files = Vec::new();
-        for name in ROOTS.iter().chain(&[TEMPLATE, META, PROJECT]) {
-            files.extend(read(folder, name)?);
-        }
-        let project = files.iter().find(|file| file.name == PROJECT);
-        let project = project.and_then(|file| serde_json::from_slice::<Value>(file.json()).ok());
-        let project = project.filter(Value::is_object);
+        let project_file = read(folder, PROJECT)?;
+        let project = project_file
+            .as_ref()
+            .and_then(|file| serde_json::from_slice::<Value>(file.json()).ok())
+            .filter(Value::is_object);
         let main_timeline = project
             .as_ref()
             .and_then(|project| project["main_timeline_id"].as_str().map(str::to_owned))
             .filter(|id| !id.is_empty() && !id.contains(['/', '\\']) && id != "..");
-        if let Some(id) = &main_timeline {
-            for name in ROOTS.iter().chain(&[TEMPLATE]) {
-                files.extend(read(folder, &format!("{}/{name}", timelines::folder(id)))?);
-            }
-        }
+        let timeline = ROOTS.iter().chain(&[TEMPLATE]).copied();
+        let inside = main_timeline.as_deref().map(timelines::folder);
+        let nested = inside
+            .iter()
+            .flat_map(|inside| timeline.clone().map(move |name| format!("{inside}/{name}")));
+        let names: Vec<String> = timeline
+            .clone()
+            .chain([META])
+            .map(str::to_owned)
+            .chain(nested)
+            .collect();
+        let mut files = read_all(folder, &names)?;
+        let after_meta = files.iter().take_while(|file| !file.is_nested()).count();
+        files.splice(after_meta..after_meta, project_file);
         Ok(Self {
             files,
             project,
@@ -109,21 +124,25 @@ impl DraftFiles {
 
     /// Adds the reserve copies that can be read.
     pub(crate) fn with_reserves(mut self, folder: &Path) -> Self {
-        let reserves = reserves(folder, self.main_timeline.as_deref());
+        let reserves = reserves(folder, self.main_timeline.as_deref(), &self.files);
         self.files.extend(reserves);
         self
     }
 }
 
-/// The reserve copies of the documents in `folder` that can be read.
-pub(crate) fn reserves(folder: &Path, main_timeline: Option<&str>) -> Vec<DocumentFile> {
+/// The reserve copies of the documents in `folder` that can be read; `files` are its other documents.
+pub(crate) fn reserves(
+    folder: &Path,
+    main_timeline: Option<&str>,
+    files: &[DocumentFile],
+) -> Vec<DocumentFile> {
     let nested = main_timeline.map(timelines::folder);
     let names = RESERVES.into_iter().flat_map(|name| {
         let inside = nested.as_ref().map(|nested| format!("{nested}/{name}"));
         inside.into_iter().chain([name.to_owned()])
     });
     names
-        .filter_map(|name| read(folder, &name).ok().flatten())
+        .filter_map(|name| read_beside(folder, &name, files).ok().flatten())
         .collect()
 }
 
@@ -131,11 +150,13 @@ pub(crate) fn reserves(folder: &Path, main_timeline: Option<&str>) -> Vec<Docume
 pub(crate) fn hashes<'a>(
     files: impl IntoIterator<Item = &'a DocumentFile>,
 ) -> BTreeMap<String, String> {
-    let mut known: Vec<(&[u8], String)> = Vec::new();
+    let mut known: Vec<(&Arc<Vec<u8>>, String)> = Vec::new();
     let mut hashes = BTreeMap::new();
     for file in files {
         // Most of them have the same bytes.
-        let same = known.iter().find(|(bytes, _)| *bytes == file.bytes);
+        let same = known
+            .iter()
+            .find(|(bytes, _)| Arc::ptr_eq(bytes, &file.bytes) || **bytes == file.bytes);
         let hash = match same {
             Some((_, hash)) => hash.clone(),
             None => marker::hash(&file.bytes),
@@ -159,6 +180,46 @@ pub(crate) fn is_reserve(name: &str) -> bool {
 /// Reads a document of the draft in `folder`; `None` if there is no such file. An existing file that cannot be
 /// read is an error: otherwise only the remaining files would be checked.
 pub(crate) fn read(folder: &Path, name: &str) -> Result<Option<DocumentFile>> {
+    read_beside(folder, name, &[])
+}
+
+/// Reads the documents of a draft that exist. The first one is read alone, and the others, which are usually copies of it,
+/// in parallel.
+fn read_all(folder: &Path, names: &[String]) -> Result<Vec<DocumentFile>> {
+    /// Less takes less time than starting a thread.
+    const WORTH_A_THREAD: usize = 1 << 20;
+    let mut names = names.iter();
+    let mut files = Vec::new();
+    for name in names.by_ref() {
+        files.extend(read(folder, name)?);
+        if !files.is_empty() {
+            break;
+        }
+    }
+    if files.iter().all(|first| first.bytes.len() < WORTH_A_THREAD) {
+        for name in names {
+            let file = read_beside(folder, name, &files)?;
+            files.extend(file);
+        }
+        return Ok(files);
+    }
+    let first = &files;
+    let others: Vec<_> = thread::scope(|scope| {
+        let all: Vec<_> = names
+            .map(|name| scope.spawn(move || read_beside(folder, name, first)))
+            .collect();
+        let joined = all.into_iter().map(|thread| match thread.join() {
+            Ok(file) => file,
+            Err(panic) => std::panic::resume_unwind(panic),
+        });
+        joined.collect::<Result<_>>()
+    })?;
+    files.extend(others.into_iter().flatten());
+    Ok(files)
+}
+
+/// As [`read`]; the bytes are shared with a known file that has the same ones.
+fn read_beside(folder: &Path, name: &str, known: &[DocumentFile]) -> Result<Option<DocumentFile>> {
     let path = folder.join(name);
     let attempt = || -> io::Result<DocumentFile> {
         let file = regular_file::open(&path, Links::Refuse)?;
@@ -170,9 +231,11 @@ pub(crate) fn read(folder: &Path, name: &str) -> Result<Option<DocumentFile>> {
                 "behind a symbolic link that points outside the draft",
             ));
         }
-        let modified = file.metadata()?.modified();
-        let bytes = regular_file::read_file(file, DOCUMENT_BYTES)?;
-        if values(&bytes) > VALUES {
+        let state = FileState::new(&file.metadata()?);
+        let known = known.iter().map(|file| &file.bytes);
+        let bytes = regular_file::read_shared(file, DOCUMENT_BYTES, known)?;
+        let is_new = Arc::strong_count(&bytes) == 1;
+        if is_new && values(&bytes) > VALUES {
             return Err(io::Error::new(
                 io::ErrorKind::FileTooLarge,
                 format!("contains more than {VALUES} values"),
@@ -181,7 +244,7 @@ pub(crate) fn read(folder: &Path, name: &str) -> Result<Option<DocumentFile>> {
         Ok(DocumentFile {
             name: name.to_owned(),
             bytes,
-            modified: modified.unwrap_or(SystemTime::UNIX_EPOCH),
+            state,
         })
     };
     match attempt() {

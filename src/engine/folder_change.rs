@@ -18,7 +18,7 @@ use crate::engine::exclusive::Exclusive;
 use crate::engine::marker::{Hashes, Stamp, WrittenFile};
 use crate::engine::registry::{self, EntryUpdate};
 use crate::error::{Error, Kind, Result};
-use crate::regular_file::{self, DOCUMENT_BYTES, Links};
+use crate::regular_file::{self, DOCUMENT_BYTES, FileState, Links};
 
 /// The temporary folder; the app ignores it.
 const FOLDER: &str = ".capcut-mcp-change";
@@ -61,10 +61,16 @@ struct ChangedFile {
 pub(crate) struct FolderChange {
     folder: PathBuf,
     record: ChangeRecord,
+    /// The files that are replaced and were as they had been read, and the new ones; by their paths in the folder. The
+    /// content of a file that is in the same state need not be read again.
+    seen: FileStates,
+    written: FileStates,
     /// A change that could neither be made nor taken back stays for the next access.
     is_left: bool,
     _lock: Exclusive,
 }
+
+type FileStates = BTreeMap<String, FileState>;
 
 /// A new file.
 #[derive(Debug)]
@@ -75,6 +81,8 @@ pub(crate) struct NewFile<'a> {
     pub hash: String,
     /// SHA-256 of the file that it replaces; none if there must be none.
     pub before: Option<String>,
+    /// The state of that file when it was read, if known.
+    pub seen: Option<FileState>,
 }
 
 /// Completes or removes what a killed process left in `folder`.
@@ -156,8 +164,10 @@ fn finish_earlier(folder: &Path) -> Result<()> {
         // The app writes its own state; the save is completed or dropped when it has closed the draft.
         return Ok(());
     }
-    if record.is_inside(folder) && record.is_untouched(folder) {
-        record.run(folder)?;
+    // The states are not recorded: the files are read.
+    let unknown = FileStates::new();
+    if record.is_inside(folder) && record.is_untouched(folder, &unknown) {
+        record.run(folder, &unknown)?;
     } else {
         tracing::warn!(
             "an interrupted save into {} was dropped, as another program changed the files since",
@@ -185,20 +195,43 @@ impl ChangeRecord {
         })
     }
 
-    /// Whether every file is as before the change or as after it.
-    fn is_untouched(&self, folder: &Path) -> bool {
+    /// Whether every file is as before the change or as after it; `seen` are files as before it.
+    fn is_untouched(&self, folder: &Path, seen: &FileStates) -> bool {
         let mut hashes = Hashes::default();
         self.files.iter().all(|(name, file)| {
             let path = folder.join(name);
+            let before = folder.join(name_before(&self.renamed, name));
+            if seen
+                .get(name)
+                .is_some_and(|state| state.is_same_at(&before))
+            {
+                return true;
+            }
             // Usually as before: then it is read once.
             hashes.of(&path) == file.before
                 || file.after.is_at(&path, &mut hashes)
-                || hashes.of(&folder.join(name_before(&self.renamed, name))) == file.before
+                || hashes.of(&before) == file.before
         })
     }
 
+    /// Whether a file is as after the change; `written` are the new files before they were moved.
+    fn is_done(
+        &self,
+        folder: &Path,
+        name: &str,
+        written: &FileStates,
+        hashes: &mut Hashes,
+    ) -> bool {
+        let path = folder.join(name);
+        match (written.get(name), self.files.get(name)) {
+            (Some(state), _) => state.is_moved_to(&path),
+            (None, Some(file)) => file.after.is_at(&path, hashes),
+            (None, None) => false,
+        }
+    }
+
     /// Moves the files that are not at their paths yet.
-    fn run(&self, folder: &Path) -> Result<()> {
+    fn run(&self, folder: &Path, written: &FileStates) -> Result<()> {
         let temporary = folder.join(FOLDER);
         for (from, to) in &self.renamed {
             let (from, to) = (folder.join(from), folder.join(to));
@@ -219,8 +252,8 @@ impl ChangeRecord {
             }
         }
         let mut hashes = Hashes::default();
-        for (name, file) in &self.files {
-            if !file.after.is_at(&folder.join(name), &mut hashes) {
+        for name in self.files.keys() {
+            if !self.is_done(folder, name, written, &mut hashes) {
                 return Err(Error::conflict(format!(
                     "{} was changed by another program during the save",
                     folder.join(name).display()
@@ -252,7 +285,7 @@ impl ChangeRecord {
     }
 
     /// Puts the old files back, after a failed run.
-    fn take_back(&self, folder: &Path) -> io::Result<()> {
+    fn take_back(&self, folder: &Path, written: &FileStates) -> io::Result<()> {
         let temporary = folder.join(FOLDER);
         let mut hashes = Hashes::default();
         for (name, file) in &self.files {
@@ -262,7 +295,9 @@ impl ChangeRecord {
             );
             let path = folder.join(name);
             // A file that is still in the temporary folder was not moved.
-            if fs::symlink_metadata(&new).is_ok() || !file.after.is_at(&path, &mut hashes) {
+            if fs::symlink_metadata(&new).is_ok()
+                || !self.is_done(folder, name, written, &mut hashes)
+            {
                 continue;
             }
             match file.before {
@@ -302,6 +337,8 @@ impl FolderChange {
         Ok(Self {
             folder: folder.to_owned(),
             record: ChangeRecord::default(),
+            seen: FileStates::new(),
+            written: FileStates::new(),
             is_left: false,
             _lock: lock,
         })
@@ -336,24 +373,35 @@ impl FolderChange {
         let write = |file: &NewFile<'_>| {
             let path = staged.join(file.name);
             let before = folder.join(name_before(renamed, file.name));
-            write_new(&path, file.bytes)
-                .and_then(|()| keep_old(folder, &before, file))
-                .map_err(|error| unwritable(&path, error))
+            let attempt = || {
+                write_new(&path, file.bytes)?;
+                let is_as_read = file.seen.is_some_and(|state| state.is_at(&before));
+                keep_old(folder, &before, file)?;
+                // The link that keeps it is a change of the file.
+                let seen = is_as_read.then(|| FileState::of(&before)).transpose()?;
+                Ok((FileState::of(&path)?, seen))
+            };
+            attempt().map_err(|error| unwritable(&path, error))
         };
         let write = &write;
-        std::thread::scope(|scope| {
+        let states: Vec<(FileState, Option<FileState>)> = std::thread::scope(|scope| {
             // The disk syncs several files in the time of one.
             let all: Vec<_> = files
                 .iter()
                 .map(|file| scope.spawn(move || write(file)))
                 .collect();
-            all.into_iter().try_for_each(|thread| {
+            let joined = all.into_iter().map(|thread| {
                 thread
                     .join()
                     .unwrap_or_else(|_| Err(Error::internal("a file could not be written")))
-            })
+            });
+            joined.collect::<Result<_>>()
         })?;
-        for file in files {
+        for (file, (written, seen)) in files.into_iter().zip(states) {
+            self.written.insert(file.name.to_owned(), written);
+            if let Some(seen) = seen {
+                self.seen.insert(file.name.to_owned(), seen);
+            }
             let recorded = ChangedFile {
                 before: file.before,
                 after: WrittenFile::Hash(file.hash),
@@ -380,7 +428,7 @@ impl FolderChange {
 
     /// Makes the change: after a failure, all files are as before; after a kill, the next access completes it.
     pub(crate) fn commit(mut self) -> Result<()> {
-        if !self.record.is_untouched(&self.folder) {
+        if !self.record.is_untouched(&self.folder, &self.seen) {
             return Err(changed_meanwhile(&self.folder));
         }
         let temporary = self.folder.join(FOLDER);
@@ -390,8 +438,8 @@ impl FolderChange {
         registry::write(&temporary.join(RECORD), &record)?;
         sync_folder(&temporary);
         sync_folder(&self.folder);
-        if let Err(error) = self.record.run(&self.folder) {
-            if let Err(cause) = self.record.take_back(&self.folder) {
+        if let Err(error) = self.record.run(&self.folder, &self.written) {
+            if let Err(cause) = self.record.take_back(&self.folder, &self.written) {
                 tracing::warn!(%cause, "the files before a failed save could not be put back");
                 self.is_left = true;
             }
@@ -509,6 +557,7 @@ mod tests {
             bytes: b"new",
             hash: marker::hash(b"new"),
             before: before.map(|before| marker::hash(before.as_bytes())),
+            seen: None,
         }
     }
 

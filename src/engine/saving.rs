@@ -22,7 +22,7 @@ use crate::engine::marker::PlanOrigin;
 use crate::engine::package::existing::Terms;
 use crate::engine::package::opened::back::PreparedSave;
 use crate::engine::package::opened::copy::CopyRequest;
-use crate::engine::package::opened::{self, OpenedSubject};
+use crate::engine::package::opened::{self, OpenedState, OpenedSubject};
 use crate::engine::package::{self, SaveRequest, SavedPackage, Subject, WhileRunning};
 use crate::engine::profile::{AppOs, Profile, own_os};
 use crate::engine::{CallTarget, Engine, RecordedEdit, VERSION, aside, changing, registry, reply};
@@ -552,13 +552,15 @@ impl Engine {
         self.catch_up(&held).await?;
         let document = held.lock().document.as_deref().cloned();
         let document = document.ok_or_else(|| Error::internal("the draft has no document"))?;
-        let is_edited = aside(|| document_hash(&document.write()) != from.document);
-        let base = if is_edited {
-            let packed = self.journal.document(&from.document).await?;
-            let text = packed.ok_or_else(|| lacks(&from.document))?.text()?;
-            Some(aside(|| Document::parse(text)).map_err(document_error)?)
-        } else {
+        let (text, hash) = aside(|| {
+            let text = document.write();
+            let hash = document_hash(&text);
+            (text, hash)
+        });
+        let base = if hash == from.document {
             None
+        } else {
+            Some(self.opened_state(&from.document).await?)
         };
         let founds = self.founds(id, 0).await?;
         let row = self.journal.find(id).await?;
@@ -568,8 +570,24 @@ impl Engine {
             from,
             document,
             base,
+            text,
+            hash,
             writes: founds.into_iter().filter_map(|found| found.write).collect(),
         })
+    }
+
+    /// What a save needs of the opened document with this hash.
+    async fn opened_state(&self, hash: &str) -> Result<Arc<OpenedState>> {
+        if let Some(known) = self.opened_states.get(hash) {
+            return Ok(known);
+        }
+        let packed = self.journal.document(hash).await?;
+        let text = packed.ok_or_else(|| lacks(hash))?.text()?;
+        let document = aside(|| Document::parse(text)).map_err(document_error)?;
+        let state = Arc::new(OpenedState::new(&document));
+        self.opened_states
+            .insert(hash.to_owned(), Arc::clone(&state));
+        Ok(state)
     }
 
     /// Records what a save is about to write into the folder of an opened draft.

@@ -1,5 +1,7 @@
 //! Checks the files of a draft: which exist, which can be read, and whether they have the same content.
 
+use std::thread;
+
 use capcut_draft::{Document, Flaw, FlawKind};
 use serde_json::Value;
 
@@ -74,9 +76,9 @@ pub(super) fn truth(
     mut unreadable: impl FnMut(&DocumentFile, String),
 ) -> Option<ReadDocument<'_>> {
     for file in folder.candidates() {
-        let flaws = Flaw::find(file.json(), REPORTED);
+        let (document, flaws) = parsed(file.json());
         let repeated = flaws.iter().find(|flaw| flaw.kind == FlawKind::RepeatedKey);
-        match Document::parse_object(file.json()) {
+        match document {
             Ok(_) if let Some(flaw) = repeated => {
                 unreadable(file, format!("the key `{}` stands twice", flaw.place));
             }
@@ -91,6 +93,18 @@ pub(super) fn truth(
         }
     }
     None
+}
+
+/// A document and what other programs cannot read in it; both take about as long.
+fn parsed(json: &[u8]) -> (capcut_draft::Result<Document>, Vec<Flaw>) {
+    thread::scope(|scope| {
+        let flaws = scope.spawn(|| Flaw::find(json, REPORTED));
+        let document = Document::parse_object(json);
+        match flaws.join() {
+            Ok(flaws) => (document, flaws),
+            Err(panic) => std::panic::resume_unwind(panic),
+        }
+    })
 }
 
 /// Reports values that other programs cannot read.
@@ -194,7 +208,7 @@ fn mirrors(folder: &Folder, truth: &DocumentFile, report: &mut ProblemReport) {
 /// Whether a file matches the document; for files in `Timelines` the bytes must be equal, as the app writes them.
 pub(super) fn is_mirrored(truth: &DocumentFile, mirror: &DocumentFile) -> bool {
     if truth.is_nested() || mirror.is_nested() {
-        truth.json() == mirror.json()
+        truth.has_same_json(mirror)
     } else {
         same_document(truth, mirror)
     }
@@ -202,7 +216,7 @@ pub(super) fn is_mirrored(truth: &DocumentFile, mirror: &DocumentFile) -> bool {
 
 /// Whether two files have the same JSON content, regardless of formatting.
 fn same_document(one: &DocumentFile, other: &DocumentFile) -> bool {
-    if one.json() == other.json() {
+    if one.has_same_json(other) {
         return true;
     }
     // Files whose sizes differ by more than whitespace explains cannot have the same content.

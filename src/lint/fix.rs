@@ -8,6 +8,7 @@ mod timelines;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use capcut_draft::{Document, Fields, RootRef, field};
 use serde::Serialize;
@@ -385,8 +386,12 @@ impl FixRun {
         }
         let before = |pending: &PendingChange, name: &str| {
             let now = name_before(&pending.renamed, name);
-            let known = folder.file(&now).map(|file| file.bytes.clone());
-            known.or_else(|| marker::read(&folder.path.join(now)).ok())
+            let known = folder.file(&now).map(|file| Arc::clone(&file.bytes));
+            known.or_else(|| marker::read(&folder.path.join(now)).ok().map(Arc::new))
+        };
+        let seen = |pending: &PendingChange, name: &str| {
+            let file = folder.file(&name_before(&pending.renamed, name))?;
+            Some(file.state)
         };
         // Record our own changes, so that the next save may still replace the files.
         if let Some(mut marker) = Marker::read(&folder.path) {
@@ -417,6 +422,7 @@ impl FixRun {
             bytes,
             hash: marker::hash(bytes),
             before: before(&pending, name).map(|bytes| marker::hash(&bytes)),
+            seen: seen(&pending, name),
         });
         change.write(files.collect())?;
         if pending.removes_backup {

@@ -120,7 +120,8 @@ impl Folder {
             .collect();
         sorting::sort_by_key(&mut all, |file| {
             let seconds = file
-                .modified
+                .state
+                .modified()
                 .duration_since(SystemTime::UNIX_EPOCH)
                 .map_or(0, |since| since.as_secs() / 2);
             let rank = ROOTS.iter().position(|root| *root == file.name);

@@ -54,7 +54,7 @@ fn open_folder(path: &Path) -> Result<NewDocument> {
     let document = folder.document()?;
     let name = folder.meta_text("draft_name");
     Ok(NewDocument {
-        text: document.bytes.clone(),
+        text: document.bytes.to_vec(),
         name: if name.is_empty() {
             folder.name()
         } else {
@@ -62,12 +62,11 @@ fn open_folder(path: &Path) -> Result<NewDocument> {
         },
         edition: markers::edition_of_folder(&folder),
         file: folder.path.join(&document.name),
-        files: hashes(
-            folder
-                .files
-                .iter()
-                .chain(&reserves(&folder.path, folder.main_timeline.as_deref())),
-        ),
+        files: hashes(folder.files.iter().chain(&reserves(
+            &folder.path,
+            folder.main_timeline.as_deref(),
+            &folder.files,
+        ))),
         folder: Some(folder.path),
     })
 }

@@ -46,6 +46,7 @@ impl Flaw {
             most,
             place: Vec::new(),
             keys: Vec::new(),
+            distinct: Vec::new(),
             flaws: Vec::new(),
         };
         // A text that is not valid has the flaws before its error.
@@ -140,6 +141,8 @@ struct Search<'t> {
     place: Vec<Inside<'t>>,
     /// The keys of all objects on the way.
     keys: Vec<&'t [u8]>,
+    /// For each level, the keys of its last object that has none twice: the objects of a list usually have the same keys.
+    distinct: Vec<Vec<&'t [u8]>>,
     flaws: Vec<Flaw>,
 }
 
@@ -176,7 +179,7 @@ impl<'t> Search<'t> {
                 })?;
             }
             first => {
-                scanner.skip(depth)?;
+                scanner.scalar()?;
                 if std::mem::take(&mut scanner.unusable) {
                     self.add(if first == b'"' {
                         FlawKind::HalfCharacter
@@ -205,10 +208,18 @@ impl<'t> Search<'t> {
         if keys.is_sorted_by(|a, b| a < b) {
             return;
         }
+        let level = self.place.len();
+        self.distinct
+            .resize_with(self.distinct.len().max(level + 1), Vec::new);
+        if self.distinct[level] == *keys {
+            return;
+        }
+        let written = keys.to_vec();
         keys.sort_unstable();
         let pair = keys.windows(2).find(|pair| pair[0] == pair[1]);
-        if let Some(key) = pair.map(|pair| pair[0]) {
-            self.add_at(FlawKind::RepeatedKey, Some(Inside::Key(key)));
+        match pair.map(|pair| pair[0]) {
+            Some(key) => self.add_at(FlawKind::RepeatedKey, Some(Inside::Key(key))),
+            None => self.distinct[level] = written,
         }
     }
 

@@ -219,7 +219,7 @@ impl<'a> Scanner<'a> {
 
     /// Any value that is not an object or a list.
     #[inline]
-    fn scalar(&mut self) -> Scan<()> {
+    pub(crate) fn scalar(&mut self) -> Scan<()> {
         match self.peek() {
             b'"' => self.string().map(drop),
             b'-' | b'0'..=b'9' => self.number(),

@@ -5,7 +5,7 @@ mod brought;
 pub(crate) mod copy;
 mod cover;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -13,6 +13,7 @@ use capcut_draft::{CompanionFile, Document, JsonValue, PathPart, RootRef};
 
 use super::files::BinEntry;
 use crate::engine::documents::{CopiedFile, OpenedFrom, RecordedWrite};
+use crate::engine::marker;
 use crate::engine::profile::{AppOs, Profile, own_os};
 
 /// A draft that was opened, as it is saved.
@@ -23,13 +24,44 @@ pub(crate) struct OpenedSubject {
     pub name: String,
     pub from: Arc<OpenedFrom>,
     pub document: Document,
-    /// The document as it was opened; `None` if it is the same.
-    pub base: Option<Document>,
+    /// What the document had when it was opened; `None` if it is the same.
+    pub base: Option<Arc<OpenedState>>,
+    /// The text of the document, and its SHA-256.
+    pub text: Vec<u8>,
+    pub hash: String,
     /// What earlier saves wrote into its folder, the oldest first.
     pub writes: Vec<RecordedWrite>,
 }
 
+/// What a save needs of a document as it was opened.
+#[derive(Debug)]
+pub(crate) struct OpenedState {
+    name: String,
+    /// The paths of its media.
+    media: BTreeSet<String>,
+}
+
+impl OpenedState {
+    pub(crate) fn new(document: &Document) -> Self {
+        Self {
+            name: name(document),
+            media: brought::media_of(document).map(|(.., path)| path).collect(),
+        }
+    }
+}
+
+fn name(document: &Document) -> String {
+    let name = document.text(RootRef, &["name"]);
+    name.unwrap_or_default().into_owned()
+}
+
 impl OpenedSubject {
+    /// Writes the text again, after a change of the document.
+    fn rewrite(&mut self) {
+        self.text = self.document.write();
+        self.hash = marker::hash(&self.text);
+    }
+
     /// The folder with its document.
     fn folder(&self) -> &Path {
         self.from.folder_of_file()
@@ -57,12 +89,8 @@ impl OpenedSubject {
 
     /// The name that an edit gave it.
     fn new_name(&self) -> Option<String> {
-        let name = |document: &Document| {
-            let name = document.text(RootRef, &["name"]);
-            name.unwrap_or_default().into_owned()
-        };
         let now = name(&self.document);
-        let is_new = self.base.as_ref().is_some_and(|base| name(base) != now);
+        let is_new = self.base.as_ref().is_some_and(|base| base.name != now);
         Some(now).filter(|now| is_new && !now.trim().is_empty())
     }
 

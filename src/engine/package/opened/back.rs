@@ -208,10 +208,13 @@ impl CheckedFolder {
         let own = draft.from.folder.is_some();
         let is_unedited =
             draft.base.is_none() && draft.writes.is_empty() && self.changed.is_empty();
-        copied.place(&mut draft.document, &home_of(&folder))?;
-        let text = draft.document.write();
+        if !copied.files.is_empty() {
+            copied.place(&mut draft.document, &home_of(&folder))?;
+            draft.rewrite();
+        }
+        let (text, hash) = (std::mem::take(&mut draft.text), draft.hash.clone());
         let is_stale = |file: &&DocumentFile| {
-            file.has_timeline() && file.content() != FileContent::Encrypted && file.bytes != text
+            file.has_timeline() && file.content() != FileContent::Encrypted && *file.bytes != text
         };
         let stale: Vec<&DocumentFile> = self.files.iter().filter(is_stale).collect();
         let mut notes = self.encrypted();
@@ -231,8 +234,6 @@ impl CheckedFolder {
             let listed = registry::entry(&folder).ok().flatten().is_some();
             return Ok(PreparedSave::Nothing(draft.saved(listed, notes)));
         }
-        let hash = marker::hash(&text);
-        let mut new: Vec<(String, Vec<u8>)> = Vec::new();
         let update = EntryUpdate {
             name: draft.name_in_app(&self.files),
             duration: draft.duration(),
@@ -240,9 +241,7 @@ impl CheckedFolder {
             now: now(),
         };
         let name = update.name.clone();
-        let (about, update) = self.about(&folder, update, &copied, &mut notes)?;
-        new.extend(about);
-        new.extend(covers);
+        let (new, update) = self.about(&folder, update, &copied, &mut notes)?;
         let mut writes: Vec<NewFile<'_>> = stale
             .iter()
             .map(|file| NewFile {
@@ -250,17 +249,27 @@ impl CheckedFolder {
                 bytes: &text,
                 hash: hash.clone(),
                 before: self.hashes.get(&file.name).cloned(),
+                seen: Some(file.state),
             })
             .collect();
-        for (name, bytes) in &new {
-            let path = folder.join(name);
-            writes.push(NewFile {
+        writes.extend(new.iter().map(|(file, bytes)| NewFile {
+            name: &file.name,
+            bytes,
+            hash: marker::hash(bytes),
+            before: Some(marker::hash(&file.bytes)),
+            seen: Some(file.state),
+        }));
+        writes.extend(covers.iter().map(|(name, bytes)| {
+            NewFile {
                 name,
                 bytes,
                 hash: marker::hash(bytes),
-                before: marker::read(&path).ok().map(|bytes| marker::hash(&bytes)),
-            });
-        }
+                before: marker::read(&folder.join(name))
+                    .ok()
+                    .map(|before| marker::hash(&before)),
+                seen: None,
+            }
+        }));
         let names: Vec<String> = writes.iter().map(|file| file.name.to_owned()).collect();
         let mut after = self.hashes.clone();
         for file in &writes {
@@ -309,24 +318,28 @@ impl CheckedFolder {
         )]
     }
 
-    /// The new contents of the files that describe the draft, and the draft's update in the app's list.
+    /// The files that describe the draft, as they were read, with their new contents; and the update of the draft in the
+    /// app's list.
     fn about(
         &self,
         folder: &Path,
         mut update: EntryUpdate,
         copied: &CopiedMedia,
         notes: &mut Vec<String>,
-    ) -> Result<(Vec<(String, Vec<u8>)>, EntryUpdate)> {
+    ) -> Result<(Vec<(DocumentFile, Vec<u8>)>, EntryUpdate)> {
         let mut new = Vec::new();
         let mut add =
-            |name: &str, before: &[u8], edited: capcut_draft::Result<CompanionFile>| match edited {
-                Ok(file) => {
-                    let bytes = file.write();
-                    if bytes != before {
-                        new.push((name.to_owned(), bytes));
+            |file: &DocumentFile, edited: capcut_draft::Result<CompanionFile>| match edited {
+                Ok(edited) => {
+                    let bytes = edited.write();
+                    if bytes != *file.bytes {
+                        new.push((file.clone(), bytes));
                     }
                 }
-                Err(error) => notes.push(format!("`{name}` was not changed: {}", error.message)),
+                Err(error) => {
+                    let name = &file.name;
+                    notes.push(format!("`{name}` was not changed: {}", error.message));
+                }
             };
         for file in &self.files {
             let edit = match &*file.name {
@@ -334,16 +347,16 @@ impl CheckedFolder {
                 PROJECT => Self::project(file, update.now),
                 _ => continue,
             };
-            add(&file.name, &file.bytes, edit);
+            add(file, edit);
         }
         if !copied.entries.is_empty()
             && let Some(file) = draft_files::read(folder, STORE)?
         {
-            let edit = CompanionFile::parse(file.bytes.clone()).and_then(|mut store| {
+            let edit = CompanionFile::parse(file.bytes.to_vec()).and_then(|mut store| {
                 add_to_store(&mut store, &copied.entries)?;
                 Ok(store)
             });
-            add(STORE, &file.bytes, edit);
+            add(&file, edit);
         }
         Ok((new, update))
     }
@@ -353,7 +366,7 @@ impl CheckedFolder {
         update: &mut EntryUpdate,
         copied: &CopiedMedia,
     ) -> capcut_draft::Result<CompanionFile> {
-        let mut meta = CompanionFile::parse(file.bytes.clone())?;
+        let mut meta = CompanionFile::parse(file.bytes.to_vec())?;
         set_known(&mut meta, "tm_duration", &update.duration)?;
         set_known(&mut meta, "tm_draft_modified", &update.now)?;
         if let Some(name) = &update.name {
@@ -376,7 +389,7 @@ impl CheckedFolder {
     /// The list of timelines with the time of the change.
     fn project(file: &DocumentFile, now: i64) -> capcut_draft::Result<CompanionFile> {
         use capcut_draft::PathPart::{Index, Key};
-        let mut project = CompanionFile::parse(file.bytes.clone())?;
+        let mut project = CompanionFile::parse(file.bytes.to_vec())?;
         set_known(&mut project, "update_time", &now)?;
         let main = project.text(&[Key("main_timeline_id")]);
         let main = main.unwrap_or_default().into_owned();
@@ -410,7 +423,7 @@ impl OpenedSubject {
     fn name_in_app(&self, files: &[DocumentFile]) -> Option<String> {
         self.new_name().or_else(|| {
             let meta = files.iter().find(|file| file.name == META)?;
-            let meta = CompanionFile::parse(meta.bytes.clone()).ok()?;
+            let meta = CompanionFile::parse(meta.bytes.to_vec()).ok()?;
             let now = meta.text(&[capcut_draft::PathPart::Key("draft_name")])?;
             let is_ours = |write: &RecordedWrite| write.name.as_deref() == Some(&*now);
             let is_other = now != *self.name && self.writes.iter().any(is_ours);

@@ -38,7 +38,9 @@ pub(super) struct CopiedMedia {
     pub notes: Vec<String>,
 }
 
-fn media_of(document: &Document) -> impl Iterator<Item = (&'static str, MaterialRef, String)> {
+pub(super) fn media_of(
+    document: &Document,
+) -> impl Iterator<Item = (&'static str, MaterialRef, String)> {
     LISTS.into_iter().flat_map(move |list| {
         document.materials(list).filter_map(move |material| {
             let path = document.text(material, &["path"])?.into_owned();
@@ -52,14 +54,13 @@ pub(super) fn brought(draft: &OpenedSubject, folder: &Path) -> Vec<Needed> {
     let Some(base) = &draft.base else {
         return Vec::new();
     };
-    let known: BTreeSet<String> = media_of(base).map(|(.., path)| path).collect();
     let here = registry::app_path(folder);
     let mut seen = BTreeSet::new();
     let document = &draft.document;
     media_of(document)
         .filter(|(.., path)| {
             let file = Path::new(path);
-            !known.contains(path)
+            !base.media.contains(path)
                 && file.is_absolute()
                 && !is_foreign(path)
                 && below(&plain(path), &here).is_none()

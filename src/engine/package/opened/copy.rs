@@ -353,7 +353,7 @@ impl CopySource {
         bytes: u64,
     ) -> Result<Vec<u8>> {
         let before = self.folder.as_ref().and_then(|(_, files)| files.file(META));
-        let parsed = before.and_then(|file| CompanionFile::parse(file.bytes.clone()).ok());
+        let parsed = before.and_then(|file| CompanionFile::parse(file.bytes.to_vec()).ok());
         let Some(mut meta) = parsed else {
             let meta = files::meta(&files::Meta {
                 id: &identity.draft_id,

@@ -38,6 +38,7 @@ impl ChosenPicture {
         edit.clear(RootRef, &[root::COVER])
             .map_err(document_error)?;
         edit.commit();
+        draft.rewrite();
         let folder = draft.from.folder.as_deref();
         let (file, at) = match &chosen {
             Cover::File(source) => (file_of_cover(source, temporary, media).await, Micros::ZERO),
