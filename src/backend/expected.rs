@@ -13,6 +13,8 @@ use crate::draft::ids::DraftId;
 use crate::error::{Error, Result};
 use crate::journal::Record;
 use crate::sorting;
+use crate::tool::Request;
+use crate::tools::Object;
 use crate::units::Micros;
 
 /// How many missing calls one error names.
@@ -30,6 +32,8 @@ pub(crate) struct ExpectedDraft {
     times: HashMap<Evidence, usize>,
     /// With the dialect of the call: in the API's dialect, servers accept keyframes without a clip and drop them.
     keyframes: Vec<(KeyframeTimes, Manner)>,
+    /// Properties that the API does not have, by the clips of their calls.
+    properties: Vec<(Evidence, Object)>,
     /// How many calls leave nothing that can be identified in a document.
     unseen: usize,
     /// The draft existed before the journal's first record of it.
@@ -38,9 +42,12 @@ pub(crate) struct ExpectedDraft {
 
 /// What a call in the journal leaves in its draft.
 pub(crate) fn leaves(record: &Record) -> Option<Leaves> {
+    Some(repeated(record)?.leaves())
+}
+
+fn repeated(record: &Record) -> Option<Box<dyn Request>> {
     let arguments = record.arguments.as_object()?.clone();
-    let request = again(record, arguments, &Caller::user(), true);
-    Some(request.ok()?.leaves())
+    again(record, arguments, &Caller::user(), true).ok()
 }
 
 impl ExpectedDraft {
@@ -50,8 +57,16 @@ impl ExpectedDraft {
         if record.internal {
             return;
         }
-        match leaves(record) {
+        let request = repeated(record);
+        match request.as_ref().map(|request| request.leaves()) {
             Some(Leaves::Segments(placement)) => {
+                let properties = request.as_ref().map(|request| request.properties());
+                if let Some(properties) = properties.filter(|properties| !properties.is_empty())
+                    && manner(record) == Manner::Strict
+                {
+                    self.properties
+                        .push((placement.evidence.clone(), properties.clone()));
+                }
                 let times = self.times.entry(placement.evidence.clone()).or_default();
                 *times += 1;
                 self.placements.push(placement);
@@ -68,6 +83,11 @@ impl ExpectedDraft {
     /// How many acknowledged calls leave this.
     pub(crate) fn times(&self, evidence: &Evidence) -> usize {
         self.times.get(evidence).copied().unwrap_or_default()
+    }
+
+    /// The properties that a save adds to the saved draft, by clips.
+    pub(super) fn properties(&self) -> &[(Evidence, Object)] {
+        &self.properties
     }
 
     pub(super) fn has_media(&self) -> bool {

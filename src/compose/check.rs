@@ -70,13 +70,15 @@ pub(crate) async fn check(
     let mut edition = app.engine.edition();
     let mut knows_all_names = true;
     // A server that only has the API's calls.
-    let mut remote = false;
-    if let Ok(Backend::Remote(server)) = &keeper {
-        remote = true;
-        if let Ok(server) = server.server(&app.journal).await {
-            remote = !server.takes_strict;
+    let mut remote = None;
+    if let Ok(Backend::Remote(backend)) = &keeper {
+        let server = backend.server(&app.journal).await.ok();
+        if let Some(server) = &server {
             edition = server.edition;
             knows_all_names = server.dialect.names_are_ours();
+        }
+        if !server.as_ref().is_some_and(|server| server.takes_strict) {
+            remote = Some((backend, server));
         }
     }
     let side = |name: &str| {
@@ -130,8 +132,18 @@ pub(crate) async fn check(
         let found = match read {
             Ok(request) => {
                 let mut found = request.faults_on(canvas);
-                if remote && let Err(error) = request.only_here() {
-                    found.add(error);
+                if let Some((backend, server)) = &remote {
+                    if let Err(error) = request.only_here() {
+                        found.add(error);
+                    }
+                    // If the server does not answer, this is checked with each call.
+                    if let Some(server) = server {
+                        let lost =
+                            backend.refuse_lost_properties(&*request, &request.leaves(), server);
+                        if let Err(error) = lost {
+                            found.add(error);
+                        }
+                    }
                 }
                 found
             }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use capcut_draft::{ClipRef, Document, field};
+use capcut_draft::{ClipRef, Document, TrackRef, field};
 
 use crate::sorting;
 use crate::units::Micros;
@@ -88,6 +88,22 @@ impl Leaves {
             Self::Segments(placement) => Some(&placement.evidence),
             Self::Nothing | Self::Unseen | Self::Keyframes(_) => None,
         }
+    }
+}
+
+impl Evidence {
+    /// The ids of the clips of a document that the call left.
+    pub(crate) fn clips(&self, document: &Document) -> Vec<String> {
+        let is_named = |track: &TrackRef| document.value(*track, &field::track::NAME) == self.track;
+        let clips = document
+            .tracks()
+            .into_iter()
+            .filter(is_named)
+            .flat_map(|track| document.clips(track));
+        clips
+            .filter(|clip| self.starts.contains(&Micros(document.target(*clip).start)))
+            .map(|clip| document.id(clip).into_owned())
+            .collect()
     }
 }
 

@@ -45,6 +45,8 @@ pub(crate) trait Request: Send + Sync {
     fn faults_on(&self, canvas: Canvas) -> Faults;
     /// See [`Tool::only_here`].
     fn only_here(&self) -> Result<()>;
+    /// The properties of its clips that the API does not have, as `set` takes them.
+    fn properties(&self) -> &Object;
     /// See [`Tool::save_wish`].
     fn save_wish(&self) -> Result<Option<SaveWish>>;
     /// See [`Tool::patience`].
@@ -198,17 +200,11 @@ impl<T: Tool> Request for ToolRequest<T> {
     }
 
     fn only_here(&self) -> Result<()> {
-        let further = &self.call.normalized.properties;
-        // A server of newer sources has some of them itself.
-        if self.call.caller.manner.is_strict() && !further.is_empty() {
-            let names: Vec<String> = further.keys().map(|name| format!("`{name}`")).collect();
-            return Err(Error::invalid(format!(
-                "the API of a CapCut API server has no {}",
-                names.join(", ")
-            ))
-            .hint("leave it out, or make the draft with `--backend embedded`"));
-        }
         self.tool.only_here(self.call.caller.manner.is_strict())
+    }
+
+    fn properties(&self) -> &Object {
+        &self.call.normalized.properties
     }
 
     fn save_wish(&self) -> Result<Option<SaveWish>> {
@@ -247,6 +243,7 @@ impl<T: Tool> Request for ToolRequest<T> {
             return self.call.arguments.clone();
         }
         let mut body = self.tool.to_api(&self.call.arguments);
+        body.shift_remove(FURTHER);
         for named in self.tool.names() {
             if let Some(Value::String(name)) = body.get_mut(&*named.argument)
                 && let Ok(entry) = catalog::find_in(edition, named.kinds, name)

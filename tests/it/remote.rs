@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use crate::plans::compose;
 use crate::racy::{Manners, Racy};
 use crate::support::{Answer, Asked, Delivery, Home, NOWHERE, Server, media, media_server};
 
@@ -850,6 +851,70 @@ fn unsupported_save_options_are_applied_after_the_save() {
     let reply = save(json!({ "name": "Taken", "overwrite": true })).unwrap();
     assert!(reply["notes"].to_string().contains("kept in"), "{reply}");
     assert!(!drafts.path().join(DRAFT).exists());
+}
+
+/// Properties that a server's API does not have are added to the files that it saved, or refused.
+#[test]
+fn properties_that_the_api_lacks_are_added_after_the_save_or_refused() {
+    let drafts = tempfile::tempdir().unwrap();
+    let (server, home) = saving(drafts.path(), "");
+    let clip = json!({ "draft_id": DRAFT, "video_url": media("clip.mp4"), "start": 0, "end": 1,
+        "track_name": "video_main", "rotation": "30deg", "opacity": "50%" });
+    home.call("add_video", &clip).unwrap();
+    let sent = server.asked();
+    let sent = sent.iter().find(|asked| asked.path == "/add_video");
+    let sent = sent.unwrap().json();
+    for name in ["rotation", "opacity", "properties"] {
+        assert!(sent.get(name).is_none(), "the API has no {name}: {sent}");
+    }
+    // Also in the API's dialect, and by another process.
+    let reply = home
+        .call("save_draft", &json!({ "draft_id": DRAFT }))
+        .unwrap();
+    let told = notes(&reply);
+    assert!(
+        told.contains("added after the save") && told.contains("`opacity`, `rotation` of 1 clip"),
+        "{told}"
+    );
+    let folder = reply["folder"].as_str().expect("a folder");
+    let document = std::fs::read(Path::new(folder).join("draft_content.json")).unwrap();
+    let document: Value = serde_json::from_slice(&document).unwrap();
+    let own = &document["tracks"][0]["segments"][0]["clip"];
+    assert_eq!(
+        (&own["rotation"], &own["alpha"]),
+        (&json!(30.0), &json!(0.5))
+    );
+    let code = home.run(&["lint", folder]).code;
+    assert_eq!(code, 0, "the draft has no problems");
+
+    // What cannot be found in the saved draft is refused before the server is asked.
+    let srt = "1\n00:00:01,000 --> 00:00:02,000\nOne\n";
+    let captions = json!({ "draft_id": DRAFT, "srt": srt, "letter_spacing": 2 });
+    let asked = server.count("/add_subtitle");
+    if let Err((code, told)) = home.call("add_subtitle", &captions) {
+        assert!(
+            code == 2 && told.contains("letter_spacing") && told.contains("--backend embedded"),
+            "{told}"
+        );
+        assert_eq!(server.count("/add_subtitle"), asked);
+    }
+    // So are properties of a server whose folder is out of reach, in calls and in plans.
+    let server = reference(|_| None);
+    let home = self::home(&server);
+    home.call("create_draft", &json!({})).unwrap();
+    let (code, told) = home.call("add_video", &clip).unwrap_err();
+    assert!(
+        code == 2
+            && told.contains("`opacity`")
+            && told.contains("`rotation`")
+            && told.contains("api.drafts_folder")
+            && told.contains("--backend embedded"),
+        "{told}"
+    );
+    let plan = json!({ "visuals": [{ "video_url": media("clip.mp4"), "end": 1, "rotation": 30 }] });
+    let (code, _, told) = compose(&home, &plan, &[]);
+    assert!(code == 2 && told.contains("`rotation`"), "{code} {told}");
+    assert_eq!(server.count("/add_video"), 0);
 }
 
 #[test]

@@ -79,6 +79,39 @@ impl Remote {
         })
     }
 
+    /// Refuses properties that the API does not have, unless a save can [add them](super::save) to the saved draft.
+    pub(crate) fn refuse_lost_properties(
+        &self,
+        request: &dyn Request,
+        leaves: &Leaves,
+        server: &Server,
+    ) -> Result<()> {
+        let properties = request.properties();
+        // In the API's dialect they are sent: a server of newer sources has some of them itself.
+        if properties.is_empty() || !request.call().caller.manner.is_strict() {
+            return Ok(());
+        }
+        let names: Vec<String> = properties.keys().map(|name| format!("`{name}`")).collect();
+        let names = names.join(", ");
+        let missing = format!("the API of {} has no {names}", server.dialect.name());
+        let without = "leave them out, or make the draft with `--backend embedded`";
+        if !matches!(leaves, Leaves::Segments(_)) {
+            return Err(Error::invalid(format!(
+                "{missing}, and the clips of this call cannot be found in the saved draft to add them there"
+            ))
+            .hint(without));
+        }
+        if self.can_add_to_saves(server) {
+            return Ok(());
+        }
+        Err(Error::invalid(format!(
+            "{missing}, and this machine cannot write into the folder where the server keeps saved drafts to add them there"
+        ))
+        .hint(format!(
+            "if this machine has that folder, set `api.drafts_folder` in `tools.toml` to it; otherwise {without}"
+        )))
+    }
+
     /// Refuses names that the server does not have: it may ignore them silently. For callers in the API's dialect
     /// nothing is checked; they get the server's own behaviour.
     pub(super) async fn refuse_unknown_names(

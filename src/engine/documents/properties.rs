@@ -24,17 +24,22 @@ pub(in crate::engine) struct DocumentWithProperties {
 /// The operations that set the properties of the segments.
 fn operations(draft: &Draft) -> Vec<Operation> {
     let with_properties = |(_, segment): (_, &Segment)| {
-        let values = segment.properties.as_deref()?.clone();
-        Some(Operation::Set(Set {
-            clip: segment.id.to_string().as_str().into(),
-            values: values.into_iter().collect(),
-        }))
+        let values = segment.properties.as_deref()?;
+        Some(operation(&segment.id.to_string(), values))
     };
     draft
         .segments()
         .into_iter()
         .filter_map(with_properties)
         .collect()
+}
+
+/// The operation that sets properties of a clip, by its id.
+pub(crate) fn operation(clip: &str, properties: &Object) -> Operation {
+    Operation::Set(Set {
+        clip: clip.into(),
+        values: properties.clone().into_iter().collect(),
+    })
 }
 
 /// Sets the properties of the draft's clips in its working document.
@@ -46,7 +51,6 @@ pub(in crate::engine) fn written(draft: &Draft, text: String) -> DocumentWithPro
             notes: Vec::new(),
         };
     }
-    let mut notes = Vec::new();
     let mut document = match Document::parse(text.clone()) {
         Ok(document) => document,
         Err(error) => {
@@ -56,28 +60,36 @@ pub(in crate::engine) fn written(draft: &Draft, text: String) -> DocumentWithPro
             };
         }
     };
+    let notes = set(&mut document, draft.edition, &operations);
+    DocumentWithProperties {
+        text: String::from_utf8_lossy(&document.write()).into_owned(),
+        notes,
+    }
+}
+
+/// Sets properties in a working document; returns what could not be set.
+pub(crate) fn set(
+    document: &mut Document,
+    edition: Edition,
+    operations: &[Operation],
+) -> Vec<String> {
     document.set_dialect(Dialect::Api);
-    let resources = CatalogResources::of(draft.edition, &document);
-    if let Ok((step, _)) = document.plan_operations(&operations, &resources)
+    let resources = CatalogResources::of(edition, document);
+    if let Ok((step, _)) = document.plan_operations(operations, &resources)
         && document.apply(&step).is_ok()
     {
-        return DocumentWithProperties {
-            text: String::from_utf8_lossy(&document.write()).into_owned(),
-            notes,
-        };
+        return Vec::new();
     }
     // A length that became known later may not fit a property; the others are set.
-    for set in &operations {
+    let mut notes = Vec::new();
+    for set in operations {
         let planned = document.plan_operations(std::slice::from_ref(set), &resources);
         let done = planned.and_then(|(step, _)| document.apply(&step));
         if let Err(error) = done {
             notes.push(format!("not set: {}", plain(&error.message)));
         }
     }
-    DocumentWithProperties {
-        text: String::from_utf8_lossy(&document.write()).into_owned(),
-        notes,
-    }
+    notes
 }
 
 /// Checks that the properties of what an edit adds can be set, and adds the notes about them.

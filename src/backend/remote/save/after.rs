@@ -1,7 +1,9 @@
-//! Save options that no server supports: they are applied here to the saved draft, or refused before the save.
+//! Save options and properties of clips that no server supports: they are applied here to the saved draft, or refused
+//! before the save.
 //!
 //! The draft is saved a second time, from the server's document and files, in the same way as the engine's drafts.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -15,7 +17,9 @@ use crate::backend::Failure;
 use crate::backend::dialect::Server;
 use crate::backend::envelope::EnvelopeContent;
 use crate::caller::Caller;
+use crate::draft::evidence::Evidence;
 use crate::draft::ids::DraftId;
+use crate::engine::documents::properties;
 use crate::engine::marker::Marker;
 use crate::engine::package::existing::Terms;
 use crate::engine::package::{self, SaveRequest, Subject, TargetMachine, WhileRunning, name};
@@ -26,11 +30,13 @@ use crate::error::{Error, Result};
 use crate::tool::Request;
 use crate::tools::Object;
 
-/// The options to apply after the server's save.
+/// The options to apply after the server's save, and the properties to add.
 pub(crate) struct After {
     wish: SaveWish,
     draft: DraftId,
     request: SaveRequest,
+    /// By clips; as `set` takes them.
+    properties: Vec<(Evidence, Object)>,
 }
 
 /// The arguments that no server knows, in the order of [`given`].
@@ -47,23 +53,31 @@ const OWN: [&str; 9] = [
 ];
 
 impl After {
-    /// The options that the server does not apply itself; an error if they cannot be applied here.
+    /// The options that the server does not apply itself, and the properties of clips that its API does not have; an error
+    /// if they cannot be applied here.
     pub(crate) fn new(
         remote: &Remote,
         server: &Server,
         request: &dyn Request,
         draft_name: Option<String>,
+        properties: Vec<(Evidence, Object)>,
     ) -> Result<Option<Self>> {
         let Some(wish) = request.save_wish()? else {
             return Ok(None);
         };
-        let given = given(&wish);
         let caller = &request.call().caller;
-        // The draft's own name is applied if possible; options of this call must be applied or refused.
-        let is_asked = !given.is_empty();
         // The API's dialect does not have these options.
-        let nothing = !(is_asked || draft_name.is_some()) || !caller.manner.is_strict();
-        let (Some(draft), false) = (request.draft(), nothing) else {
+        let is_strict = caller.manner.is_strict();
+        let mut given: Vec<String> = if is_strict {
+            given(&wish).into_iter().map(str::to_owned).collect()
+        } else {
+            Vec::new()
+        };
+        given.extend(names(&properties));
+        let draft_name = draft_name.filter(|_| is_strict);
+        // The draft's own name is applied if possible; options of this call and properties must be applied or refused.
+        let is_asked = !given.is_empty();
+        let (Some(draft), true) = (request.draft(), is_asked || draft_name.is_some()) else {
             return Ok(None);
         };
         let Some(root) = root(remote, server, wish.folder.as_deref()) else {
@@ -119,6 +133,7 @@ impl After {
             wish,
             draft: draft.clone(),
             request,
+            properties,
         }))
     }
 
@@ -132,7 +147,9 @@ impl After {
     ) -> Result<(), Failure> {
         let told = opened.beside.get("folder").and_then(Value::as_str);
         let Some(folder) = told.map(PathBuf::from).filter(|folder| folder.is_dir()) else {
-            let given = given(&self.wish).join("`, `");
+            let mut given: Vec<String> = given(&self.wish).into_iter().map(str::to_owned).collect();
+            given.extend(names(&self.properties));
+            let given = given.join("`, `");
             if given.is_empty() {
                 let note = super::unnamed(server, &self.draft, &self.request.name);
                 if let Some(Value::Array(notes)) = opened.beside.get_mut("notes") {
@@ -147,6 +164,7 @@ impl After {
             .hint("set `api.drafts_folder` in `tools.toml` to the folder where the server keeps saved drafts")
             .into());
         };
+        let added = self.add_properties(remote, server, &mut script)?;
         let aside = folder.with_file_name(format!(".capcut-mcp-server-{}", self.draft));
         take_files(&mut script, &folder, &aside)?;
         // Move the server's folder away, as the second save may use its name. The leading dot hides it from the
@@ -180,6 +198,7 @@ impl After {
             _ => Vec::new(),
         };
         notes.extend(saved.notes);
+        notes.extend(added);
         if let Err(error) = fs::remove_dir_all(&aside) {
             notes.push(format!(
                 "the server's folder {} could not be removed: {error}",
@@ -197,6 +216,61 @@ impl After {
         beside.insert("notes".to_owned(), json!(notes));
         Ok(())
     }
+}
+
+impl After {
+    /// Adds the properties to the server's document; returns a note about them.
+    fn add_properties(
+        &self,
+        remote: &Remote,
+        server: &Server,
+        script: &mut Document,
+    ) -> Result<Option<String>, Failure> {
+        if self.properties.is_empty() {
+            return Ok(None);
+        }
+        let mut sets = Vec::new();
+        let mut faults = Vec::new();
+        for (evidence, properties) in &self.properties {
+            let clips = evidence.clips(script);
+            if clips.is_empty() {
+                faults.push(format!("{evidence}: the clip is not there"));
+            }
+            sets.extend(
+                clips
+                    .iter()
+                    .map(|clip| properties::operation(clip, properties)),
+            );
+        }
+        faults.extend(properties::set(script, server.edition, &sets));
+        let names = names(&self.properties);
+        if !faults.is_empty() {
+            return Err(Error::conflict(format!(
+                "{} saved draft {}, but without `{}`, which its API does not have and which could not be added:\n- {}",
+                remote.base,
+                self.draft,
+                names.join("`, `"),
+                faults.join("\n- ")
+            ))
+            .hint("move the draft to the engine with `recover_draft` and `to: \"embedded\"`, correct it with `edit_draft`, and save it there")
+            .into());
+        }
+        Ok(Some(format!(
+            "added after the save, as the server's API does not have them: `{}` of {} {}",
+            names.join("`, `"),
+            sets.len(),
+            if sets.len() == 1 { "clip" } else { "clips" }
+        )))
+    }
+}
+
+/// The names of properties, each once.
+fn names(properties: &[(Evidence, Object)]) -> Vec<String> {
+    let names = properties
+        .iter()
+        .flat_map(|(_, properties)| properties.keys());
+    let names: BTreeSet<&String> = names.collect();
+    names.into_iter().cloned().collect()
 }
 
 /// The body for a server: without the options that only this program knows, and with an absolute `draft_folder`.
@@ -250,6 +324,15 @@ fn root(remote: &Remote, server: &Server, wanted: Option<&str>) -> Option<PathBu
         .map(Path::new)
         .find(|folder| folder.is_absolute() && folder.is_dir())
         .map(Path::to_owned)
+}
+
+impl Remote {
+    /// Whether this machine can write into the folder where the server keeps saved drafts. If the caller of the save names
+    /// it, that is known then.
+    pub(in crate::backend::remote) fn can_add_to_saves(&self, server: &Server) -> bool {
+        server.dialect.saves_into_draft_folder()
+            || root(self, server, None).is_some_and(|root| tempfile::tempfile_in(root).is_ok())
+    }
 }
 
 fn save_request(
