@@ -83,7 +83,13 @@ impl InputRule {
             Self::Times(ToolTimes::Span { .. }) => &["duration"],
             Self::Letters => &["bold", "italic", "underline"],
             Self::Intensity => &["intensity"],
-            Self::Layers => &["filter"],
+            Self::Layers => &[
+                "filter",
+                "filter_type",
+                "filter_name",
+                "filter_intensity",
+                "filter_strength",
+            ],
             Self::Unlisted(names) => names,
             Self::Properties(_) => &[FURTHER],
             Self::Alias(..)

@@ -876,6 +876,9 @@ fn keyframes_move_along_curves() {
             .expect("edited");
         let own = clips(&self::document(&mut client, &draft))[0].clone();
         let points = keyframes(&own, "KFTypeTemperature");
+        let edited = self::document(&mut client, &draft);
+        let adjusted = of_clip(&edited, &clips(&edited)[0], "effects");
+        assert_eq!(adjusted[0]["type"], "temperature");
         assert_eq!(points[0]["values"], json!([-0.2]));
         assert_eq!(points[0]["right_control"]["x"], 420_000.0);
         assert_eq!(points[1]["right_control"]["x"], 0.0);
@@ -1155,6 +1158,7 @@ fn plans_take_looks_layers_and_curves() {
         ],
         "effects": [
             { "filter": "KE1", "intensity": 0.5, "at": 0, "duration": 3 },
+            { "filter_type": "ABG", "filter_intensity": 50, "at": 3, "duration": 1 },
             { "effect_type": "Blur", "at": 1, "duration": 1, "intensity": "50%" },
         ],
         "keyframes": [
@@ -1180,7 +1184,7 @@ fn plans_take_looks_layers_and_curves() {
             of_kind("brightness"),
             of_kind("saturation")
         ),
-        (2, 1, 1)
+        (3, 1, 1)
     );
     let turned = all.iter().find(|clip| {
         let lists = clip["common_keyframes"].as_array().into_iter().flatten();

@@ -39,6 +39,7 @@ impl Document {
                 (Storage::Adjustment(kind, _), _) => self
                     .effect_of(clip, kind)
                     .and_then(|effect| self.number(effect, &["value"]))
+                    .filter(|value| *value != 0.0)
                     .map(tidy),
                 (Storage::Special | Storage::Resource(_), _) => {
                     self.special(clip, kind, property.name)

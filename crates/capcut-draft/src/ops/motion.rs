@@ -363,6 +363,9 @@ impl Session<'_> {
         if matches!(property.name, "scale_x" | "scale_y") {
             self.edit.set(own, &["uniform_scale", "on"], &false)?;
         }
+        if property.part == AnimatedPart::Color {
+            self.require_adjustment(own, property.name)?;
+        }
         let material = if property.part == AnimatedPart::Mask {
             self.constant_id_of_mask(own)?
         } else {

@@ -8,7 +8,7 @@ use crate::field::{material, root};
 use crate::ops::look::scaled;
 use crate::ops::named::members;
 use crate::ops::session::Session;
-use crate::property::{Crop, PROPERTIES, Storage};
+use crate::property::{Crop, PROPERTIES, Property, Storage};
 use crate::resource::Resource;
 
 /// The type of a filter among the `effects` of a document.
@@ -84,17 +84,43 @@ impl Session<'_> {
             let effect = self.edit.own_copy(own, effect)?;
             self.edit.set(effect, &["value"], &value)?;
         } else {
-            let members = members(json!({
-                "apply_target_type": 0, "platform": "all", "source_platform": 0, "sub_type": "none",
-                "type": kind, "value": value, "version": version,
-            }));
-            self.add_whole(own, &["effects"], &members)?;
+            self.add_adjustment(own, (kind, version), value)?;
         }
-        if self
+        self.enable_adjustments(own)
+    }
+
+    /// Keyframes of an adjustment need its material.
+    // JianYing does not show them otherwise (public code that was checked in the app).
+    pub(super) fn require_adjustment(&mut self, own: ClipRef, property: &str) -> Result<()> {
+        let storage = Property::named(property).map(|property| property.storage);
+        if let Some(Storage::Adjustment(kind, version)) = storage
+            && self.effect_of(own, kind).is_none()
+        {
+            self.add_adjustment(own, (kind, version), 0.0)?;
+            self.enable_adjustments(own)?;
+        }
+        Ok(())
+    }
+
+    fn add_adjustment(
+        &mut self,
+        own: ClipRef,
+        (kind, version): (&str, &str),
+        value: f64,
+    ) -> Result<()> {
+        let members = members(json!({
+            "apply_target_type": 0, "platform": "all", "source_platform": 0, "sub_type": "none",
+            "type": kind, "value": value, "version": version,
+        }));
+        self.add_whole(own, &["effects"], &members).map(drop)
+    }
+
+    fn enable_adjustments(&mut self, own: ClipRef) -> Result<()> {
+        let is_off = self
             .edit
             .raw(own, &["enable_adjust"])
-            .is_some_and(|on| on == b"false")
-        {
+            .is_some_and(|on| on == b"false");
+        if is_off {
             self.edit.set(own, &["enable_adjust"], &true)?;
         }
         Ok(())
