@@ -17,7 +17,7 @@ pub(crate) mod parts;
 pub(crate) mod paths;
 pub(crate) mod profile;
 pub(crate) mod registry;
-mod resources;
+pub(crate) mod resources;
 pub(crate) mod saving;
 pub(crate) mod subtitle;
 #[cfg(test)]

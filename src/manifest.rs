@@ -53,6 +53,8 @@ pub(crate) struct Manifest {
     _data_dir: String,
     #[serde(rename = "drafts_dir")]
     _drafts_dir: String,
+    #[serde(rename = "cache_dir")]
+    _cache_dir: String,
     #[serde(rename = "log")]
     _log: LogKeys,
     #[serde(rename = "metrics")]

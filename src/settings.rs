@@ -59,6 +59,10 @@ pub(crate) const VARIABLES: &[(&str, &str)] = &[
         "`serve --read-only`: `true` leaves out all tools that change something",
     ),
     (DRAFTS_DIR, "the folder where the app keeps its drafts"),
+    (
+        CACHE_DIR,
+        "the folder `Cache` of the app. Default: that next to its drafts",
+    ),
 ];
 
 const API_URL: &str = "CAPCUT_API_URL";
@@ -72,17 +76,19 @@ const TOOLS: &str = "CAPCUT_MCP_TOOLS";
 const EXCLUDE: &str = "CAPCUT_MCP_EXCLUDE";
 const READ_ONLY: &str = "CAPCUT_MCP_READ_ONLY";
 const DRAFTS_DIR: &str = "CAPCUT_MCP_DRAFTS_DIR";
+const CACHE_DIR: &str = "CAPCUT_MCP_CACHE_DIR";
 const LOG_FILE: &str = "CAPCUT_MCP_LOG_FILE";
 const LOG_FORMAT: &str = "CAPCUT_MCP_LOG_FORMAT";
 const METRICS: &str = "CAPCUT_MCP_METRICS";
 
 /// The keys of the user's settings file that stand for a variable, which overrides them.
-pub(crate) const FILE_KEYS: [(&str, &str); 9] = [
+pub(crate) const FILE_KEYS: [(&str, &str); 10] = [
     ("backend", BACKEND),
     ("edition", EDITION),
     ("recover", RECOVER),
     ("data_dir", DATA_DIR),
     ("drafts_dir", DRAFTS_DIR),
+    ("cache_dir", CACHE_DIR),
     ("log.level", LOG),
     ("log.file", LOG_FILE),
     ("log.format", LOG_FORMAT),
@@ -116,6 +122,8 @@ pub(crate) struct Settings {
     pub tools: ToolChoice,
     /// The configured drafts folder of the app; see [`Settings::drafts_dirs`].
     pub drafts_dir: Option<PathBuf>,
+    /// The configured cache folder of the app; see [`Settings::cache_dirs`].
+    cache_dir: Option<PathBuf>,
     capcut_dirs: Vec<PathBuf>,
     jianying_dirs: Vec<PathBuf>,
     /// The variables whose options are on the command line.
@@ -252,6 +260,7 @@ impl Settings {
             metrics: text(env, METRICS)?,
             tools: tools(given.tools, env)?,
             drafts_dir: path(given.drafts_dir, DRAFTS_DIR),
+            cache_dir: path(None, CACHE_DIR),
             capcut_dirs: drafts_dirs(os, own, Edition::Capcut),
             jianying_dirs: drafts_dirs(os, own, Edition::Jianying),
             set_by_options,
@@ -286,6 +295,7 @@ impl Settings {
             RECOVER => Some(self.recover.name().to_owned()),
             DATA_DIR => path(&self.data_dir),
             DRAFTS_DIR => path(&self.drafts_dir),
+            CACHE_DIR => path(&self.cache_dir),
             LOG => Some(self.log.clone().unwrap_or_else(|| "info".to_owned())),
             LOG_FILE => path(&self.log_file),
             LOG_FORMAT => Some(
@@ -327,6 +337,29 @@ impl Settings {
             (None, Edition::Capcut) => &self.capcut_dirs,
             (None, Edition::Jianying) => &self.jianying_dirs,
         }
+    }
+}
+
+impl Settings {
+    /// Possible folders of the app's cache, most likely first: the configured folder, or `Cache` next to `Projects`, in
+    /// which the app keeps its drafts. They need not exist.
+    pub(crate) fn cache_dirs(&self, edition: Edition) -> Vec<PathBuf> {
+        if let Some(dir) = &self.cache_dir {
+            return vec![dir.clone()];
+        }
+        // The app keeps its cache where it is when the drafts are moved elsewhere.
+        let own = match edition {
+            Edition::Capcut => &self.capcut_dirs,
+            Edition::Jianying => &self.jianying_dirs,
+        };
+        self.drafts_dir
+            .iter()
+            .chain(own)
+            .map(|drafts| {
+                let data = self.os.parent(&self.os.parent(drafts));
+                self.os.join(&data, &["Cache"])
+            })
+            .collect()
     }
 }
 

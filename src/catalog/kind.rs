@@ -30,6 +30,8 @@ pub(crate) enum NameKind {
     Font,
     Filter,
     BlendMode,
+    /// A property of clips. It is not a name that a draft has, so it is not among [`NameKind::ALL`].
+    Property,
 }
 
 impl NameKind {
@@ -75,6 +77,7 @@ impl NameKind {
             Self::Font => "font",
             Self::Filter => "filter",
             Self::BlendMode => "blend_mode",
+            Self::Property => "property",
         }
     }
 
@@ -99,12 +102,8 @@ impl NameKind {
             Self::Font => "font",
             Self::Filter => "filter",
             Self::BlendMode => "blend mode",
+            Self::Property => "property",
         }
-    }
-
-    /// Whether a tool accepts names of this kind.
-    pub(crate) fn is_taken(self) -> bool {
-        !matches!(self, Self::TextLoop)
     }
 
     /// Audio effects, in the API's search order.
@@ -134,13 +133,12 @@ impl FromStr for NameKind {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        Self::ALL
-            .into_iter()
-            .find(|kind| kind.name() == text)
-            .ok_or_else(|| {
-                let names = Self::ALL.map(Self::name).join("`, `");
-                format!("{:?} is not a kind: use one of `{names}`", excerpt(text))
-            })
+        let kinds = || Self::ALL.into_iter().chain([Self::Property]);
+        kinds().find(|kind| kind.name() == text).ok_or_else(|| {
+            let names: Vec<&str> = kinds().map(Self::name).collect();
+            let names = names.join("`, `");
+            format!("{:?} is not a kind: use one of `{names}`", excerpt(text))
+        })
     }
 }
 

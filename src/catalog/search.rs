@@ -46,28 +46,37 @@ const GOOD_SCORE: f64 = 0.5;
 /// Spelling is only compared if fewer names than this have a good score.
 const ENOUGH: usize = 20;
 
-/// All names that match a query, best first. An empty query matches all.
-pub(crate) fn search(query: &str, kind: Option<NameKind>, edition: Edition) -> Vec<Hit> {
-    let kinds: Vec<NameKind> = match kind {
-        Some(kind) => vec![kind],
-        // A name that no tool accepts is of no use.
-        None => NameKind::ALL
-            .into_iter()
-            .filter(|kind| kind.is_taken())
-            .collect(),
-    };
-    let kinds = kinds.as_slice();
+/// All names of these kinds that match a query, and those of `own`, which are in no table; best first. An empty query
+/// matches all.
+pub(crate) fn search(
+    query: &str,
+    kinds: &[NameKind],
+    edition: Edition,
+    own: &[&'static CatalogEntry],
+) -> Vec<Hit> {
     let query = Query::new(query);
     if query.plain.is_empty() {
         return kinds
             .iter()
             .flat_map(|&kind| super::all(edition, kind))
+            .chain(own)
             .map(|entry| Hit { entry, score: 0.0 })
             .collect();
     }
-    let mut hits = best(kinds, edition, |name| query.contained(name));
-    if hits.iter().filter(|hit| hit.score >= GOOD_SCORE).count() < ENOUGH {
-        hits.extend(best(kinds, edition, |name| query.spelled(name, true)));
+    let own: Vec<IndexedName> = own
+        .iter()
+        .flat_map(|entry| table::names_of(entry))
+        .collect();
+    let best = |score: &dyn Fn(&IndexedName) -> f64| {
+        let mut hits = best(kinds, edition, score);
+        hits.extend(best_of(&own, score));
+        hits
+    };
+    let mut hits = best(&|name| query.contained(name));
+    let good = hits.iter().filter(|hit| hit.score >= GOOD_SCORE).count();
+    // Who writes a name in full has not misspelled another.
+    if good < ENOUGH && !hits.iter().any(|hit| hit.score >= 1.0) {
+        hits.extend(best(&|name| query.spelled(name, true)));
     }
     ranked(hits)
 }
@@ -204,25 +213,33 @@ fn alike(plain: &str, edition: Edition) -> Vec<Hit> {
 
 /// The best score of each entry's names.
 fn best(kinds: &[NameKind], edition: Edition, score: impl Fn(&IndexedName) -> f64) -> Vec<Hit> {
+    let names = kinds
+        .iter()
+        .flat_map(|&kind| table::index(edition, kind).names());
+    best_of(names, score)
+}
+
+fn best_of<'n>(
+    names: impl IntoIterator<Item = &'n IndexedName>,
+    score: impl Fn(&IndexedName) -> f64,
+) -> Vec<Hit> {
     let mut hits: Vec<Hit> = Vec::new();
-    for &kind in kinds {
-        for name in table::index(edition, kind).names() {
-            let mut score = score(name);
-            if name.also {
-                score *= 0.95;
+    for name in names {
+        let mut score = score(name);
+        if name.also {
+            score *= 0.95;
+        }
+        if name.entry.more {
+            score *= 0.99;
+        }
+        match hits.last_mut() {
+            Some(last) if std::ptr::eq(last.entry, name.entry) => {
+                last.score = last.score.max(score);
             }
-            if name.entry.more {
-                score *= 0.99;
-            }
-            match hits.last_mut() {
-                Some(last) if std::ptr::eq(last.entry, name.entry) => {
-                    last.score = last.score.max(score);
-                }
-                _ => hits.push(Hit {
-                    entry: name.entry,
-                    score,
-                }),
-            }
+            _ => hits.push(Hit {
+                entry: name.entry,
+                score,
+            }),
         }
     }
     hits.retain(|hit| hit.score > 0.0);
@@ -434,7 +451,7 @@ mod tests {
     use super::*;
 
     fn keys(query: &str, kind: NameKind, edition: Edition) -> Vec<&'static str> {
-        search(query, Some(kind), edition)
+        search(query, &[kind], edition, &[])
             .iter()
             .take(10)
             .map(|hit| hit.entry.key)
@@ -490,6 +507,43 @@ mod tests {
         finds("模糊", NameKind::SceneEffect, Edition::Capcut, "Blur");
     }
 
+    /// `CAPCUT_TEST_FULL=1` searches all names, otherwise every 16th.
+    #[test]
+    fn every_name_is_found_by_itself() {
+        let is_full = std::env::var_os("CAPCUT_TEST_FULL").is_some();
+        let mut searched = 0;
+        for edition in Edition::ALL {
+            for kind in NameKind::ALL.into_iter().chain([NameKind::Property]) {
+                let step = if is_full { 1 } else { 16 };
+                for entry in crate::catalog::all(edition, kind).iter().step_by(step) {
+                    let hits = search(entry.key, &[kind], edition, &[]);
+                    let at = hits.iter().position(|hit| std::ptr::eq(hit.entry, *entry));
+                    assert!(
+                        at.is_some_and(|at| at < 3),
+                        "{kind:?} {}: {at:?}",
+                        entry.key
+                    );
+                    searched += 1;
+                }
+            }
+        }
+        assert!(searched > 300, "{searched} names");
+    }
+
+    #[test]
+    fn properties_are_found_by_words_of_both_languages() {
+        for (query, name) in [
+            ("fade out", "fade_out"),
+            ("淡出", "fade_out"),
+            ("描边", "border_width"),
+            ("outline", "border_width"),
+            ("transparency", "opacity"),
+            ("字间距", "letter_spacing"),
+        ] {
+            finds(query, NameKind::Property, Edition::Capcut, name);
+        }
+    }
+
     #[test]
     fn unrelated_queries_find_nothing() {
         assert!(keys("qqqqxxxxzzzz", NameKind::Transition, Edition::Capcut).is_empty());
@@ -497,8 +551,8 @@ mod tests {
 
     #[test]
     fn an_empty_query_finds_all_names() {
-        assert_eq!(search("", Some(NameKind::Mask), Edition::Capcut).len(), 9);
-        assert!(search(" ", None, Edition::Jianying).len() > 1000);
+        assert_eq!(search("", &[NameKind::Mask], Edition::Capcut, &[]).len(), 9);
+        assert!(search(" ", &NameKind::ALL, Edition::Jianying, &[]).len() > 1000);
     }
 
     /// Everyday words, and a name that must be suggested for each word in each edition.
@@ -555,22 +609,24 @@ mod tests {
     #[test]
     fn a_huge_query_is_cut() {
         let query = "模糊fade ".repeat(200_000);
-        assert!(search(&query, None, Edition::Jianying).len() <= 10_000);
+        assert!(search(&query, &NameKind::ALL, Edition::Jianying, &[]).len() <= 10_000);
     }
 
     /// The limits apply to optimised builds; `cargo test --release` checks them.
     #[test]
     fn a_search_is_quick() {
-        let timed = |kind| {
+        let mut kinds = NameKind::ALL.to_vec();
+        kinds.push(NameKind::Property);
+        let timed = |kinds: &[NameKind]| {
             let queries = ["溶解", "disolve", "fade to black", "blr"];
             let started = Instant::now();
             for query in queries {
-                search(query, kind, Edition::Jianying);
+                search(query, kinds, Edition::Jianying, &[]);
             }
             started.elapsed().as_secs_f64() * 1e3 / queries.len() as f64
         };
-        let first = timed(None);
-        let (one, all) = (timed(Some(NameKind::SceneEffect)), timed(None));
+        let first = timed(&kinds);
+        let (one, all) = (timed(&[NameKind::SceneEffect]), timed(&kinds));
         eprintln!(
             "search: {one:.2} ms in one kind, {all:.2} ms in all, {first:.2} ms for the first search"
         );

@@ -3,6 +3,8 @@
 use std::collections::HashMap;
 use std::sync::{LazyLock, OnceLock};
 
+use capcut_draft::PROPERTIES;
+
 use super::{CatalogEntry, NameKind, Param};
 use crate::units::{Edition, Micros};
 
@@ -104,19 +106,17 @@ impl NameIndex {
 
     pub(super) fn names(&self) -> &[IndexedName] {
         self.names.get_or_init(|| {
-            let mut names = Vec::new();
-            for &entry in &self.entries {
-                names.push(name(entry, entry.key, false));
-                if normalised(entry.display) != normalised(entry.key) {
-                    names.push(name(entry, entry.display, false));
-                }
-                names.extend(entry.also.iter().map(|also| name(entry, also, true)));
-            }
-            names
+            self.entries
+                .iter()
+                .flat_map(|entry| names_of(entry))
+                .collect()
         })
     }
 
     fn new(edition: Edition, kind: NameKind) -> Self {
+        if kind == NameKind::Property {
+            return Self::of_properties();
+        }
         let (known, more): (Vec<_>, Vec<_>) = TABLES
             .iter()
             .enumerate()
@@ -155,10 +155,55 @@ impl NameIndex {
     }
 }
 
+impl NameIndex {
+    /// The properties of clips, by their names in both languages and what they are.
+    fn of_properties() -> Self {
+        let offered = PROPERTIES.iter().filter(|property| !property.is_left_out());
+        let entries = offered.map(|property| {
+            let words = property.evidence().map_or("", |known| known.words);
+            let words = words.split('|').filter(|name| !name.is_empty());
+            let also: Vec<&'static str> = property.aliases.iter().copied().chain(words).collect();
+            property_entry(property.name, property.about, also.leak())
+        });
+        let entries: Vec<&'static CatalogEntry> = entries.collect();
+        Self {
+            exact: entries.iter().map(|entry| (entry.key, *entry)).collect(),
+            plain: HashMap::new(),
+            entries,
+            names: OnceLock::new(),
+        }
+    }
+}
+
+/// A property of clips or an argument of tools as an entry, for the search.
+pub(crate) fn property_entry(
+    name: &'static str,
+    about: &'static str,
+    also: &'static [&'static str],
+) -> &'static CatalogEntry {
+    Box::leak(Box::new(CatalogEntry {
+        kind: NameKind::Property,
+        edition: None,
+        key: name,
+        display: about,
+        resource_id: "",
+        effect_id: "",
+        duration: None,
+        is_overlap: false,
+        vip: false,
+        params: &[],
+        aspect_ratio: 1.0,
+        resource_type: "",
+        also,
+        more: false,
+    }))
+}
+
 /// The index of a kind in an edition; empty if the edition does not have the kind.
 pub(super) fn index(edition: Edition, kind: NameKind) -> &'static NameIndex {
-    static INDEXES: [[OnceLock<NameIndex>; NameKind::ALL.len()]; 2] =
-        [const { [const { OnceLock::new() }; NameKind::ALL.len()] }; 2];
+    const KINDS: usize = NameKind::ALL.len() + 1;
+    static INDEXES: [[OnceLock<NameIndex>; KINDS]; 2] =
+        [const { [const { OnceLock::new() }; KINDS] }; 2];
     INDEXES[edition as usize][kind as usize].get_or_init(|| NameIndex::new(edition, kind))
 }
 
@@ -176,6 +221,16 @@ pub(super) fn words(name: &str) -> Vec<String> {
         .filter(|word| !word.is_empty())
         .map(str::to_lowercase)
         .collect()
+}
+
+/// The names of an entry, for the search.
+pub(super) fn names_of(entry: &'static CatalogEntry) -> Vec<IndexedName> {
+    let mut names = vec![name(entry, entry.key, false)];
+    if normalised(entry.display) != normalised(entry.key) {
+        names.push(name(entry, entry.display, false));
+    }
+    names.extend(entry.also.iter().map(|also| name(entry, also, true)));
+    names
 }
 
 fn name(entry: &'static CatalogEntry, text: &str, also: bool) -> IndexedName {

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::Path;
 
-use capcut_draft::{PROPERTIES, Property, PropertyDefault};
+use capcut_draft::{ClipKind, PROPERTIES, Property, PropertyDefault};
 use serde_json::Value;
 
 use super::check_section;
@@ -169,26 +169,9 @@ fn clip_properties() -> String {
             let names: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
             names.join(", ")
         };
-        let default = match property.default {
-            PropertyDefault::Number(number) => format!("`{number}`"),
-            PropertyDefault::Switch(on) => format!("`{on}`"),
-            PropertyDefault::Text("") => "none".to_owned(),
-            PropertyDefault::Text(text) => format!("`{text}`"),
-            _ => String::new(),
-        };
-        let kinds: Vec<String> = property
-            .kinds
-            .iter()
-            .map(|kind| {
-                serde_json::json!(kind)
-                    .as_str()
-                    .unwrap_or_default()
-                    .to_owned()
-            })
-            .collect();
         let _ = writeln!(
             text,
-            "| `{}` | {} | {} | {} | {default} | {} |",
+            "| `{}` | {} | {} | {} | {} | {} |",
             property.name,
             quoted(property.aliases),
             cell(property.about),
@@ -196,14 +179,82 @@ fn clip_properties() -> String {
                 Some(why) => format!("not by `set`: {}", cell(why)),
                 None => cell(property.measure.says),
             },
-            if kinds.len() > 8 {
-                "all".to_owned()
-            } else {
-                kinds.join(", ")
-            },
+            default_of(property),
+            kinds_of(property),
         );
     }
     text
+}
+
+fn default_of(property: &Property) -> String {
+    match property.default {
+        PropertyDefault::Number(number) => format!("`{number}`"),
+        PropertyDefault::Switch(on) => format!("`{on}`"),
+        PropertyDefault::Text("") => "none".to_owned(),
+        PropertyDefault::Text(text) => format!("`{text}`"),
+        _ => String::new(),
+    }
+}
+
+fn kinds_of(property: &Property) -> String {
+    let name = |kind: &ClipKind| serde_json::json!(kind).as_str().map(str::to_owned);
+    let kinds: Vec<String> = property.kinds.iter().filter_map(name).collect();
+    if kinds.len() > 8 {
+        "all".to_owned()
+    } else {
+        kinds.join(", ")
+    }
+}
+
+/// Everything that is known about each property.
+fn known_properties() -> String {
+    let mut text = String::from(
+        "| property | also | what it is | unit and range | default | clips | editions | versions | ground | preview | example |\n\
+         |---|---|---|---|---|---|---|---|---|---|---|\n",
+    );
+    for property in PROPERTIES.iter().filter(|property| !property.is_left_out()) {
+        let known = property.evidence().expect("a row");
+        let also: Vec<String> = property
+            .aliases
+            .iter()
+            .map(|name| format!("`{name}`"))
+            .collect();
+        let unit = match property.refusal() {
+            Some(why) => format!("{}; not by `set`: {why}", property.measure.says),
+            None => property.measure.says.to_owned(),
+        };
+        let _ = writeln!(
+            text,
+            "| `{}` | {} | {} ({}) | {} | {} | {} | both | {} | {} | {} | `{}` |",
+            property.name,
+            also.join(", "),
+            cell(property.about),
+            known.words.replace('|', ", "),
+            cell(&unit),
+            default_of(property),
+            kinds_of(property),
+            known.versions,
+            known.ground.says(),
+            known.preview,
+            cell(known.example),
+        );
+    }
+    text
+}
+
+fn left_out_properties() -> String {
+    let mut text = String::from("| property | reason |\n|---|---|\n");
+    for property in PROPERTIES.iter().filter(|property| property.is_left_out()) {
+        let why = property.refusal().unwrap_or_default();
+        let _ = writeln!(text, "| `{}` | {} |", property.name, cell(why));
+    }
+    text
+}
+
+#[test]
+fn the_properties_page_matches_the_list() {
+    check_section("docs/properties.md", "properties", &known_properties());
+    check_section("docs/properties.md", "left-out", &left_out_properties());
 }
 
 #[test]

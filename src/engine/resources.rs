@@ -55,27 +55,6 @@ impl CatalogResources {
         }
     }
 
-    fn kinds(&self, kind: ResourceKind, clip: ClipKind) -> Vec<NameKind> {
-        let is_text = clip == ClipKind::Text;
-        match kind {
-            ResourceKind::Transition => vec![NameKind::Transition],
-            ResourceKind::Mask => vec![NameKind::Mask],
-            ResourceKind::Intro if is_text => vec![NameKind::TextIntro],
-            ResourceKind::Intro => vec![NameKind::VideoIntro],
-            ResourceKind::Outro if is_text => vec![NameKind::TextOutro],
-            ResourceKind::Outro => vec![NameKind::VideoOutro],
-            ResourceKind::Combo => vec![NameKind::VideoCombo],
-            ResourceKind::Font => vec![NameKind::Font],
-            ResourceKind::Effect if clip == ClipKind::Audio => {
-                NameKind::audio(self.edition).to_vec()
-            }
-            ResourceKind::Effect => vec![NameKind::SceneEffect, NameKind::CharacterEffect],
-            ResourceKind::Filter => vec![NameKind::Filter],
-            ResourceKind::BlendMode => vec![NameKind::BlendMode],
-            _ => Vec::new(),
-        }
-    }
-
     fn resource(&self, entry: &CatalogEntry) -> Resource {
         let (category, category_name) = if entry.kind.is_audio() {
             parts::audio_category(entry, self.edition)
@@ -104,6 +83,26 @@ impl CatalogResources {
     }
 }
 
+/// The kinds of names that a property of a kind of clip has.
+pub(crate) fn name_kinds(edition: Edition, kind: ResourceKind, clip: ClipKind) -> Vec<NameKind> {
+    let is_text = clip == ClipKind::Text;
+    match kind {
+        ResourceKind::Transition => vec![NameKind::Transition],
+        ResourceKind::Mask => vec![NameKind::Mask],
+        ResourceKind::Intro if is_text => vec![NameKind::TextIntro],
+        ResourceKind::Intro => vec![NameKind::VideoIntro],
+        ResourceKind::Outro if is_text => vec![NameKind::TextOutro],
+        ResourceKind::Outro => vec![NameKind::VideoOutro],
+        ResourceKind::Combo => vec![NameKind::VideoCombo],
+        ResourceKind::Font => vec![NameKind::Font],
+        ResourceKind::Effect if clip == ClipKind::Audio => NameKind::audio(edition).to_vec(),
+        ResourceKind::Effect => vec![NameKind::SceneEffect, NameKind::CharacterEffect],
+        ResourceKind::Filter => vec![NameKind::Filter],
+        ResourceKind::BlendMode => vec![NameKind::BlendMode],
+        _ => Vec::new(),
+    }
+}
+
 impl Resources for CatalogResources {
     fn find(
         &self,
@@ -111,7 +110,7 @@ impl Resources for CatalogResources {
         clip: ClipKind,
         name: &str,
     ) -> capcut_draft::Result<Resource> {
-        let kinds = self.kinds(kind, clip);
+        let kinds = name_kinds(self.edition, kind, clip);
         let name = name.trim();
         if let Some(entry) = catalog::translated(self.edition, &kinds, name) {
             let note = format!("{name:?} is `{}` in {}", entry.key, self.edition.app());

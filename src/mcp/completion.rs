@@ -42,7 +42,7 @@ pub(super) async fn complete(app: &App, request: &CompleteRequestParams) -> Resu
             prompts::Values::Names(kind) => {
                 let edition = tokio::time::timeout(EDITION_WAIT, app.edition()).await;
                 let edition = edition.unwrap_or(app.settings.edition);
-                catalog::search(typed, Some(kind), edition)
+                catalog::search(typed, &[kind], edition, &[])
                     .iter()
                     .map(|hit| hit.entry.key.to_owned())
                     .collect()

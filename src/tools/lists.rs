@@ -123,7 +123,7 @@ pub(crate) fn of_kind(kind: NameKind) -> Option<&'static str> {
         NameKind::TextLoop => GetTextLoopAnimTypes::NAME,
         NameKind::SceneEffect => GetVideoSceneEffectTypes::NAME,
         NameKind::CharacterEffect => GetVideoCharacterEffectTypes::NAME,
-        NameKind::Filter | NameKind::BlendMode => return None,
+        NameKind::Filter | NameKind::BlendMode | NameKind::Property => return None,
     })
 }
 

@@ -27,6 +27,7 @@ mod look;
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
 mod memory;
 mod metrics;
+mod names;
 mod newer;
 mod plans;
 mod preview;

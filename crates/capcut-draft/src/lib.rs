@@ -33,6 +33,7 @@ mod curve;
 mod document;
 mod edit;
 mod error;
+mod evidence;
 pub mod field;
 mod flaws;
 mod grid;
@@ -62,6 +63,7 @@ pub use document::{
 };
 pub use edit::{Edit, Step};
 pub use error::{Error, ErrorKind, Result};
+pub use evidence::{Evidence, Ground};
 pub use field::{AnyObject, AnyValue, Field, FieldState, FieldValue, Fields};
 pub use flaws::{Flaw, FlawKind};
 pub use grid::{Grid, TimeRange};

@@ -1,0 +1,235 @@
+//! What is known about each property: where its form in documents comes from, in which versions, how a preview draws it,
+//! its Chinese names and other words, and an example.
+
+use crate::property::Property;
+
+/// Where the form of a property in documents comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Ground {
+    /// A document that an app saved.
+    App,
+    /// Public libraries that write it.
+    Library,
+    /// Descriptions by people who checked it in the app.
+    Report,
+    /// The property is not offered: its refusal says why.
+    NotOffered,
+}
+
+impl Ground {
+    /// In a few words.
+    #[must_use]
+    pub const fn says(self) -> &'static str {
+        match self {
+            Self::App => "app-saved file",
+            Self::Library => "library",
+            Self::Report => "report",
+            Self::NotOffered => "not offered",
+        }
+    }
+}
+
+/// What is known about a property.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct Evidence {
+    /// The property's name.
+    pub name: &'static str,
+    /// Its Chinese names and other words for it, separated by `|`.
+    pub words: &'static str,
+    pub ground: Ground,
+    /// The versions of the apps whose documents have it.
+    pub versions: &'static str,
+    /// How `preview_draft` draws it.
+    pub preview: &'static str,
+    /// A value, as JSON.
+    pub example: &'static str,
+}
+
+const fn row(
+    name: &'static str,
+    words: &'static str,
+    ground: Ground,
+    versions: &'static str,
+    preview: &'static str,
+    example: &'static str,
+) -> Evidence {
+    Evidence {
+        name,
+        words,
+        ground,
+        versions,
+        preview,
+        example,
+    }
+}
+
+use Ground::{App, Library, NotOffered, Report};
+
+/// Every version that drafts are written for.
+const ALL: &str = "all";
+/// The preview of the timeline has no pictures.
+const NO: &str = "not drawn";
+const BAR: &str = "position and length of the clip";
+const LABEL: &str = "words on the clip";
+const MARK: &str = "mark between clips";
+
+/// A row for each property, in any order.
+#[rustfmt::skip]
+static EVIDENCE: &[Evidence] = &[
+    row("volume", "音量|声音大小|loud|quiet|mute", App, ALL, NO, "0.5"),
+    row("speed", "速度|变速|倍速|slow motion|fast", App, ALL, BAR, "2"),
+    row("keep_pitch", "保持音调|变调|pitch", Library, ALL, NO, "false"),
+    row("speed_curve", "曲线变速|变速曲线|speed ramp", Report, ALL, BAR, "\"Montage\""),
+    row("reverse", "倒放|backwards", NotOffered, "", "", "true"),
+    row("stabilize", "防抖|steady", NotOffered, "", "", "true"),
+    row("remove_background", "抠像|智能抠图", NotOffered, "", "", "true"),
+    row("visible", "可见|显示|隐藏", App, ALL, NO, "false"),
+    row("opacity", "不透明度|透明度|transparency|transparent", App, ALL, NO, "0.5"),
+    row("scale", "缩放|大小|size|zoom", App, ALL, NO, "1.2"),
+    row("scale_x", "宽度缩放|横向缩放", App, ALL, NO, "0.5"),
+    row("scale_y", "高度缩放|纵向缩放", App, ALL, NO, "0.5"),
+    row("position_x", "横向位置|水平位置|位置", App, ALL, NO, "0.5"),
+    row("position_y", "纵向位置|垂直位置|位置", App, ALL, NO, "-0.8"),
+    row("rotation", "旋转|角度|tilt", App, ALL, NO, "45"),
+    row("flip_horizontal", "水平翻转|左右镜像|mirror", Library, ALL, NO, "true"),
+    row("flip_vertical", "垂直翻转|上下镜像", Library, ALL, NO, "true"),
+    row("crop", "裁剪|画面裁剪", Library, ALL, NO, "{\"left\": 0.1, \"right\": 0.9}"),
+    row("fit", "适应|铺满|填充|cover|contain", Report, ALL, NO, "\"cover\""),
+    row("box", "区域|方框", Report, ALL, NO, "{\"x\": 0, \"y\": 0, \"width\": 540, \"height\": 540}"),
+    row("blend_mode", "混合模式|multiply|screen", Library, ALL, NO, "\"Multiply\""),
+    row("filter", "滤镜|调色|warm|retro|look", Library, ALL, NO, "\"_1980\""),
+    row("filter_intensity", "滤镜强度", Library, ALL, NO, "80"),
+    row("brightness", "亮度|brighter|darker", Library, ALL, NO, "0.2"),
+    row("contrast", "对比度", Library, ALL, NO, "0.2"),
+    row("saturation", "饱和度|colourful|black and white", Library, ALL, NO, "-0.3"),
+    row("temperature", "色温|warm|cool", Library, ALL, NO, "0.3"),
+    row("tint", "色调", Library, ALL, NO, "0.1"),
+    row("highlights", "高光", Library, ALL, NO, "-0.2"),
+    row("shadows", "阴影|暗部", Library, ALL, NO, "0.2"),
+    row("whites", "白色", Library, ALL, NO, "0.1"),
+    row("blacks", "黑色", Library, ALL, NO, "-0.1"),
+    row("exposure", "光感|曝光", Library, ALL, NO, "0.2"),
+    row("sharpen", "锐化", Library, ALL, NO, "0.3"),
+    row("clarity", "清晰", Library, ALL, NO, "0.3"),
+    row("grain", "颗粒|噪点", Library, ALL, NO, "0.3"),
+    row("faded", "褪色|vintage", Library, ALL, NO, "0.3"),
+    row("vignette", "暗角", Library, ALL, NO, "0.4"),
+    row("chroma_key", "色度抠图|绿幕|green screen", Library, ALL, NO, "\"#00FF00\""),
+    row("chroma_strength", "抠图强度", Library, ALL, NO, "30"),
+    row("chroma_shadow", "抠图阴影", Library, ALL, NO, "10"),
+    row("chroma_edge", "抠图边缘", Library, ALL, NO, "10"),
+    row("chroma_spill", "去溢色", Library, ALL, NO, "10"),
+    row("fade_in", "淡入|音频淡入", App, ALL, NO, "1"),
+    row("fade_out", "淡出|音频淡出", App, ALL, NO, "2"),
+    row("transition", "转场", App, ALL, MARK, "\"Mix\""),
+    row("transition_duration", "转场时长", App, ALL, MARK, "0.8"),
+    row("background_blur", "背景模糊|模糊背景|blurred background", Library, ALL, NO, "2"),
+    row("intro_animation", "入场动画|入场|appear|pop in", App, ALL, NO, "\"Fade_In\""),
+    row("intro_duration", "入场时长", App, ALL, NO, "0.5"),
+    row("outro_animation", "出场动画|出场|disappear", App, ALL, NO, "\"Fade_Out\""),
+    row("outro_duration", "出场时长", App, ALL, NO, "0.5"),
+    row("combo_animation", "组合动画", Library, ALL, NO, "\"Swing\""),
+    row("combo_duration", "组合动画时长", Library, ALL, NO, "2"),
+    row("effect_type", "特效|音效|变声", App, ALL, LABEL, "\"Blur\""),
+    row("effect_params", "特效参数", App, ALL, NO, "[50]"),
+    row("effect_category", "特效类别", Library, ALL, NO, "\"scene\""),
+    row("sticker_id", "贴纸", Library, ALL, LABEL, "\"7132097333274250789\""),
+    row("strength", "强度|特效强度|滤镜强度", Library, ALL, NO, "80"),
+    row("mask_type", "蒙版|遮罩", Library, ALL, NO, "\"Circle\""),
+    row("mask_center_x", "蒙版中心", Library, ALL, NO, "100"),
+    row("mask_center_y", "蒙版中心", Library, ALL, NO, "-100"),
+    row("mask_width", "蒙版宽度", Library, ALL, NO, "0.4"),
+    row("mask_height", "蒙版高度|蒙版大小", Library, ALL, NO, "0.6"),
+    row("mask_rotation", "蒙版旋转", Library, ALL, NO, "30"),
+    row("mask_feather", "羽化|蒙版羽化|soft edge", Library, ALL, NO, "20"),
+    row("mask_round_corner", "蒙版圆角", Library, ALL, NO, "30"),
+    row("mask_invert", "反转蒙版|蒙版反转", Library, ALL, NO, "true"),
+    row("text", "文字|文本|内容", App, ALL, LABEL, "\"Hello\""),
+    row("font", "字体", App, ALL, NO, "\"Poppins_Bold\""),
+    row("font_size", "字号|字体大小|文字大小", App, ALL, NO, "12"),
+    row("font_color", "字体颜色|文字颜色", App, ALL, NO, "\"#FFCC00\""),
+    row("bold", "加粗|粗体", App, ALL, NO, "true"),
+    row("italic", "斜体", App, ALL, NO, "true"),
+    row("underline", "下划线", App, ALL, NO, "true"),
+    row("alignment", "对齐|对齐方式", App, ALL, NO, "\"left\""),
+    row("vertical", "竖排|竖排文字", Library, ALL, NO, "true"),
+    row("letter_spacing", "字间距", Library, ALL, NO, "0.1"),
+    row("line_spacing", "行间距|行距", App, ALL, NO, "0.1"),
+    row("border_width", "描边|描边粗细|描边宽度|stroke", App, ALL, NO, "40"),
+    row("border_color", "描边颜色|轮廓颜色", App, ALL, NO, "\"#000000\""),
+    row("border_alpha", "描边不透明度", App, ALL, NO, "1"),
+    row("background_color", "文字背景|背景颜色", Library, ALL, NO, "\"#000000\""),
+    row("background_alpha", "文字背景不透明度", App, ALL, NO, "0.6"),
+    row("background_style", "文字背景样式", Library, ALL, NO, "1"),
+    row("background_round_radius", "文字背景圆角", Library, ALL, NO, "0.3"),
+    row("background_width", "文字背景宽度", Library, ALL, NO, "0.2"),
+    row("background_height", "文字背景高度", Library, ALL, NO, "0.2"),
+    row("background_horizontal_offset", "文字背景水平偏移", Library, ALL, NO, "0.5"),
+    row("background_vertical_offset", "文字背景垂直偏移", Library, ALL, NO, "0.5"),
+    row("fixed_width", "文本框宽度", Library, ALL, NO, "0.8"),
+    row("fixed_height", "文本框高度", Library, ALL, NO, "0.3"),
+    row("bubble_effect_id", "气泡|文字气泡", Library, ALL, NO, "\"361595\""),
+    row("bubble_resource_id", "气泡资源", Library, ALL, NO, "\"6742029398926430728\""),
+    row("effect_effect_id", "花字", Library, ALL, NO, "\"7296357486490144036\""),
+    row("text_styles", "文字样式|局部样式", App, ALL, NO, "[{\"start\": 0, \"end\": 5, \"style\": {\"color\": \"#FF0000\"}}]"),
+    row("shadow_enabled", "阴影|文字阴影", App, ALL, NO, "true"),
+    row("shadow_color", "阴影颜色", App, ALL, NO, "\"#000000\""),
+    row("shadow_alpha", "阴影不透明度", App, ALL, NO, "0.8"),
+    row("shadow_angle", "阴影角度", App, ALL, NO, "-45"),
+    row("shadow_distance", "阴影距离", App, ALL, NO, "8"),
+    row("shadow_smoothing", "阴影模糊", App, ALL, NO, "0.3"),
+    row("position", "位置|九宫格|corner|place", App, ALL, NO, "\"bottom_right\""),
+    row("start", "开始|开始时间|起始", App, ALL, BAR, "3"),
+    row("duration", "时长|持续时间|长度", App, ALL, BAR, "5"),
+    row("source_start", "素材起点|裁剪起点|截取", App, ALL, NO, "2"),
+    row("media", "素材|媒体|文件", App, ALL, LABEL, "\"/videos/clip.mp4\""),
+    row("track_name", "轨道|轨道名", App, ALL, "row of the track", "\"overlay\""),
+    row("relative_index", "层级|图层顺序|z-index|front", App, ALL, "order of the tracks", "1"),
+];
+
+impl Property {
+    /// What is known about it.
+    #[must_use]
+    pub fn evidence(&self) -> Option<&'static Evidence> {
+        EVIDENCE.iter().find(|row| row.name == self.name)
+    }
+
+    /// Whether drafts cannot have it; its refusal says why.
+    #[must_use]
+    pub fn is_left_out(&self) -> bool {
+        self.evidence()
+            .is_some_and(|known| known.ground == NotOffered)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::property::PROPERTIES;
+
+    #[test]
+    fn every_property_has_a_row_with_an_example_in_json() {
+        for property in PROPERTIES {
+            let row = property.evidence();
+            let row = row.unwrap_or_else(|| panic!("no row for `{}` in EVIDENCE", property.name));
+            assert!(
+                !row.words.is_empty() && !row.versions.is_empty(),
+                "{}",
+                row.name
+            );
+            let example: Result<serde_json::Value, _> = serde_json::from_str(row.example);
+            assert!(example.is_ok(), "{}: {}", row.name, row.example);
+        }
+        for row in EVIDENCE {
+            let known = PROPERTIES.iter().any(|property| property.name == row.name);
+            assert!(known, "`{}` is not a property", row.name);
+        }
+        assert_eq!(EVIDENCE.len(), PROPERTIES.len(), "a row is there twice");
+        let left_out = PROPERTIES.iter().filter(|property| property.is_left_out());
+        let left_out: Vec<_> = left_out.collect();
+        assert!(left_out.len() <= 8);
+        assert!(left_out.iter().all(|property| property.refusal().is_some()));
+    }
+}
