@@ -153,6 +153,8 @@ impl From<&'static CatalogEntry> for CatalogMatch {
 /// Where a property, or the names of a kind, can be given.
 struct Usage {
     property: &'static Property,
+    /// All kinds of names that the property has, in the order in which they are searched.
+    kinds: Vec<NameKind>,
     /// The tools, and the name of the argument in the first of them.
     tools: Vec<&'static Spec>,
     argument: &'static str,
@@ -161,22 +163,26 @@ struct Usage {
 impl Usage {
     /// Of a property on these kinds of clips.
     fn of(property: &'static Property, clips: &[ClipKind]) -> Self {
-        let tools: Vec<&'static Spec> = local::all()
+        let mut tools: Vec<&'static Spec> = local::all()
             .filter(|spec| {
                 let kind = spec.clip_kind();
                 kind.is_some_and(|kind| clips.contains(&kind))
                     && property.names().any(|name| spec.takes(name))
             })
             .collect();
-        let argument = tools.first().map_or(property.name, |spec| {
+        let own_name = |spec: &Spec| {
             let input = spec.input().get("properties");
             let is_own = |name: &&str| input.is_some_and(|input| input.get(*name).is_some());
-            property.names().find(is_own).unwrap_or(property.name)
-        });
+            property.names().find(is_own)
+        };
+        // Tools that list the argument are the usual ones for it.
+        tools.sort_by_key(|spec| own_name(spec).is_none());
+        let argument = tools.first().and_then(|spec| own_name(spec));
         Self {
             property,
+            kinds: Vec::new(),
             tools,
-            argument,
+            argument: argument.unwrap_or(property.name),
         }
     }
 
@@ -188,8 +194,24 @@ impl Usage {
             let clips: Vec<ClipKind> = clips
                 .filter(|clip| name_kinds(edition, resource, *clip).contains(&kind))
                 .collect();
-            (!clips.is_empty()).then(|| Self::of(property, &clips))
+            let kinds = clips
+                .iter()
+                .map(|clip| name_kinds(edition, resource, *clip))
+                .find(|kinds| kinds.contains(&kind))?;
+            Some(Self {
+                kinds,
+                ..Self::of(property, &clips)
+            })
         })
+    }
+
+    /// The name as the argument takes it: the id of an entry whose name another kind has, which is searched first.
+    fn name_of(&self, entry: &'static CatalogEntry, edition: Edition) -> &'static str {
+        let found = catalog::find_in(edition, &self.kinds, entry.key);
+        match found {
+            Ok(found) if std::ptr::eq(found, entry) => entry.key,
+            _ => entry.resource_id,
+        }
     }
 
     fn hit(&self, entry: &'static CatalogEntry, value: &Value) -> SearchHit {
@@ -491,7 +513,7 @@ fn used(entry: &'static CatalogEntry, edition: Edition, cache: Option<&AppCache>
         return property_hit(entry);
     }
     let hit = match Usage::of_kind(entry.kind, edition) {
-        Some(usage) => usage.hit(entry, &entry.key.into()),
+        Some(usage) => usage.hit(entry, &usage.name_of(entry, edition).into()),
         None => plain(entry),
     };
     SearchHit {

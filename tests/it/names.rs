@@ -190,9 +190,12 @@ fn every_name_is_accepted_by_the_argument_of_its_hit_and_saved_with_its_id() {
                         "{edition} {kind}: {hit} has no `{key}`"
                     );
                 }
-                assert_eq!(
-                    hit["example"]["arguments"][hit["argument"].as_str().expect("a name")],
-                    hit["name"]
+                let value = &hit["example"]["arguments"][hit["argument"].as_str().expect("a name")];
+                // A name of two kinds is given as an id.
+                let is_id = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+                assert!(
+                    *value == hit["name"] || value.as_str().is_some_and(is_id),
+                    "{hit}"
                 );
             }
             let step = if is_full { 1 } else { 16 };
