@@ -376,7 +376,9 @@ mod tests {
         let mut files = std::collections::BTreeSet::new();
         let mut seen = 0;
         for edition in Edition::ALL {
-            for kind in NameKind::ALL {
+            // The API has no list of blend modes.
+            let recorded = |kind: &NameKind| *kind != NameKind::BlendMode;
+            for kind in NameKind::ALL.into_iter().filter(recorded) {
                 let name = recorded_name(kind);
                 let places = [edition.name(), "shared"];
                 let found = places.into_iter().find_map(|place| {

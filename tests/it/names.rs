@@ -119,7 +119,7 @@ fn section(tool: &str, item: &mut Map<String, Value>) -> &'static str {
 
 /// A draft with a clip for each hit, saved; the path of its document.
 fn saved(client: &mut Client, name: &str, hits: &[Value], out: &Path) -> PathBuf {
-    let mut plan = json!({ "name": name, "save": { "draft_folder": out, "target_os": "windows" } });
+    let mut plan = json!({ "name": name, "save": { "draft_folder": out } });
     for (number, hit) in hits.iter().enumerate() {
         let mut item = hit["example"]["arguments"]
             .as_object()
@@ -130,11 +130,13 @@ fn saved(client: &mut Client, name: &str, hits: &[Value], out: &Path) -> PathBuf
         if section == "visuals" {
             item.insert("track_name".to_owned(), "names".into());
         }
-        item.insert("at".to_owned(), (number * 3).into());
-        item.insert("duration".to_owned(), 3.into());
-        if tool == "add_video" || tool == "add_audio" {
-            item.insert("duration".to_owned(), json!(0.5));
-        }
+        // Clips of one track follow each other without gaps.
+        let length = match tool {
+            "add_video" | "add_audio" => 0.5,
+            _ => 3.0,
+        };
+        item.insert("at".to_owned(), json!(number as f64 * length));
+        item.insert("duration".to_owned(), json!(length));
         let items = &mut plan[section];
         if items.is_null() {
             *items = json!([]);
