@@ -158,7 +158,9 @@ impl NameIndex {
 impl NameIndex {
     /// The properties of clips, by their names in both languages and what they are.
     fn of_properties() -> Self {
-        let offered = PROPERTIES.iter().filter(|property| !property.is_left_out());
+        let offered = PROPERTIES
+            .iter()
+            .filter(|property| property.only_in_app().is_none());
         let entries = offered.map(|property| {
             let words = property.evidence().map_or("", |known| known.words);
             let words = words.split('|').filter(|name| !name.is_empty());

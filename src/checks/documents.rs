@@ -212,7 +212,10 @@ fn known_properties() -> String {
         "| property | also | what it is | unit and range | default | clips | editions | versions | ground | preview | example |\n\
          |---|---|---|---|---|---|---|---|---|---|---|\n",
     );
-    for property in PROPERTIES.iter().filter(|property| !property.is_left_out()) {
+    for property in PROPERTIES
+        .iter()
+        .filter(|property| property.only_in_app().is_none())
+    {
         let known = property.evidence().expect("a row");
         let also: Vec<String> = property
             .aliases
@@ -244,8 +247,11 @@ fn known_properties() -> String {
 
 fn left_out_properties() -> String {
     let mut text = String::from("| property | reason |\n|---|---|\n");
-    for property in PROPERTIES.iter().filter(|property| property.is_left_out()) {
-        let why = property.refusal().unwrap_or_default();
+    for property in PROPERTIES
+        .iter()
+        .filter(|property| property.only_in_app().is_some())
+    {
+        let why = property.only_in_app().unwrap_or_default();
         let _ = writeln!(text, "| `{}` | {} |", property.name, cell(why));
     }
     text

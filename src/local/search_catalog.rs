@@ -534,9 +534,9 @@ fn left_out(query: &str) -> Vec<String> {
     };
     PROPERTIES
         .iter()
-        .filter(|property| property.is_left_out() && is_asked(property))
+        .filter(|property| property.only_in_app().is_some() && is_asked(property))
         .filter_map(|property| {
-            let why = property.refusal()?;
+            let why = property.only_in_app()?;
             Some(format!("`{}` is not offered: {why}", property.name))
         })
         .collect()

@@ -30,7 +30,7 @@ def check(drafts, folder, executable):
     for module in (pyJianYingDraft, pycapcut):
         read_with(module, drafts, folder.name, document)
     code, report = run_cli("lint", str(folder), "--no-probe")
-    # Names that its tables do not have are only information. Of those it prints so many that a pipe cuts them off.
+    # Names that its tables do not have are only information. A pipe cuts off long lists of them.
     text = json.dumps(report)
     found = re.search(r'errors\W+(\d+)\W+warnings\W+(\d+)', text)
     if code != 0 or not found or found.groups() != ("0", "0"):

@@ -13,8 +13,6 @@ pub enum Ground {
     Library,
     /// Descriptions by people who checked it in the app.
     Report,
-    /// The property is not offered: its refusal says why.
-    NotOffered,
 }
 
 impl Ground {
@@ -25,7 +23,6 @@ impl Ground {
             Self::App => "app-saved file",
             Self::Library => "library",
             Self::Report => "report",
-            Self::NotOffered => "not offered",
         }
     }
 }
@@ -65,7 +62,7 @@ const fn row(
     }
 }
 
-use Ground::{App, Library, NotOffered, Report};
+use Ground::{App, Library, Report};
 
 /// Every version that drafts are written for.
 const ALL: &str = "all";
@@ -82,9 +79,9 @@ static EVIDENCE: &[Evidence] = &[
     row("speed", "速度|变速|倍速|slow motion|fast", App, ALL, BAR, "2"),
     row("keep_pitch", "保持音调|变调|pitch", Library, ALL, NO, "false"),
     row("speed_curve", "曲线变速|变速曲线|speed ramp", Report, ALL, BAR, "\"montage\""),
-    row("reverse", "倒放|backwards", NotOffered, "", "", "true"),
-    row("stabilize", "防抖|steady", NotOffered, "", "", "true"),
-    row("remove_background", "抠像|智能抠图", NotOffered, "", "", "true"),
+    row("reverse", "倒放|backwards", Report, "", "", "true"),
+    row("stabilize", "防抖|steady", Report, "", "", "true"),
+    row("remove_background", "抠像|智能抠图", Report, "", "", "true"),
     row("visible", "可见|显示|隐藏", App, ALL, NO, "false"),
     row("opacity", "不透明度|透明度|transparency|transparent", App, ALL, NO, "0.5"),
     row("scale", "缩放|大小|size|zoom", App, ALL, NO, "1.2"),
@@ -121,6 +118,10 @@ static EVIDENCE: &[Evidence] = &[
     row("chroma_shadow", "抠图阴影", Library, ALL, NO, "10"),
     row("chroma_edge", "抠图边缘", Library, ALL, NO, "10"),
     row("chroma_spill", "去溢色", Library, ALL, NO, "10"),
+    row("freeze_frame", "定格|freeze frame", Report, "", "", "true"),
+    row("background_image", "背景图片|画布背景", Report, "", "", "\"/pictures/wall.jpg\""),
+    row("motion", "运镜|运动|ken burns|movement|缓慢推近", Report, ALL, NO, "\"ken_burns\""),
+    row("motion_strength", "运动强度", Report, ALL, NO, "60"),
     row("fade_in", "淡入|音频淡入", App, ALL, NO, "1"),
     row("fade_out", "淡出|音频淡出", App, ALL, NO, "2"),
     row("transition", "转场", App, ALL, MARK, "\"Mix\""),
@@ -195,13 +196,6 @@ impl Property {
     pub fn evidence(&self) -> Option<&'static Evidence> {
         EVIDENCE.iter().find(|row| row.name == self.name)
     }
-
-    /// Whether drafts cannot have it; its refusal says why.
-    #[must_use]
-    pub fn is_left_out(&self) -> bool {
-        self.evidence()
-            .is_some_and(|known| known.ground == NotOffered)
-    }
 }
 
 #[cfg(test)]
@@ -214,11 +208,9 @@ mod tests {
         for property in PROPERTIES {
             let row = property.evidence();
             let row = row.unwrap_or_else(|| panic!("no row for `{}` in EVIDENCE", property.name));
-            assert!(
-                !row.words.is_empty() && !row.versions.is_empty(),
-                "{}",
-                row.name
-            );
+            assert!(!row.words.is_empty(), "{}", row.name);
+            let is_offered = property.only_in_app().is_none();
+            assert_eq!(is_offered, !row.versions.is_empty(), "{}", row.name);
             let example: Result<serde_json::Value, _> = serde_json::from_str(row.example);
             assert!(example.is_ok(), "{}: {}", row.name, row.example);
         }
@@ -227,9 +219,7 @@ mod tests {
             assert!(known, "`{}` is not a property", row.name);
         }
         assert_eq!(EVIDENCE.len(), PROPERTIES.len(), "a row is there twice");
-        let left_out = PROPERTIES.iter().filter(|property| property.is_left_out());
-        let left_out: Vec<_> = left_out.collect();
-        assert!(left_out.len() <= 8);
-        assert!(left_out.iter().all(|property| property.refusal().is_some()));
+        let in_app = |property: &&Property| property.only_in_app().is_some();
+        assert!(PROPERTIES.iter().filter(in_app).count() <= 8);
     }
 }
