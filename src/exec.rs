@@ -43,6 +43,7 @@ use crate::media::MediaStore;
 use crate::memory;
 use crate::metrics::{self, Metrics};
 use crate::settings::{BackendChoice, Settings};
+use crate::styles;
 use crate::tool::{Hints, Request, Spec, Turn};
 
 use attempt::{Attempt, lane_name, timed_out};
@@ -143,6 +144,9 @@ impl App {
     ) -> Result<Arc<Self>> {
         let manifest = Arc::new(Manifest::load(settings.config_file.as_ref())?);
         options.memory_bytes = manifest.limits.memory_bytes;
+        if let Ok(data) = settings.data_dir() {
+            styles::keep_in(data.to_owned());
+        }
         let journal = journal::of(settings.data_dir().ok(), manifest.journal.sync);
         let media = MediaStore::new(manifest.limits.media.clone(), settings.data_dir().ok());
         let engine = Arc::new(Engine::new(

@@ -12,7 +12,7 @@
 //! | 4 | [`tool`], [`tools`] | what a tool is; one file per tool, and the one list of them |
 //! | 3 | [`engine`], [`journal`], [`args`], [`lint`] | drafts: edit, read, save; acknowledged calls; arguments; problems of a draft on disk |
 //! | 2 | [`draft`], [`catalog`], [`media`], [`picture`] | the document, the names, media files, a timeline as a picture |
-//! | 1 | [`caller`], [`encoding`], [`error`], [`regular_file`], [`secrets`], [`printable`], [`units`], [`progress`], [`sorting`], [`settings`], [`metrics`], [`memory`] | the caller and its rights; shared basics |
+//! | 1 | [`caller`], [`encoding`], [`error`], [`regular_file`], [`secrets`], [`printable`], [`units`], [`progress`], [`sorting`], [`settings`], [`styles`], [`metrics`], [`memory`] | the caller and its rights; shared basics |
 //!
 //! `ARCHITECTURE.md` describes how a call is processed and how to add a tool.
 
@@ -51,6 +51,7 @@ mod regular_file;
 mod secrets;
 mod settings;
 mod sorting;
+mod styles;
 mod tool;
 mod tools;
 mod units;

@@ -18,6 +18,8 @@ pub(crate) mod preview_draft;
 mod recover_draft;
 pub(crate) mod rows;
 mod search_catalog;
+mod style_presets;
+
 mod undo_draft;
 mod validate_draft;
 
@@ -105,6 +107,7 @@ local! {
     inspect_draft::InspectDraft,
     edit_draft::EditDraft,
     undo_draft::UndoDraft,
+    style_presets::StylePresets,
     apply_template::ApplyTemplate,
     delete_draft::DeleteDraft,
     preview_draft::PreviewDraft,

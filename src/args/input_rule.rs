@@ -91,6 +91,7 @@ impl InputRule {
                 "filter_strength",
             ],
             Self::Unlisted(names) => names,
+            Self::Properties(ClipKind::Text) => &[FURTHER, "style"],
             Self::Properties(_) => &[FURTHER],
             Self::Alias(..)
             | Self::Shown(..)

@@ -121,6 +121,9 @@ pub(crate) fn normalize(
         normalizer.pixels(arguments);
         normalizer.position(arguments);
     }
+    if has(InputRule::Letters) {
+        normalizer.part_styles(arguments);
+    }
     let letters = if has(InputRule::Letters) {
         normalizer.letters(arguments)
     } else {

@@ -104,6 +104,8 @@ fn of_measure(measure: &'static Measure) -> Option<ArgumentRow> {
             | Unit::Crop
             | Unit::Box
             | Unit::SpeedCurve
+            | Unit::LoudnessCurve
+            | Unit::TextParts
     );
     is_read.then_some(ArgumentRow(measure))
 }

@@ -1,20 +1,31 @@
 //! The values of a `set` as people and models send them, brought into the form of the list of properties.
 
-use capcut_draft::measure::BLUR_LEVELS;
+use capcut_draft::measure::{self, BLUR_LEVELS};
 use capcut_draft::{Property, Unit};
 use serde_json::{Value, json};
 
 use crate::args::Object;
 use crate::args::property;
-use crate::args::scalar::{boolean, number};
+use crate::args::scalar::{boolean, number, parse_json_text};
 use crate::args::size;
 use crate::error::{Error, Result, shortened};
+use crate::styles;
 
 /// Reads the values of an operation `set`: names in other spellings, values in one object, notations such as `"50%"`.
 /// Values that are null or empty are not given. Returns notes on unusual values.
 pub(crate) fn read(operation: &mut Object) -> Result<Vec<String>> {
     let mut notes = Vec::new();
     flatten(operation);
+    expand_style(operation)?;
+    for name in ["volume", "loudness"] {
+        if operation
+            .get(name)
+            .is_some_and(|value| is_curve(name, value))
+            && let Some(value) = operation.shift_remove(name)
+        {
+            operation.insert("volume_curve".to_owned(), value);
+        }
+    }
     let names: Vec<String> = operation.keys().cloned().collect();
     for name in names {
         if ["op", "clip"].contains(&name.as_str()) {
@@ -238,6 +249,8 @@ fn read_value(
                 *value = value.to_string().into();
             }
         }
+        Unit::LoudnessCurve => read_curve(name, value)?,
+        Unit::TextParts => read_parts(name, value)?,
         Unit::Parameters => {
             if let Value::String(text) = &*value
                 && let Ok(list @ Value::Array(_)) = serde_json::from_str(text)
@@ -320,6 +333,143 @@ fn read_value(
 /// Whether people give it from 0 to 1 as well as from 0 to 100. 1 is all.
 fn is_strength(name: &str) -> bool {
     find(name).is_some_and(|(_, known)| known.ends_with("intensity"))
+}
+
+/// Reads the styles of parts of a text: also as `add_text` takes them, in `style` and `border`.
+fn read_parts(name: &str, value: &mut Value) -> Result<()> {
+    parse_json_text(value, "array");
+    parse_json_text(value, "object");
+    if value.is_object() {
+        *value = json!([value]);
+    }
+    for (index, part) in value.as_array_mut().into_iter().flatten().enumerate() {
+        let place = format!("{name}[{index}]");
+        let Value::Object(members) = part else {
+            continue;
+        };
+        let mut flat = Object::new();
+        let mut given: Vec<(String, Value)> = Vec::new();
+        for (key, value) in std::mem::take(members) {
+            match (key.as_str(), value) {
+                ("style", Value::Object(style)) => given.extend(style),
+                ("border", Value::Object(border)) => {
+                    given.extend(
+                        border
+                            .into_iter()
+                            .map(|(key, value)| (format!("border_{key}"), value)),
+                    );
+                }
+                ("range", Value::Array(range)) if range.len() == 2 => {
+                    flat.insert("start".to_owned(), range[0].clone());
+                    flat.insert("end".to_owned(), range[1].clone());
+                }
+                ("start" | "from", value) => drop(flat.insert("start".to_owned(), value)),
+                ("end" | "to", value) => drop(flat.insert("end".to_owned(), value)),
+                ("words" | "text" | "word", value) => drop(flat.insert("words".to_owned(), value)),
+                (_, value) => given.push((key, value)),
+            }
+        }
+        for (key, value) in given {
+            let Some((property, _)) = find(&key) else {
+                return Err(Error::invalid(format!("`{place}` has no `{key}`"))
+                    .hint("a part has what a whole text has, such as `font_color`, `font_size` and `bold`"));
+            };
+            put(&mut flat, property, &key, value).map_err(|mut error| {
+                error.message = format!("`{place}`: {}", error.message);
+                error
+            })?;
+        }
+        for edge in ["start", "end"] {
+            if let Some(value) = flat.get_mut(edge)
+                && let Some(number) = number(value)
+            {
+                *value = number.into();
+            }
+        }
+        *members = flat;
+    }
+    Ok(())
+}
+
+/// Replaces `style: NAME` by the properties that were saved under this name; those that are given as well stay.
+pub(crate) fn expand_style(members: &mut Object) -> Result<()> {
+    let names = ["style", "text_style", "style_preset"];
+    let Some(Value::String(style)) = names.iter().find_map(|name| members.shift_remove(*name))
+    else {
+        return Ok(());
+    };
+    for (name, value) in styles::find(&style)? {
+        let is_given = Property::named(&name)
+            .is_some_and(|property| property.names().any(|name| members.contains_key(name)));
+        if !is_given {
+            members.insert(name, value);
+        }
+    }
+    Ok(())
+}
+
+/// Whether a value of `volume` is loudness over time: a list, or a text with one.
+pub(crate) fn is_curve(name: &str, value: &Value) -> bool {
+    let is_volume = matches!(name, "volume" | "loudness");
+    is_volume
+        && match value {
+            Value::Array(_) => true,
+            Value::String(text) => text.trim_start().starts_with('['),
+            _ => false,
+        }
+}
+
+/// Reads loudness over time: times in every notation, factors such as `"50%"` and `"-6dB"`, and pairs `[at, value]`.
+fn read_curve(name: &str, value: &mut Value) -> Result<()> {
+    parse_json_text(value, "array");
+    let wrong = |place: &str, value: &Value| {
+        Error::invalid(format!(
+            "`{place}` is {}; it must be {}",
+            shortened(&value.to_string()),
+            measure::LOUDNESS_CURVE.says
+        ))
+    };
+    let Value::Array(points) = value else {
+        return Err(wrong(name, value));
+    };
+    for (index, point) in points.iter_mut().enumerate() {
+        let place = format!("{name}[{index}]");
+        let (at, loudness) = match &*point {
+            Value::Array(pair) if pair.len() == 2 => (pair[0].clone(), pair[1].clone()),
+            Value::Object(members) => {
+                let first = |names: &[&str]| {
+                    let found = names.iter().find_map(|name| members.get(*name));
+                    found.cloned().unwrap_or_default()
+                };
+                (
+                    first(&["at", "time", "start"]),
+                    first(&["value", "volume", "loudness"]),
+                )
+            }
+            _ => return Err(wrong(&place, point)),
+        };
+        let seconds = match &at {
+            Value::String(text) => property::seconds(text),
+            other => other.as_f64(),
+        };
+        let mut factor = loudness.clone();
+        let read = property::of_property("volume").map(|row| row.read(&mut factor));
+        if let Some(Err(fault)) = read {
+            return Err(Error::invalid(format!("`{place}.value` {fault}")));
+        }
+        let (Some(seconds), Some(factor)) = (seconds, factor.as_f64()) else {
+            return Err(wrong(&place, point));
+        };
+        let easing = point
+            .get("easing")
+            .filter(|easing| !easing.is_null())
+            .cloned();
+        *point = json!({ "time": property::json(seconds), "value": property::json(factor) });
+        if let Some(easing) = easing {
+            point["easing"] = easing;
+        }
+    }
+    Ok(())
 }
 
 /// The blur for a level of the tools that add clips.

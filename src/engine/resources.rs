@@ -94,6 +94,7 @@ pub(crate) fn name_kinds(edition: Edition, kind: ResourceKind, clip: ClipKind) -
         ResourceKind::Outro if is_text => vec![NameKind::TextOutro],
         ResourceKind::Outro => vec![NameKind::VideoOutro],
         ResourceKind::Combo => vec![NameKind::VideoCombo],
+        ResourceKind::Loop => vec![NameKind::TextLoop],
         ResourceKind::Font => vec![NameKind::Font],
         ResourceKind::Effect if clip == ClipKind::Audio => NameKind::audio(edition).to_vec(),
         ResourceKind::Effect => vec![NameKind::SceneEffect, NameKind::CharacterEffect],

@@ -37,7 +37,8 @@ pub(crate) struct EditDraft {
     /// trim (start, end, duration), split (at), freeze (at, duration), remove (close_gap; a track id removes its clips), duplicate (at, track),
     /// add_keyframes (property, points: [{time, value}], easing), clear_keyframes (property, time), clear (what: transition, effect, mask,
     /// animation), track (track, and mute, lock, hide, rename, order, remove), canvas (width, height), rename (name),
-    /// settings (fps, magnet, cover: file or time, markers: [{at, title, color}]), add_markers (markers), group (clips), ungroup.
+    /// settings (fps, magnet, cover: file or time, markers: [{at, title, color}]), add_markers (markers), group (clips), ungroup,
+    /// split_audio (the sound of a video as a clip).
     /// Times are seconds.
     #[schemars(with = "Vec<serde_json::Map<String, Value>>")]
     pub operations: Vec<Value>,

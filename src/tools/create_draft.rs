@@ -65,15 +65,15 @@ pub(crate) struct CreateDraft {
     pub fps: Option<Value>,
     /// Whether the app closes gaps on the main track. Default: on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "Option<bool>", extend("deprecated" = true))]
+    #[schemars(with = "Option<bool>")]
     pub magnet: Option<Value>,
     /// The picture in the app's list: a file, or a time of the video in seconds. Default: the first picture.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "Option<String>", extend("deprecated" = true))]
+    #[schemars(with = "Option<String>")]
     pub cover: Option<Value>,
     /// Markers on the timeline: `{at, title, color}`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "Option<Vec<Value>>", extend("deprecated" = true))]
+    #[schemars(with = "Option<Vec<Object>>")]
     pub markers: Option<Value>,
 }
 
@@ -140,6 +140,9 @@ impl Tool for CreateDraft {
         InputRule::Alias("title", "name"),
         InputRule::Alias("project_name", "name"),
         InputRule::Alias("description", "note"),
+        InputRule::Rare("magnet"),
+        InputRule::Rare("cover"),
+        InputRule::Rare("markers"),
         InputRule::Alias("frame_rate", "fps"),
         InputRule::Alias("framerate", "fps"),
         InputRule::Advice(

@@ -46,4 +46,5 @@ mod stdio;
 mod subtitles;
 mod support;
 mod templates;
+mod texts_and_sound;
 mod trust;

@@ -507,7 +507,6 @@ fn settings_that_set_cannot_change_say_why() {
         ("track_name", "`move`"),
         ("relative_index", "`track`"),
         ("position", "`position_x`"),
-        ("text_styles", "`add_text`"),
         ("effect_category", "`effect_type`"),
     ] {
         let error = try_set(&mut client, &draft, "c1", &json!({ name: 1 })).expect_err(name);

@@ -76,6 +76,11 @@ const MARK: &str = "mark between clips";
 #[rustfmt::skip]
 static EVIDENCE: &[Evidence] = &[
     row("volume", "音量|声音大小|loud|quiet|mute", App, ALL, NO, "0.5"),
+    row("volume_curve", "音量曲线|音量变化|duck|automation", App, ALL, NO, "[{\"at\": 0, \"value\": 1}, {\"at\": 1, \"value\": 0.2}]"),
+    row("mute", "静音|关闭原声|silent", App, ALL, NO, "true"),
+    row("loop_animation", "循环动画|文字循环", Library, ALL, NO, "\"Wave\""),
+    row("gradient", "渐变|渐变色", Report, "", "", "\"red\""),
+    row("group", "编组|组合|together", App, ALL, NO, "\"intro\""),
     row("speed", "速度|变速|倍速|slow motion|fast", App, ALL, BAR, "2"),
     row("keep_pitch", "保持音调|变调|pitch", Library, ALL, NO, "false"),
     row("speed_curve", "曲线变速|变速曲线|speed ramp", Report, ALL, BAR, "\"montage\""),

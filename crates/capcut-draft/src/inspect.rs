@@ -20,6 +20,7 @@ use crate::ops::picture::is_adjustment;
 use crate::ops::session::{main_track, overlaps};
 use crate::ops::{Cover, Marker};
 use crate::path::PathPart;
+use crate::property::Property;
 use crate::scan::number;
 use crate::select::Time;
 
@@ -310,7 +311,8 @@ impl Document {
             filter.from.is_none_or(|from| target.end() > from.micros)
                 && filter.to.is_none_or(|to| target.start < to.micros)
         });
-        let rows = rows.map(|clip| self.clip_row(clip)).filter(|row| {
+        let rows = rows.map(|clip| (clip, self.clip_row(clip)));
+        let rows = rows.filter(|(_, row)| {
             query.as_ref().is_none_or(|query| {
                 let texts = [
                     Some(&row.id),
@@ -334,7 +336,19 @@ impl Document {
             muted: attribute & 1 != 0,
             hidden: attribute & 2 != 0,
             locked: attribute & 4 != 0,
-            clips: rows.collect(),
+            clips: rows
+                .map(|(clip, mut row)| {
+                    // A search is about few clips, so it shows all that is known of them.
+                    if query.is_some() && row.kind == ClipKind::Text {
+                        let look = self.text_look(clip).unwrap_or_default();
+                        row.look
+                            .extend(look.into_iter().filter_map(|(name, value)| {
+                                Some((Property::named(&name)?.name, value))
+                            }));
+                    }
+                    row
+                })
+                .collect(),
             gaps: self.gaps(track),
             overlaps: pairs
                 .into_iter()

@@ -51,6 +51,7 @@ mod scan;
 mod select;
 mod shown;
 mod template;
+mod text_look;
 mod validate;
 mod value;
 
@@ -78,7 +79,7 @@ pub use ops::{
     AddKeyframes, AddMarkers, Canvas, Clear, ClearKeyframes, ClearWhat, Cover, Duplicate, Easing,
     FRAME_RATES, Freeze, Group, KeyframeValue, Marker, MediaFile, MediaFileKind, MediaLength, Move,
     Operation, OperationReport, Remove, Rename, ReplaceMedia, ReplaceText, Set, Settings, Shift,
-    Split, TrackChange, Trim, Ungroup, is_adjustment,
+    Split, SplitAudio, TrackChange, Trim, Ungroup, is_adjustment,
 };
 pub use path::PathPart;
 pub use property::{PROPERTIES, Property, PropertyArgument, PropertyDefault};

@@ -48,6 +48,10 @@ pub enum Unit {
     Box,
     /// How fast each part of a clip plays.
     SpeedCurve,
+    /// Times, and loudness factors.
+    LoudnessCurve,
+    /// Parts of a text, with what they have of their own.
+    TextParts,
 }
 
 impl Unit {
@@ -125,6 +129,22 @@ pub static LOUDNESS: Measure = Measure::new(
     Unit::Loudness,
     "a factor from 0 to 10, 1 is unchanged",
     " factor, 0 to 10; 1 is unchanged",
+    (0.0, 20.0),
+    (0.0, 2.0),
+);
+/// Styles of parts of a text.
+pub static TEXT_PARTS: Measure = Measure::new(
+    Unit::TextParts,
+    "a list such as [{\"start\": 0, \"end\": 5, \"font_color\": \"#FF0000\"}, {\"words\": \"new\", \"bold\": true}], in characters",
+    ", a list of `{start, end, font_color, …}`",
+    ANY,
+    ANY,
+);
+/// Loudness over time.
+pub static LOUDNESS_CURVE: Measure = Measure::new(
+    Unit::LoudnessCurve,
+    "a list such as [{\"at\": 0, \"value\": 1}, {\"at\": 2.5, \"value\": 0.2}]: seconds on the timeline, and factors from 0 to 10",
+    ", a list of `{at, value}`",
     (0.0, 20.0),
     (0.0, 2.0),
 );

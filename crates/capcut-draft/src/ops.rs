@@ -13,9 +13,11 @@ mod media;
 pub(crate) mod motion;
 mod motions;
 mod named;
+pub(crate) mod parts;
 pub(crate) mod picture;
 mod repeat;
 pub(crate) mod session;
+pub(crate) mod sound;
 mod tracks;
 pub(crate) mod whole;
 
@@ -82,6 +84,8 @@ pub enum Operation {
     Ungroup(Ungroup),
     /// Shows one frame of a video for a while.
     Freeze(Box<Freeze>),
+    /// Makes the sound of a video a clip of its own, and mutes the video.
+    SplitAudio(SplitAudio),
 }
 
 macro_rules! operation_structs {
@@ -290,6 +294,13 @@ operation_structs! {
     Ungroup {
         clip: ClipSelector,
     }
+    /// `split_audio`
+    SplitAudio {
+        clip: ClipSelector,
+        /// A track of sounds. Default: one that is free at this time, or a new one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        track: Option<String>,
+    }
 }
 
 /// `set`: a clip, and any properties of the list.
@@ -351,7 +362,7 @@ pub struct OperationReport {
     pub notes: Vec<String>,
 }
 
-const NAMES: [&str; 20] = [
+const NAMES: [&str; 21] = [
     "set",
     "replace_media",
     "replace_text",
@@ -372,10 +383,11 @@ const NAMES: [&str; 20] = [
     "group",
     "ungroup",
     "freeze",
+    "split_audio",
 ];
 
 /// Names that other programs give to operations, for "did you mean".
-const OTHER_NAMES: [(&str, &str); 16] = [
+const OTHER_NAMES: [(&str, &str); 19] = [
     ("freeze_frame", "freeze"),
     ("delete", "remove"),
     ("delete_clip", "remove"),
@@ -392,6 +404,9 @@ const OTHER_NAMES: [(&str, &str); 16] = [
     ("draft", "settings"),
     ("add_marker", "add_markers"),
     ("set_markers", "settings"),
+    ("detach_audio", "split_audio"),
+    ("extract_audio", "split_audio"),
+    ("separate_audio", "split_audio"),
 ];
 
 /// The error for an operation without `op`: where its name was written instead.
@@ -436,6 +451,7 @@ fn keys_of(name: &str) -> Option<&'static [&'static str]> {
         "group" => Group::KEYS,
         "ungroup" => Ungroup::KEYS,
         "freeze" => Freeze::KEYS,
+        "split_audio" => SplitAudio::KEYS,
         _ => return None,
     })
 }
@@ -568,6 +584,7 @@ impl Operation {
             Self::Group(_) => 17,
             Self::Ungroup(_) => 18,
             Self::Freeze(_) => 19,
+            Self::SplitAudio(_) => 20,
         }]
     }
 
@@ -593,6 +610,7 @@ impl Operation {
             Self::AddMarkers(operation) => session.add_markers(operation),
             Self::Group(operation) => session.group(operation),
             Self::Ungroup(operation) => session.ungroup(operation),
+            Self::SplitAudio(operation) => session.split_audio(operation),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The properties of clips: one list with units, ranges, defaults, descriptions, and where a document has them. Tools that
 //! add clips, plans, `set` and the documentation derive from it.
 
+use serde::Deserialize;
 use serde_json::Value;
 
 use crate::curve::SpeedCurve;
@@ -11,10 +12,12 @@ use crate::kinds::ClipKind::{
 };
 use crate::measure::{
     ADJUSTMENT, ALIGNMENT, ANGLE, BACKGROUND_STYLE, BOX, COLOR, CROP, FIT, FONT_SIZE, FRACTION, ID,
-    LEVEL, LOUDNESS, MOTION, Measure, NAME, NUMERIC_ID, ONE_SIDED, OPACITY, PARAMETERS, PIXEL_BOX,
-    PIXELS, POSITION, SCALE, SHORT_TIME, SIDE, SPACING, SPEED, SPEED_CURVE, STRENGTH, SWITCH, TIME,
-    Unit, WORDS,
+    LEVEL, LOUDNESS, LOUDNESS_CURVE, MOTION, Measure, NAME, NUMERIC_ID, ONE_SIDED, OPACITY,
+    PARAMETERS, PIXEL_BOX, PIXELS, POSITION, SCALE, SHORT_TIME, SIDE, SPACING, SPEED, SPEED_CURVE,
+    STRENGTH, SWITCH, TEXT_PARTS, TIME, Unit, WORDS,
 };
+use crate::ops::KeyframeValue;
+use crate::ops::parts::TextPart;
 use crate::resource::ResourceKind;
 
 /// Where a document has a property.
@@ -230,6 +233,8 @@ const OWN_LENGTH: &str = "Seconds; 0: the animation's own.";
 #[rustfmt::skip]
 pub static PROPERTIES: &[Property] = &[
     row("volume", &["loudness"], "loudness", &LOUDNESS, ONE, SOUND, Special).argument("Loudness", ""),
+    row("volume_curve", &["volume_points"], "loudness over time, `at` on the timeline; also as a list in `volume`", &LOUDNESS_CURVE, Unset, SOUND, Special),
+    row("mute", &["muted"], "whether its sound is off", &SWITCH, OFF, SOUND, Special),
     row("speed", &[], "playback speed; the clip's length changes with it", &SPEED, ONE, SOUND, Special).argument("Playback speed", ""),
     row("keep_pitch", &["preserve_pitch"], "whether the sound keeps its pitch at another speed", &SWITCH, Switch(true), SOUND, Special),
     row("speed_curve", &["curve_speed", "speed_ramp"], "how fast each part plays, instead of `speed`; the clip's length changes with it", &SPEED_CURVE, Unset, &[Video], Special),
@@ -305,6 +310,7 @@ pub static PROPERTIES: &[Property] = &[
         .argument("For the whole clip, instead of entrance and exit; kind video_combo", ""),
     row("combo_duration", &["combo_animation_duration"], "length of the combo animation; 0: the whole clip", &SHORT_TIME, HALF, PICTURES, Special)
         .argument("", "; 0: the whole clip").rare(),
+    row("loop_animation", &["text_loop"], "animation between entrance and exit; \"none\" removes it", &NAME, Unset, TEXTS, Resource(ResourceKind::Loop)),
     row("effect_type", &["effect"], "effect of a sound, of a picture or of an effect clip; \"none\" removes that of a sound or picture", &NAME, Unset, EFFECTS, Resource(ResourceKind::Effect))
         .argument("", "").described_in(&[
             ("add_audio", "Voice or sound effect; `search_catalog` kinds voice_filter, audio_scene, tone, …"),
@@ -364,8 +370,9 @@ pub static PROPERTIES: &[Property] = &[
     row("bubble_effect_id", &[], "speech bubble; \"none\" removes it", &ID, Unset, TEXTS, Special).argument("Speech bubble's effect id", "").rare(),
     row("bubble_resource_id", &[], "the speech bubble's resource id", &ID, Unset, TEXTS, Special).argument("Its resource id", "").rare(),
     row("effect_effect_id", &["text_effect"], "text effect by its id; \"none\" removes it", &ID, Unset, TEXTS, Special).argument("Text effect by id", "").rare(),
-    row("text_styles", &[], "styles of parts of a text", &WORDS, Unset, TEXTS,
-        Refused("`add_text` gives parts of a text their own styles; `set` changes all parts, and `replace_text` keeps their styles")),
+    row("text_styles", &["style_ranges"], "styles of parts of a text; the other parts keep theirs", &TEXT_PARTS, Unset, TEXTS, Special),
+    row("gradient", &["font_gradient"], "colour of the letters that changes", &WORDS, Unset, TEXTS,
+        InApp("no document that an app saved and no library shows how a text stores one: set it in the app")),
     row("shadow_enabled", &["shadow"], "whether the text has a shadow", &SWITCH, OFF, TEXTS, Special).argument("Adds a shadow", ""),
     row("shadow_color", &[], "colour of the shadow", &COLOR, BLACK, TEXTS, Special).argument("Colour", "").rare(),
     row("shadow_alpha", &[], "opacity of the shadow", &OPACITY, Number(0.9), TEXTS, Special).argument("", "").rare(),
@@ -374,6 +381,7 @@ pub static PROPERTIES: &[Property] = &[
     row("shadow_smoothing", &[], "blur of the shadow", &FRACTION, Number(0.15), TEXTS, Special).argument("Blur", "").rare(),
     row("position", &[], "place and size in pixels", &WORDS, Unset, PICTURE,
         Refused("set `position_x` and `position_y`, in half canvases or as \"100px\" from the centre, and `scale`")),
+    row("group", &["group_name"], "clips of one group move together: a name, or \"none\"", &NAME, Unset, ALL, Special),
     row("start", &["at", "target_start", "start_time"], "start on the timeline", &TIME, Unset, ALL, Refused("the operation `move` with `at` changes it")),
     row("duration", &["end", "end_time", "length"], "length on the timeline", &TIME, Unset, ALL, Refused("the operation `trim` with `duration` or `end` changes it")),
     row("source_start", &["source_end"], "the part of the file", &TIME, Unset, SOUND, Refused("the operation `trim` changes which part is shown; `replace_media` takes `source_start`")),
@@ -398,6 +406,9 @@ pub(crate) enum PropertyValue {
     /// Left, top, width and height in pixels.
     Box([f64; 4]),
     Curve(SpeedCurve),
+    /// Loudness at times on the timeline.
+    Loudness(Vec<KeyframeValue>),
+    Parts(Vec<TextPart>),
 }
 
 /// The visible part of a picture.
@@ -551,10 +562,24 @@ impl Property {
                 Err(Some(fault)) => Err(Error::invalid(format!("`{}` {fault}", self.name))),
                 Err(None) => Err(wrong()),
             },
+            (Unit::LoudnessCurve, Value::Array(list)) => {
+                let read = |value: &Value| {
+                    let point = KeyframeValue::deserialize(value).ok()?;
+                    self.takes(point.value).then_some(point)
+                };
+                let list: Option<Vec<_>> = list.iter().map(read).collect();
+                list.map(PropertyValue::Loudness).ok_or_else(wrong)
+            }
+            (Unit::TextParts, Value::Array(list)) => {
+                let parts: Result<Vec<_>> = list.iter().map(TextPart::read).collect();
+                parts.map(PropertyValue::Parts)
+            }
             (Unit::Box, value) => read_box(value).map(PropertyValue::Box).ok_or_else(wrong),
             (Unit::SpeedCurve, value) => SpeedCurve::read(value).map(PropertyValue::Curve),
             (
                 Unit::Switch
+                | Unit::LoudnessCurve
+                | Unit::TextParts
                 | Unit::Color
                 | Unit::Choice(_)
                 | Unit::Words

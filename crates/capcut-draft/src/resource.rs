@@ -19,6 +19,8 @@ pub enum ResourceKind {
     Outro,
     /// The animation of a clip that has neither of the others.
     Combo,
+    /// The animation of a text between its entrance and its exit.
+    Loop,
     Font,
     /// Of a sound, of a picture, or what an effect clip shows.
     Effect,

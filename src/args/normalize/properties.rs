@@ -1,6 +1,6 @@
 //! Properties of clips that a tool accepts without listing them in its schema.
 
-use capcut_draft::{Property, SpeedCurve};
+use capcut_draft::{ClipKind, Property, SpeedCurve};
 use serde_json::Value;
 
 use super::{ArgumentSource, Normalizer, of_schema};
@@ -25,6 +25,22 @@ impl Normalizer<'_> {
             return further;
         }
         self.flatten(arguments);
+        if kind == ClipKind::Text
+            && let Err(error) = set_values::expand_style(arguments)
+        {
+            let hint = error.hint.map_or(String::new(), |hint| format!("; {hint}"));
+            self.problems
+                .push(format!("`style`: {}{hint}", error.message));
+        }
+        for name in ["volume", "loudness"] {
+            if arguments
+                .get(name)
+                .is_some_and(|value| set_values::is_curve(name, value))
+                && let Some(value) = arguments.shift_remove(name)
+            {
+                arguments.insert("volume_curve".to_owned(), value);
+            }
+        }
         self.fit_into_position(arguments);
         let names: Vec<String> = arguments
             .keys()

@@ -63,6 +63,7 @@ pub(super) fn kind_of(list: &str) -> &'static str {
         "common_mask" => "common_mask",
         "video_effects" => "video_effect",
         "effects" => "effect",
+        "audios" => "audio",
         _ => "other",
     }
 }

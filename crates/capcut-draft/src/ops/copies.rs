@@ -204,7 +204,7 @@ impl Session<'_> {
             };
             let (start, duration) = (time("start"), time("duration"));
             let new_duration = match kind.as_str() {
-                "loop" | "group" => length - start.min(length),
+                "group" => length - start.min(length),
                 _ => duration.min(length),
             };
             let new_start = if kind == "out" {
@@ -226,7 +226,7 @@ impl Session<'_> {
                 }
             }
         }
-        Ok(())
+        self.fit_loop(own)
     }
 
     pub(super) fn animation_value(

@@ -119,7 +119,7 @@ impl Session<'_> {
     }
 
     /// `check_flag` says which parts of a text the app reads: 8 outline, 16 background, 32 shadow.
-    fn set_flag(&mut self, main: MaterialRef, bit: i64, on: bool) -> Result<()> {
+    pub(super) fn set_flag(&mut self, main: MaterialRef, bit: i64, on: bool) -> Result<()> {
         let flags = self.flags(main)?;
         let new = if on { flags | bit } else { flags & !bit };
         self.edit.set(main, &["check_flag"], &new)

@@ -112,6 +112,7 @@ impl Session<'_> {
             }
             (_, PropertyValue::Words(words)) => match property.name {
                 "sticker_id" => self.set_sticker(own, words),
+                "group" => self.set_group(own, words),
                 "effect_effect_id" => {
                     let id = Some(words.as_str());
                     self.set_text_effect(own, TextEffectKind::Letters, id, id)
@@ -134,6 +135,8 @@ impl Session<'_> {
                 }
                 _ => self.set_words(own, words),
             },
+            (_, PropertyValue::Parts(parts)) => self.set_parts(own, parts),
+            (_, PropertyValue::Loudness(points)) => self.set_volume_curve(own, points),
             (_, PropertyValue::Parameters(values)) => self.set_effect_parameters(own, kind, values),
             (_, PropertyValue::NamedParameters(values)) => {
                 self.set_named_parameters(own, kind, values)
@@ -266,6 +269,7 @@ impl Session<'_> {
                 }
                 Ok(())
             }
+            ("mute", PropertyValue::Switch(on)) => self.set_mute(own, *on),
             ("speed", PropertyValue::Number(speed)) => {
                 self.drop_speed_curve(own)?;
                 self.set_speed(own, *speed)

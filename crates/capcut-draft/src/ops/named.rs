@@ -44,6 +44,8 @@ fn phase(kind: ResourceKind) -> (&'static str, &'static str) {
     match kind {
         ResourceKind::Intro => ("in", "intro_duration"),
         ResourceKind::Outro => ("out", "outro_duration"),
+        // It fills what the others leave.
+        ResourceKind::Loop => ("loop", ""),
         _ => ("group", "combo_duration"),
     }
 }
@@ -86,8 +88,12 @@ impl Session<'_> {
         match kind {
             ResourceKind::Transition => self.set_transition(own, &found),
             ResourceKind::Mask => self.set_mask(own, &found),
-            ResourceKind::Intro | ResourceKind::Outro | ResourceKind::Combo => {
-                self.set_animation(own, clip, kind, &found)
+            ResourceKind::Intro
+            | ResourceKind::Outro
+            | ResourceKind::Combo
+            | ResourceKind::Loop => {
+                self.set_animation(own, clip, kind, &found)?;
+                self.fit_loop(own)
             }
             ResourceKind::Font => self.set_font(own, &found),
             ResourceKind::Effect => match clip {
@@ -105,8 +111,13 @@ impl Session<'_> {
         let count = match kind {
             ResourceKind::Transition => self.drop_companions(own, &["transitions"])?,
             ResourceKind::Mask => self.drop_companions(own, &["common_mask", "masks"])?,
-            ResourceKind::Intro | ResourceKind::Outro | ResourceKind::Combo => {
-                self.drop_animations(own, &[phase(kind).0])?
+            ResourceKind::Intro
+            | ResourceKind::Outro
+            | ResourceKind::Combo
+            | ResourceKind::Loop => {
+                let count = self.drop_animations(own, &[phase(kind).0])?;
+                self.fit_loop(own)?;
+                count
             }
             ResourceKind::Effect if clip != ClipKind::Effect => {
                 self.drop_companions(own, &["audio_effects", "video_effects"])?
@@ -331,6 +342,7 @@ impl Session<'_> {
         let excluded: &[&str] = match kind {
             ResourceKind::Combo => &["group", "in", "out"],
             ResourceKind::Intro => &["in", "group"],
+            ResourceKind::Loop => &["loop"],
             _ => &["out", "group"],
         };
         self.drop_animations(own, excluded)?;
@@ -369,7 +381,12 @@ impl Session<'_> {
         let (_, items) = self
             .edit
             .items(companion.0, &[PathPart::Key("animations")])?;
-        let at = if name == "out" { items.len() } else { 0 };
+        // As the libraries order them: entrance, exit, loop.
+        let at = match name {
+            "loop" => items.len(),
+            "out" => items.len() - usize::from(self.animation(own, "loop").is_some()),
+            _ => 0,
+        };
         let json = Value::Object(whole).to_string();
         self.edit.insert_item(
             companion,
@@ -418,6 +435,32 @@ impl Session<'_> {
         let companion = self.edit.own_copy(own, companion)?;
         let start = if name == "out" { length - duration } else { 0 };
         for (key, value) in [("start", start), ("duration", duration)] {
+            let path = [
+                PathPart::Key("animations"),
+                PathPart::Index(index),
+                PathPart::Key(key),
+            ];
+            self.edit.set_at(companion, &path, &value)?;
+        }
+        self.fit_loop(own)
+    }
+
+    /// The loop animation of a text fills what its entrance and its exit leave.
+    pub(super) fn fit_loop(&mut self, own: ClipRef) -> Result<()> {
+        let Some((companion, index)) = self.animation(own, "loop") else {
+            return Ok(());
+        };
+        let length = self.edit.target(own).duration;
+        let of = |name| {
+            let found = self.animation(own, name);
+            found.map_or(0, |(companion, index)| {
+                self.animation_time(companion, index, "duration")
+            })
+        };
+        let start = of("in").clamp(0, length);
+        let end = (length - of("out")).max(start);
+        let companion = self.edit.own_copy(own, companion)?;
+        for (key, value) in [("start", start), ("duration", end - start)] {
             let path = [
                 PathPart::Key("animations"),
                 PathPart::Index(index),
@@ -680,6 +723,22 @@ impl Session<'_> {
             .into_iter()
             .find(|effect| self.edit.value(*effect, &material::KIND) == kind.name());
         let is_removed = [effect_id, resource_id].into_iter().flatten().any(is_none);
+        let is_name = |id: &&str| {
+            !id.bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
+        };
+        if let Some(name) = [effect_id, resource_id].into_iter().flatten().find(is_name) {
+            return Err(Error::not_found(format!(
+                "\"{name}\" is not an id, and no public table has the names of the app's {}",
+                match kind {
+                    TextEffectKind::Bubble => "speech bubbles",
+                    TextEffectKind::Letters => "text effects",
+                }
+            ))
+            .hint(
+                "give the id that `inspect_draft` shows for a text of another draft that has it",
+            ));
+        }
         let given = match old {
             Some(old) if is_removed => {
                 let id = self.edit.id(old).into_owned();

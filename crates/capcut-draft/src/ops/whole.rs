@@ -7,6 +7,7 @@ use crate::error::{Error, Result};
 use crate::field::{FieldValue, clip, root};
 use crate::grid::{Grid, Seconds};
 use crate::ids::new_id;
+use crate::ops::named::is_none;
 use crate::ops::session::{Session, main_track};
 use crate::ops::{AddMarkers, Canvas, Group, Settings, Ungroup};
 use crate::path::PathPart;
@@ -397,6 +398,16 @@ impl Session<'_> {
             ));
         }
         Ok(())
+    }
+
+    /// Puts a clip into the group of a name, in place of the one that it is in.
+    pub(super) fn set_group(&mut self, own: ClipRef, name: &str) -> Result<()> {
+        let id = if is_none(name) {
+            String::new()
+        } else {
+            id_of(&format!("group/{}", name.trim()))
+        };
+        self.edit.set(own, clip::GROUP.path, id.as_str())
     }
 
     pub(crate) fn group(&mut self, operation: &Group) -> Result<()> {
