@@ -3,10 +3,11 @@
 //! When a draft is saved again, it decides which files may be replaced and whether they have been changed
 //! since.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::fs::{self, Metadata};
 use std::io;
 use std::path::{Component, Path, PathBuf};
+use std::sync::Arc;
 use std::time::UNIX_EPOCH;
 
 use serde::{Deserialize, Serialize};
@@ -219,18 +220,20 @@ impl WrittenFile {
 /// Hashes of files; copies of the same document are hashed once.
 #[derive(Default)]
 pub(crate) struct Hashes {
-    known: HashMap<u64, Vec<(Vec<u8>, String)>>,
+    known: Vec<(Arc<Vec<u8>>, String)>,
 }
 
 impl Hashes {
     pub(crate) fn of(&mut self, path: &Path) -> Option<String> {
-        let bytes = read(path).ok()?;
-        let of_this_length = self.known.entry(bytes.len() as u64).or_default();
-        if let Some((_, hash)) = of_this_length.iter().find(|(known, _)| *known == bytes) {
+        let file = regular_file::open(path, Links::Refuse).ok()?;
+        let known = self.known.iter().map(|(bytes, _)| bytes);
+        let bytes = regular_file::read_shared(file, DOCUMENT_BYTES, known).ok()?;
+        let is_known = |(known, _): &&(Arc<Vec<u8>>, String)| Arc::ptr_eq(known, &bytes);
+        if let Some((_, hash)) = self.known.iter().find(is_known) {
             return Some(hash.clone());
         }
         let hash = hash(&bytes);
-        of_this_length.push((bytes, hash.clone()));
+        self.known.push((bytes, hash.clone()));
         Some(hash)
     }
 }
