@@ -92,7 +92,7 @@ impl InputRule {
             ],
             Self::Unlisted(names) => names,
             Self::Properties(ClipKind::Text) => &[FURTHER, "style"],
-            Self::Properties(_) => &[FURTHER],
+            Self::Properties(_) => &GROUPS,
             Self::Alias(..)
             | Self::Shown(..)
             | Self::Rare(_)
@@ -113,6 +113,9 @@ impl InputRule {
         }
     }
 }
+
+/// Objects around properties that people and models send.
+pub(crate) const GROUPS: [&str; 5] = ["properties", "look", "adjustments", "adjust", "adjustment"];
 
 /// The argument with the properties that a tool accepts without listing them: an object with their own names.
 pub(crate) const FURTHER: &str = "properties";

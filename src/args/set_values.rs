@@ -5,11 +5,58 @@ use capcut_draft::{Property, Unit};
 use serde_json::{Value, json};
 
 use crate::args::Object;
+use crate::args::input_rule::GROUPS;
 use crate::args::property;
 use crate::args::scalar::{boolean, number, parse_json_text};
 use crate::args::size;
 use crate::error::{Error, Result, shortened};
 use crate::styles;
+
+/// Other names of the parts of a property in an object, and the property of each part.
+type Parts = &'static [(&'static [&'static str], &'static str)];
+
+const NESTED: [(&str, Parts); 2] = [
+    (
+        "filter",
+        &[
+            (&["name", "type", "id", "filter"], "filter"),
+            (&["intensity", "strength", "value"], "filter_intensity"),
+        ],
+    ),
+    (
+        "chroma_key",
+        &[
+            (&["color", "colour", "key"], "chroma_key"),
+            (&["strength", "intensity", "similarity"], "chroma_strength"),
+            (&["shadow"], "chroma_shadow"),
+            (&["edge", "smooth", "edge_smooth"], "chroma_edge"),
+            (&["spill"], "chroma_spill"),
+        ],
+    ),
+];
+
+/// `{"filter": {"name": "X", "intensity": 80}}` as `{"filter": "X", "filter_intensity": 80}`.
+pub(crate) fn expand(members: &mut Object) {
+    for (name, parts) in NESTED {
+        let is_own = |key: &&String| find(key).is_some_and(|(known, _)| known.name == name);
+        let Some(key) = members.keys().find(is_own).cloned() else {
+            continue;
+        };
+        if !members[&key].is_object() {
+            continue;
+        }
+        let Some(Value::Object(inner)) = members.shift_remove(&key) else {
+            continue;
+        };
+        for (part, value) in inner {
+            let own = parts
+                .iter()
+                .find(|(names, _)| names.contains(&part.as_str()));
+            let own = own.map_or_else(|| format!("{name}_{part}"), |(_, own)| (*own).to_owned());
+            members.entry(own).or_insert(value);
+        }
+    }
+}
 
 /// Reads the values of an operation `set`: names in other spellings, values in one object, notations such as `"50%"`.
 /// Values that are null or empty are not given. Returns notes on unusual values.
@@ -151,7 +198,7 @@ pub(crate) fn read_points(operation: &mut Object) -> Result<()> {
 
 /// `{"properties": {"volume": 0.5}}` and `{"property": "volume", "value": 0.5}` as `{"volume": 0.5}`.
 fn flatten(operation: &mut Object) {
-    for name in ["properties", "values"] {
+    for name in GROUPS.into_iter().chain(["values"]) {
         if let Some(Value::Object(_)) = operation.get(name)
             && let Some(Value::Object(members)) = operation.shift_remove(name)
         {
@@ -166,6 +213,7 @@ fn flatten(operation: &mut Object) {
         operation.shift_remove("property");
         operation.insert(name, value);
     }
+    expand(operation);
 }
 
 /// Whether it is what clients send for a value that is not given.

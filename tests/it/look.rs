@@ -267,6 +267,7 @@ fn looks() -> Vec<(Vec<Value>, Vec<Stored>)> {
             vec![
                 json!({ "filter": "ABG", "filter_intensity": 80 }),
                 json!({ "filter_type": "abg", "filter_intensity": "80" }),
+                json!({ "filter": { "name": "ABG", "intensity": 0.8 } }),
                 json!({ "properties": { "filterName": "7127679308897832206", "filter-strength": 80 } }),
             ],
             vec![
@@ -279,6 +280,7 @@ fn looks() -> Vec<(Vec<Value>, Vec<Stored>)> {
             vec![
                 json!({ "brightness": 0.2, "contrast": -0.1, "saturation": "+0.3", "temperature": "15%" }),
                 json!({ "properties": { "brightness": "20%", "Contrast": "-10%", "saturation": "0.3", "warmth": 0.15 } }),
+                json!({ "adjustments": { "brightness": 0.2, "contrast": -0.1, "saturation": 0.3, "temperature": 0.15 } }),
             ],
             vec![
                 effect("brightness")("/value", json!(0.2)),
@@ -317,6 +319,7 @@ fn looks() -> Vec<(Vec<Value>, Vec<Stored>)> {
             vec![
                 json!({ "chroma_key": "#00ff00", "chroma_strength": 40, "chroma_shadow": 10 }),
                 json!({ "green_screen": "lime", "chroma_intensity": "40%", "chromaShadow": "10" }),
+                json!({ "chroma_key": { "color": "#00FF00", "strength": 40, "shadow": "10%" } }),
             ],
             vec![
                 ("chromas", None, "/color", json!("#00ff00ff")),

@@ -24,6 +24,7 @@ impl Normalizer<'_> {
         if self.of == ArgumentSource::Record {
             return;
         }
+        set_values::expand(arguments);
         if let Some(Value::String(category)) = arguments.get_mut("effect_category") {
             let plain = category.trim().to_lowercase().replace([' ', '-'], "_");
             if FILTERS.contains(&plain.as_str()) {

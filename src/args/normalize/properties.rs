@@ -4,7 +4,7 @@ use capcut_draft::{ClipKind, Property, SpeedCurve};
 use serde_json::Value;
 
 use super::{ArgumentSource, Normalizer, of_schema};
-use crate::args::input_rule::{FURTHER, InputRule};
+use crate::args::input_rule::{FURTHER, GROUPS, InputRule};
 use crate::args::scalar::{parse_json_text, shown};
 use crate::args::{Object, property, set_values};
 
@@ -140,13 +140,20 @@ impl Normalizer<'_> {
 
     /// Moves the members of `properties` to the other arguments.
     fn flatten(&mut self, arguments: &mut Object) {
-        let Some(mut value) = arguments.shift_remove(FURTHER) else {
+        for group in GROUPS {
+            self.flatten_group(group, arguments);
+        }
+        set_values::expand(arguments);
+    }
+
+    fn flatten_group(&mut self, group: &str, arguments: &mut Object) {
+        let Some(mut value) = arguments.shift_remove(group) else {
             return;
         };
         parse_json_text(&mut value, "object");
         let Value::Object(members) = value else {
             self.problems.push(format!(
-                "`{FURTHER}` is {}; it must be an object such as {{\"rotation\": 45}}",
+                "`{group}` is {}; it must be an object such as {{\"rotation\": 45}}",
                 shown(&value)
             ));
             return;
@@ -154,7 +161,7 @@ impl Normalizer<'_> {
         for (name, value) in members {
             match arguments.get(&name) {
                 Some(given) if *given != value => self.problems.push(format!(
-                    "`{name}` is {} and, in `{FURTHER}`, {}: give it once",
+                    "`{name}` is {} and, in `{group}`, {}: give it once",
                     shown(given),
                     shown(&value)
                 )),
