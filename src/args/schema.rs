@@ -122,6 +122,12 @@ pub(crate) fn listed_input(shown: &Object, rules: &[InputRule]) -> Object {
         {
             property.shift_remove("description");
         }
+        if name == "track_name"
+            && property["description"] == "Track; created if new."
+            && let Some(property) = property.as_object_mut()
+        {
+            property.shift_remove("description");
+        }
         if name == "offset"
             && let Some(property) = property.as_object_mut()
         {

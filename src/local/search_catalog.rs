@@ -17,8 +17,8 @@ use crate::local::{self, LocalTool};
 use crate::tool::{Hints, Spec};
 use crate::units::{Edition, Micros};
 
-/// Finds names of transitions, effects, animations, masks, fonts, filters and audio effects, and properties of clips, by words in
-/// English or Chinese; each with the argument that takes it.
+/// Finds names of transitions, effects, animations, masks, fonts, filters and sounds, and properties of clips, by words in English or
+/// Chinese, with the argument that takes each.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct SearchCatalog {
     /// Words or part of a name. Default: the first names.
@@ -402,6 +402,7 @@ impl LocalTool for SearchCatalog {
     const TITLE: &'static str = "Search catalog";
     const HINTS: Hints = Hints::READ;
     const INPUT_RULES: &'static [InputRule] = &[
+        InputRule::Rare("offset"),
         InputRule::Alias("name", "query"),
         InputRule::Alias("keyword", "query"),
         InputRule::Alias("type", "kind"),

@@ -27,6 +27,8 @@ use crate::tools::{Call, Object};
 use crate::units::{Edition, Micros, Range};
 
 /// Shows an image on a video track, from `at` on.
+///
+/// Also: filter, motion ("ken_burns"), opacity, crop, fit, saturation and more; see `search_catalog` kind property.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct AddImage {
     /// Id or exact name.

@@ -27,6 +27,8 @@ use crate::units::Micros;
 
 /// Places a video, whole or in part, on a video track.
 ///
+/// Also: filter, motion ("ken_burns"), opacity, crop, fit, saturation and more; see `search_catalog` kind property.
+///
 /// Without an end it runs to the end of the file.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct AddVideo {

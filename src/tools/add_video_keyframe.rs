@@ -22,7 +22,7 @@ use crate::tool::{Hints, Texts, Tool, Turn};
 use crate::tools::Call;
 use crate::units::Micros;
 
-/// Animates a clip's property: one keyframe, or several from three lists.
+/// Animates a clip's property: one keyframe, or several from the lists `property_types`, `times` and `values`.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct AddVideoKeyframe {
     /// Id or exact name.
@@ -276,6 +276,9 @@ impl Tool for AddVideoKeyframe {
     const TITLE: &'static str = "Add keyframes";
     const HINTS: Hints = Hints::ADD;
     const INPUT_RULES: &'static [InputRule] = &[
+        InputRule::Rare("property_types"),
+        InputRule::Rare("times"),
+        InputRule::Rare("values"),
         InputRule::Unlisted(&["easing"]),
         InputRule::Alias("property", "property_type"),
         InputRule::Shown("at", "time"),

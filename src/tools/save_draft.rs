@@ -281,6 +281,9 @@ impl Tool for SaveDraft {
         open_world: true,
     };
     const INPUT_RULES: &'static [InputRule] = &[
+        InputRule::Rare("target_folder"),
+        InputRule::Rare("portable"),
+        InputRule::Rare("app_version"),
         InputRule::Rare("draft_profile"),
         InputRule::Rare("refuse_while_running"),
         InputRule::Alias("output_path", "draft_folder"),

@@ -13,6 +13,7 @@ mod documents;
 mod draft_settings;
 mod editing;
 mod engine;
+mod everyday;
 mod faults;
 mod field;
 mod front;

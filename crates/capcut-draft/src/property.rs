@@ -235,7 +235,7 @@ pub static PROPERTIES: &[Property] = &[
     row("volume", &["loudness"], "loudness", &LOUDNESS, ONE, SOUND, Special).argument("Loudness", ""),
     row("volume_curve", &["volume_points"], "loudness over time, `at` on the timeline; also as a list in `volume`", &LOUDNESS_CURVE, Unset, SOUND, Special),
     row("mute", &["muted"], "whether its sound is off", &SWITCH, OFF, SOUND, Special),
-    row("speed", &[], "playback speed; the clip's length changes with it", &SPEED, ONE, SOUND, Special).argument("Playback speed", ""),
+    row("speed", &["playback_speed", "playback_rate"], "playback speed; the clip's length changes with it", &SPEED, ONE, SOUND, Special).argument("Playback speed", ""),
     row("keep_pitch", &["preserve_pitch"], "whether the sound keeps its pitch at another speed", &SWITCH, Switch(true), SOUND, Special),
     row("speed_curve", &["curve_speed", "speed_ramp"], "how fast each part plays, instead of `speed`; the clip's length changes with it", &SPEED_CURVE, Unset, &[Video], Special),
     row("reverse", &["reversed", "play_backwards"], "plays backwards", &SWITCH, OFF, SOUND,
@@ -288,8 +288,8 @@ pub static PROPERTIES: &[Property] = &[
     row("chroma_shadow", &[], "shadow of what stays", &STRENGTH, ZERO, PICTURES, Special),
     row("chroma_edge", &["chroma_smooth", "chroma_edge_smooth"], "soft edge of what stays", &STRENGTH, ZERO, PICTURES, Special),
     row("chroma_spill", &[], "removal of the colour at the edges", &STRENGTH, ZERO, PICTURES, Special),
-    row("fade_in", &[], "length of the fade-in of the sound", &SHORT_TIME, ZERO, SOUND, Special).argument("Fade-in", ""),
-    row("fade_out", &[], "length of the fade-out of the sound", &SHORT_TIME, ZERO, SOUND, Special).argument("Fade-out", ""),
+    row("fade_in", &["fade_in_duration"], "length of the fade-in of the sound", &SHORT_TIME, ZERO, SOUND, Special).argument("Fade-in", ""),
+    row("fade_out", &["fade_out_duration"], "length of the fade-out of the sound", &SHORT_TIME, ZERO, SOUND, Special).argument("Fade-out", ""),
     row("transition", &["transition_type"], "transition to the next clip; \"none\" removes it", &NAME, Unset, MASKED, Resource(ResourceKind::Transition))
         .argument("To the next clip; `search_catalog` kind transition", ""),
     row("transition_duration", &[], "length of the transition to the next clip", &SHORT_TIME, ZERO, MASKED, Special)
@@ -352,8 +352,8 @@ pub static PROPERTIES: &[Property] = &[
     row("vertical", &[], "letters from top to bottom", &SWITCH, OFF, TEXTS, Special).argument("Top-to-bottom text", "").rare(),
     row("letter_spacing", &[], "space between letters, as the app stores it", &SPACING, ZERO, TEXTS, Material(&["letter_spacing"], 1.0)),
     row("line_spacing", &[], "space between lines, as the app stores it", &SPACING, Number(0.02), TEXTS, Material(&["line_spacing"], 1.0)),
-    row("border_width", &[], "width of the outline; 0 is none", &STRENGTH, ZERO, TEXTS, Special).argument("Outline", "; 0 is none. With a colour: 40"),
-    row("border_color", &[], "colour of the outline", &COLOR, BLACK, TEXTS, Special).argument("Colour", ""),
+    row("border_width", &["outline_width", "stroke_width"], "width of the outline; 0 is none", &STRENGTH, ZERO, TEXTS, Special).argument("Outline", "; 0 is none. With a colour: 40"),
+    row("border_color", &["outline_color", "stroke_color"], "colour of the outline", &COLOR, BLACK, TEXTS, Special).argument("Colour", ""),
     row("border_alpha", &[], "opacity of the outline", &OPACITY, ONE, TEXTS, Special).argument("", "").rare(),
     row("background_color", &["canvas_color"], "colour behind the text, or around the picture of a clip of the main track", &COLOR, Words(""), COLORED, Special)
         .argument("Colour", "").but_in(&[("add_text", BLACK), ("add_subtitle", BLACK)]),

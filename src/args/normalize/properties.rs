@@ -1,6 +1,6 @@
 //! Properties of clips that a tool accepts without listing them in its schema.
 
-use capcut_draft::{ClipKind, Property, SpeedCurve};
+use capcut_draft::{ClipKind, Property, SpeedCurve, Unit};
 use serde_json::Value;
 
 use super::{ArgumentSource, Normalizer, of_schema};
@@ -41,6 +41,8 @@ impl Normalizer<'_> {
                 arguments.insert("volume_curve".to_owned(), value);
             }
         }
+        self.nested(kind, schema, arguments);
+        self.scale_of_sides(schema, arguments);
         self.fit_into_position(arguments);
         let names: Vec<String> = arguments
             .keys()
@@ -80,6 +82,74 @@ impl Normalizer<'_> {
         self.speed_of_curve(&further, arguments);
         self.named_parameters(&mut further, arguments);
         further
+    }
+
+    /// Members of an object become arguments: `border: {color, width}` is `border_color` and `border_width`, and
+    /// `transition: {name, duration}` is `transition` and `transition_duration`. An object with other members stays as it is.
+    fn nested(&self, kind: ClipKind, schema: &Object, arguments: &mut Object) {
+        let takes = |name: &str| {
+            of_schema(schema, self.own_name(name)).is_some()
+                || set_values::find(name).is_some_and(|(property, _)| property.is_settable_on(kind))
+        };
+        let is_flat = |name: &str| {
+            let is_object = set_values::find(name).is_some_and(|(property, _)| {
+                matches!(
+                    property.measure.unit,
+                    Unit::Crop | Unit::Box | Unit::SpeedCurve | Unit::Parameters
+                )
+            });
+            !is_object && !matches!(name, "position" | "params")
+        };
+        let objects = arguments.iter().filter(|(name, value)| {
+            value.as_object().is_some_and(|members| !members.is_empty()) && is_flat(name)
+        });
+        let names: Vec<String> = objects.map(|(name, _)| name.clone()).collect();
+        for name in names {
+            let members = arguments.get(&name).and_then(Value::as_object);
+            let flat: Option<Vec<(String, Value)>> = members.map_or(Some(Vec::new()), |members| {
+                let flat = members.iter().map(|(member, value)| {
+                    let own = match member.as_str() {
+                        "name" | "type" | "id" | "preset" => {
+                            vec![name.clone(), format!("{name}_type")]
+                        }
+                        _ => vec![format!("{name}_{member}")],
+                    };
+                    let own = own.into_iter().find(|own| takes(own))?;
+                    Some((own, value.clone()))
+                });
+                flat.collect()
+            });
+            let Some(flat) = flat else { continue };
+            if flat
+                .iter()
+                .any(|(own, _)| *own != name && arguments.contains_key(own))
+            {
+                continue;
+            }
+            arguments.shift_remove(&name);
+            arguments.extend(flat);
+        }
+    }
+
+    /// `scale` of tools that have a scale for each side. A position at an edge depends on it.
+    fn scale_of_sides(&mut self, schema: &Object, arguments: &mut Object) {
+        const SIDES: [&str; 2] = ["scale_x", "scale_y"];
+        let is_open =
+            |side: &&str| of_schema(schema, side).is_some() && !arguments.contains_key(*side);
+        if !SIDES.iter().all(is_open) {
+            return;
+        }
+        let found = arguments.keys().find_map(|name| {
+            let (property, sent) = set_values::find(name)?;
+            (property.name == "scale").then(|| (name.clone(), sent))
+        });
+        let Some((name, sent)) = found else { return };
+        if let Some(value) = arguments.shift_remove(&name) {
+            for side in SIDES {
+                arguments.insert(side.to_owned(), value.clone());
+                self.normalized.renamed.push((sent, side));
+            }
+        }
     }
 
     /// The box of `position` is that of `fit`.
