@@ -223,10 +223,15 @@ fn every_argument(
     others: &[&str],
 ) -> usize {
     let mut calls = 0;
-    let described = home.run(&["tools", tool, "--json"]).success().json();
-    let properties = described["inputSchema"]["properties"]
-        .as_object()
-        .expect("properties");
+    // All of them, also those that the schema does not list: `name (type, default …)`.
+    let described = home.run(&["tools", tool]).success().stdout;
+    let names = described.lines().filter_map(|line| {
+        let (name, _) = line.split_once(" (")?;
+        let is_name = name
+            .chars()
+            .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_');
+        (is_name && !name.is_empty()).then(|| name.to_owned())
+    });
     // The API's own names, and arguments that only the API has.
     let own = |shown: &String| match (tool, shown.as_str()) {
         ("add_video" | "add_audio", "at") => Some("target_start".to_owned()),
@@ -240,12 +245,8 @@ fn every_argument(
     let makes_drafts = tool.starts_with("add_") && tool != "add_video_keyframe";
     let canvas = makes_drafts.then_some(["width", "height"]);
     let canvas = canvas.into_iter().flatten().map(str::to_owned);
-    for field in &properties
-        .keys()
-        .filter_map(own)
-        .chain(canvas)
-        .collect::<Vec<_>>()
-    {
+    let fields: BTreeSet<String> = names.filter_map(|name| own(&name)).chain(canvas).collect();
+    for field in &fields {
         let draft = draft(served);
         let clip = json!({"draft_id": draft, "video_url": format!("{}/range/clip.mp4", media)});
         served.output("/add_video", &clip).expect("a clip");

@@ -197,15 +197,15 @@ fn projects_are_listed_and_read_in_allowed_folders() {
 }
 
 #[test]
-fn a_filter_on_a_clip_is_refused_and_not_ignored() {
+fn an_unknown_filter_on_a_clip_is_refused_and_not_ignored() {
     let home = Home::new();
     let clip = media("clip.mp4");
     let folder = clip.parent().expect("a folder");
     let served = home.engine(&["--allow-dir", text(folder)]);
     let id = draft(&served);
-    let body = json!({ "draft_id": id, "video_url": text(&clip), "filter_type": "鲜亮", "filter_intensity": 80 });
+    let body = json!({ "draft_id": id, "video_url": text(&clip), "filter_type": "No such filter", "filter_intensity": 80 });
     let error = served.output("/add_video", &body).unwrap_err();
-    assert!(error.contains("filter_type"), "{error}");
+    assert!(error.contains("\"No such filter\""), "{error}");
     let without = json!({ "draft_id": id, "video_url": text(&clip), "filter_type": null, "filter_intensity": 80 });
     served.output("/add_video", &without).expect("a clip");
 }
