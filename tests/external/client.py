@@ -51,13 +51,16 @@ async def talk(session, clip):
         assert tool.annotations is not None, f"{tool.name} has no annotations"
         assert tool.description, f"{tool.name} has no description"
     names = {tool.name for tool in tools}
-    for name in ["create_draft", "add_video", "add_text", "save_draft", "query_script"]:
+    for name in ["create_draft", "add_video", "add_text", "save_draft", "inspect_draft"]:
         assert name in names, f"{name} is missing"
 
     draft = (await call(session, "create_draft", {"width": "720", "height": 1280}))["draft_id"]
     await call(session, "add_video", {"draft_id": draft, "video_url": clip})
     words = "Hello 世界 مرحبا"
     await call(session, "add_text", {"draft_id": draft, "text": words, "start": 0, "end": 2})
+    seen = await session.call_tool("inspect_draft", {"draft_id": draft})
+    assert not seen.is_error and seen.structured_content, seen.content
+    # Not in the list by default, and callable.
     await call(session, "query_script", {"draft_id": draft})
     seen = await session.call_tool("preview_draft", {"draft_id": draft})
     assert not seen.is_error, seen.content
