@@ -467,10 +467,10 @@ impl Engine {
     pub(crate) async fn script(&self, id: &DraftId, refresh: bool, strict: bool) -> Result<String> {
         let held = self.hold(id).await?;
         self.catch_up(&held).await?;
-        Ok(aside(|| {
+        aside(|| {
             let state = held.lock();
             if let Some(document) = &state.document {
-                return String::from_utf8_lossy(&document.write()).into_owned();
+                return Ok(String::from_utf8_lossy(&document.write()).into_owned());
             }
             let draft = &state.draft;
             if refresh {
@@ -482,8 +482,8 @@ impl Engine {
             } else {
                 working::write_unrefreshed(draft, refreshed)
             };
-            properties::written(draft, text).text
-        }))
+            properties::written(draft, text).map(|written| written.text)
+        })
     }
 
     /// Creates a draft, with its first edit if there is one, as one record.

@@ -220,8 +220,8 @@ impl OpenedFrom {
 
 /// The working document of a draft of ours. Clips and tracks are numbered in the order in which they were made, so
 /// that what is added later changes no number.
-fn own_document(draft: &Draft) -> Result<(Document, Vec<u8>, BaseDocument)> {
-    let written = properties::written(draft, working::write(draft));
+fn own_document(draft: &Draft) -> Result<OwnDocument> {
+    let written = properties::written(draft, working::write(draft))?;
     let text = written.text.into_bytes();
     let mut document = Document::parse(text.clone()).map_err(document_error)?;
     document.set_dialect(Dialect::Api);
@@ -241,7 +241,12 @@ fn own_document(draft: &Draft) -> Result<(Document, Vec<u8>, BaseDocument)> {
         },
     };
     base.ids.give(&mut document);
-    Ok((document, text, base))
+    Ok(OwnDocument {
+        document,
+        text,
+        base,
+        unfit: written.unfit,
+    })
 }
 
 impl DraftState {
@@ -285,7 +290,7 @@ impl DraftState {
     pub(super) fn with_document<T>(&self, look: impl FnOnce(&Document) -> T) -> Result<T> {
         match &self.document {
             Some(document) => Ok(look(document)),
-            None => own_document(&self.draft).map(|(document, ..)| look(&document)),
+            None => own_document(&self.draft).map(|own| look(&own.document)),
         }
     }
 
@@ -582,6 +587,8 @@ struct OwnDocument {
     document: Document,
     text: Vec<u8>,
     base: BaseDocument,
+    /// The properties that do not fit their clips, and why.
+    unfit: Vec<String>,
 }
 
 fn plan(state: &mut DraftState, operations: &[Operation]) -> Result<PlannedChange> {
@@ -597,19 +604,22 @@ fn plan(state: &mut DraftState, operations: &[Operation]) -> Result<PlannedChang
             own: None,
         });
     }
-    let (mut document, text, base) = own_document(&state.draft)?;
-    let resources = CatalogResources::of(edition, &document);
-    let (step, reports) = document
+    let mut own = own_document(&state.draft)?;
+    let resources = CatalogResources::of(edition, &own.document);
+    let (step, mut reports) = own
+        .document
         .plan_operations(operations, &resources)
         .map_err(document_error)?;
+    if let Some(report) = reports.first_mut() {
+        let notes = own.unfit.iter();
+        report
+            .notes
+            .extend(notes.map(|unfit| format!("left out, as it does not fit: {unfit}")));
+    }
     Ok(PlannedChange {
         step,
         reports,
-        own: Some(OwnDocument {
-            document,
-            text,
-            base,
-        }),
+        own: Some(own),
     })
 }
 

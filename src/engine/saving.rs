@@ -495,21 +495,23 @@ impl Engine {
         aside(|| {
             let state = held.lock();
             let draft = state.draft.clone();
-            let (working, notes) = match &state.document {
-                Some(document) => (
-                    String::from_utf8_lossy(&document.write()).into_owned(),
-                    Vec::new(),
-                ),
+            let working = match &state.document {
+                Some(document) => String::from_utf8_lossy(&document.write()).into_owned(),
                 None => {
-                    let written = properties::written(&draft, working::write(&draft));
-                    (written.text, written.notes)
+                    let written = properties::written(&draft, working::write(&draft))?;
+                    if !written.unfit.is_empty() {
+                        let what = format!("draft {id} was not saved");
+                        return Err(properties::refused(&what, &written.unfit)
+                            .hint("change them with `edit_draft`, and save again"));
+                    }
+                    written.text
                 }
             };
             let subject = Subject {
                 id: id.to_string(),
                 edition: draft.edition,
                 working,
-                notes,
+                notes: Vec::new(),
             };
             Ok((draft, subject))
         })

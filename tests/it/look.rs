@@ -131,7 +131,7 @@ fn properties_that_a_tool_does_not_list_have_the_same_errors() {
         (json!({ "intro_animation": "Fade Innn" }), "Fade"),
         (json!({ "opacity": 0.5, "alpha": 0.4 }), "give"),
         (json!({ "properties": [1] }), "it must be an object"),
-        (json!({ "fade_in": 60 }), "the fade is 60 s long"),
+        (json!({ "fade_in": 60 }), "`fade_in` is 60 s, but c1"),
         (json!({ "letter_spacing": 2 }), "`letter_spacing`"),
     ] {
         let mut arguments = values.clone();

@@ -49,3 +49,4 @@ mod support;
 mod templates;
 mod texts_and_sound;
 mod trust;
+mod unfit;

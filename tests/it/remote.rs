@@ -887,6 +887,23 @@ fn properties_that_the_api_lacks_are_added_after_the_save_or_refused() {
     let code = home.run(&["lint", folder]).code;
     assert_eq!(code, 0, "the draft has no problems");
 
+    // The server's clip is shorter than the fade: the error says the same as that of the engine.
+    let (_server, other) = saving(drafts.path(), "");
+    let faded = json!({ "draft_id": DRAFT, "video_url": media("clip.mp4"), "start": 0, "end": 2,
+        "track_name": "video_main", "fade_in": 1.5, "rotation": 10 });
+    other.call("add_video", &faded).unwrap();
+    let (code, told) = other
+        .call("save_draft", &json!({ "draft_id": DRAFT }))
+        .unwrap_err();
+    assert!(
+        code == 2
+            && told.contains("saved draft")
+            && told.contains("without all of `fade_in`, `rotation`")
+            && told.contains("`fade_in` is 1.5 s, but c1")
+            && told.contains("give `fade_in` at most 1 s"),
+        "{code} {told}"
+    );
+
     // What cannot be found in the saved draft is refused before the server is asked.
     let srt = "1\n00:00:01,000 --> 00:00:02,000\nOne\n";
     let captions = json!({ "draft_id": DRAFT, "srt": srt, "letter_spacing": 2 });

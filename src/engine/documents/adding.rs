@@ -41,7 +41,7 @@ pub(in crate::engine) fn add(
     properties::check(&taken, &mut prepared)?;
     let outcome = prepared.outcome.clone();
     prepared.commit(&mut added);
-    let written = properties::written(&added, working::write(&added));
+    let written = properties::written(&added, working::write(&added))?;
     let added = Document::parse(written.text).map_err(document_error)?;
     let step = insert(document, &added).map_err(document_error)?;
     Ok((step, outcome))

@@ -60,7 +60,7 @@ impl Engine {
             let state = held.lock();
             let document = match &state.document {
                 Some(document) => Document::clone(document),
-                None => own_document(&state.draft)?.0,
+                None => own_document(&state.draft)?.document,
             };
             Ok(CopiedDraft {
                 document,

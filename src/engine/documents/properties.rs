@@ -17,8 +17,8 @@ use crate::units::Edition;
 /// A document with the properties of its clips.
 pub(in crate::engine) struct DocumentWithProperties {
     pub text: String,
-    /// What could not be set.
-    pub notes: Vec<String>,
+    /// The properties that do not fit, and why.
+    pub unfit: Vec<String>,
 }
 
 /// The operations that set the properties of the segments.
@@ -43,31 +43,24 @@ pub(crate) fn operation(clip: &str, properties: &Object) -> Operation {
 }
 
 /// Sets the properties of the draft's clips in its working document.
-pub(in crate::engine) fn written(draft: &Draft, text: String) -> DocumentWithProperties {
+pub(in crate::engine) fn written(draft: &Draft, text: String) -> Result<DocumentWithProperties> {
     let operations = operations(draft);
     if operations.is_empty() {
-        return DocumentWithProperties {
+        return Ok(DocumentWithProperties {
             text,
-            notes: Vec::new(),
-        };
+            unfit: Vec::new(),
+        });
     }
-    let mut document = match Document::parse(text.clone()) {
-        Ok(document) => document,
-        Err(error) => {
-            return DocumentWithProperties {
-                text,
-                notes: vec![error.to_string()],
-            };
-        }
-    };
-    let notes = set(&mut document, draft.edition, &operations);
-    DocumentWithProperties {
+    let mut document = Document::parse(text).map_err(document_error)?;
+    let unfit = set(&mut document, draft.edition, &operations);
+    Ok(DocumentWithProperties {
         text: String::from_utf8_lossy(&document.write()).into_owned(),
-        notes,
-    }
+        unfit,
+    })
 }
 
-/// Sets properties in a working document; returns what could not be set.
+/// Sets properties in a working document. A length that became known later may not fit a property: returns those that do not
+/// fit, each with the reason; the others are set.
 pub(crate) fn set(
     document: &mut Document,
     edition: Edition,
@@ -80,16 +73,51 @@ pub(crate) fn set(
     {
         return Vec::new();
     }
-    // A length that became known later may not fit a property; the others are set.
-    let mut notes = Vec::new();
-    for set in operations {
-        let planned = document.plan_operations(std::slice::from_ref(set), &resources);
-        let done = planned.and_then(|(step, _)| document.apply(&step));
-        if let Err(error) = done {
-            notes.push(format!("not set: {}", plain(&error.message)));
+    let mut unfit = Vec::new();
+    for operation in operations {
+        let mut rest = operation.clone();
+        loop {
+            let planned = document.plan_operations(std::slice::from_ref(&rest), &resources);
+            let Err(error) = planned.and_then(|(step, _)| document.apply(&step)) else {
+                break;
+            };
+            unfit.push(reason(&error));
+            // The other properties of the clip are set.
+            if !takes_out(&mut rest, &error.message) {
+                break;
+            }
         }
     }
-    notes
+    unfit
+}
+
+/// Removes the property that a message names from an operation; false if nothing is left to set.
+fn takes_out(operation: &mut Operation, message: &str) -> bool {
+    let Operation::Set(set) = operation else {
+        return false;
+    };
+    let named = set
+        .values
+        .keys()
+        .find(|name| message.contains(&format!("`{name}`")))
+        .cloned();
+    named.is_some_and(|name| set.values.remove(&name).is_some()) && !set.values.is_empty()
+}
+
+fn reason(error: &capcut_draft::Error) -> String {
+    let message = plain(&error.message);
+    match &error.hint {
+        Some(hint) => format!("{message}: {hint}"),
+        None => message.to_owned(),
+    }
+}
+
+/// The error for a draft that cannot be saved with these properties.
+pub(crate) fn refused(what: &str, unfit: &[String]) -> Error {
+    Error::conflict(format!(
+        "{what}: properties do not fit their clips, as the length of a file is known now:\n- {}",
+        unfit.join("\n- ")
+    ))
 }
 
 /// Checks that the properties of what an edit adds can be set, and adds the notes about them.

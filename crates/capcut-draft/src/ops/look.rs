@@ -5,7 +5,7 @@ use crate::document::{ClipRef, Dialect, MaterialRef, RootRef};
 use crate::error::{Error, Result};
 use crate::field::{clip, root};
 use crate::grid::Seconds;
-use crate::kinds::ClipKind;
+use crate::kinds::{ClipKind, shortened};
 use crate::measure::Unit;
 use serde_json::Value;
 
@@ -52,7 +52,7 @@ impl Session<'_> {
         for own in self.edit.select_all(&operation.clip)? {
             self.touch(own)?;
             let kind = self.edit.clip_kind(own);
-            for (property, _, value, given) in &values {
+            for (property, name, value, given) in &values {
                 if !property.kinds.contains(&kind) {
                     let reason = kind
                         .read_only()
@@ -63,7 +63,8 @@ impl Session<'_> {
                         property.name
                     )));
                 }
-                self.set_property(own, kind, property, value, operation)?;
+                self.set_property(own, kind, property, value, operation)
+                    .map_err(|error| with_value(error, [name, property.name], given))?;
                 self.changed(format!(
                     "{}: {} is {given}",
                     self.edit.short_id(own),
@@ -327,12 +328,7 @@ impl Session<'_> {
                     .set(own, &["uniform_scale", "on"], &(other == *scale))
             }
             ("fade_in" | "fade_out", PropertyValue::Number(seconds)) => {
-                let key = if name == "fade_in" {
-                    "fade_in_duration"
-                } else {
-                    "fade_out_duration"
-                };
-                self.set_fade(own, key, *seconds)
+                self.set_fade(own, name, *seconds)
             }
             ("transition_duration", PropertyValue::Number(seconds)) => {
                 let Some(transition) = self.edit.companion(own, &["transitions"]) else {
@@ -373,15 +369,24 @@ impl Session<'_> {
         }
     }
 
-    fn set_fade(&mut self, own: ClipRef, key: &str, seconds: f64) -> Result<()> {
+    fn set_fade(&mut self, own: ClipRef, name: &str, seconds: f64) -> Result<()> {
         self.edit.check_times(own)?;
+        let key = if name == "fade_in" {
+            "fade_in_duration"
+        } else {
+            "fade_out_duration"
+        };
         let duration = self.grid.floor((seconds * 1e6).round() as i64);
         let length = self.edit.target(own).duration;
         if duration > length {
             return Err(Error::invalid(format!(
-                "the fade is {} long; {} lasts {}",
+                "`{name}` is {}, but {} lasts {}",
                 Seconds(duration),
                 self.edit.describe(own),
+                Seconds(length)
+            ))
+            .hint(format!(
+                "give `{name}` at most {}, or make the clip longer",
                 Seconds(length)
             )));
         }
@@ -547,5 +552,25 @@ pub(crate) fn scaled(number: f64, factor: f64) -> f64 {
         number
     } else {
         (number * factor * 1e9).round() / 1e9
+    }
+}
+
+/// The error of a property with its name and value, if the message has neither of its names.
+fn with_value(error: Error, names: [&str; 2], given: &Value) -> Error {
+    let is_named = names
+        .iter()
+        .any(|name| error.message.contains(&format!("`{name}`")));
+    if is_named {
+        return error;
+    }
+    let given = given.to_string();
+    Error {
+        message: format!(
+            "`{}` is {}: {}",
+            names[0],
+            shortened(&given, 80),
+            error.message
+        ),
+        ..error
     }
 }

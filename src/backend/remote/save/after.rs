@@ -230,11 +230,11 @@ impl After {
             return Ok(None);
         }
         let mut sets = Vec::new();
-        let mut faults = Vec::new();
+        let mut lost = Vec::new();
         for (evidence, properties) in &self.properties {
             let clips = evidence.clips(script);
             if clips.is_empty() {
-                faults.push(format!("{evidence}: the clip is not there"));
+                lost.push(evidence.to_string());
             }
             sets.extend(
                 clips
@@ -242,18 +242,24 @@ impl After {
                     .map(|clip| properties::operation(clip, properties)),
             );
         }
-        faults.extend(properties::set(script, server.edition, &sets));
         let names = names(&self.properties);
-        if !faults.is_empty() {
-            return Err(Error::conflict(format!(
-                "{} saved draft {}, but without `{}`, which its API does not have and which could not be added:\n- {}",
-                remote.base,
-                self.draft,
-                names.join("`, `"),
-                faults.join("\n- ")
-            ))
-            .hint("move the draft to the engine with `recover_draft` and `to: \"embedded\"`, correct it with `edit_draft`, and save it there")
-            .into());
+        let what = format!(
+            "{} saved draft {}, but without all of `{}`, which its API does not have",
+            remote.base,
+            self.draft,
+            names.join("`, `"),
+        );
+        if !lost.is_empty() {
+            let lost = lost.join("\n- ");
+            return Err(Error::conflict(format!("{what}: these clips are not in its document:\n- {lost}"))
+                .hint("save again; if that does not help, move the draft to the engine with `recover_draft` and `to: \"embedded\"`")
+                .into());
+        }
+        let unfit = properties::set(script, server.edition, &sets);
+        if !unfit.is_empty() {
+            return Err(properties::refused(&what, &unfit)
+                .hint("make a draft with values that fit, as a CapCut API does not change clips")
+                .into());
         }
         Ok(Some(format!(
             "added after the save, as the server's API does not have them: `{}` of {} {}",
