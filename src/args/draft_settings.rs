@@ -2,7 +2,7 @@
 
 use capcut_draft::Settings;
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::{Number, Value, json};
 
 use crate::args::Object;
 
@@ -26,16 +26,7 @@ const OF_MARKER: [(&str, &str); 6] = [
 /// Brings the values into the form of the operation `settings`.
 pub(crate) fn read(members: &mut Object) -> Result<()> {
     members.retain(|key, value| !(KEYS.contains(&key.as_str()) && value.is_null()));
-    if let Some(fps) = members.get_mut("fps") {
-        let text = fps.as_str().map(str::to_lowercase);
-        let text = text
-            .as_deref()
-            .map(|text| text.trim_end_matches("fps").trim());
-        let read = text.map_or_else(|| number(fps), |text| number(&json!(text)));
-        *fps = read
-            .map(Value::Number)
-            .ok_or_else(|| wrong("fps", fps, "24, 25, 30, 50 or 60"))?;
-    }
+    normalize_rate(members)?;
     if let Some(magnet) = members.get_mut("magnet") {
         *magnet = boolean(magnet)
             .ok_or_else(|| wrong("magnet", magnet, "true or false"))?
@@ -64,6 +55,36 @@ pub(crate) fn read(members: &mut Object) -> Result<()> {
         read_markers(markers)?;
     }
     Ok(())
+}
+
+/// Reads `fps` with its unit, as a number.
+pub(crate) fn normalize_rate(members: &mut Object) -> Result<()> {
+    if let Some(fps) = members.get_mut("fps").filter(|fps| !fps.is_null()) {
+        *fps = frame_rate(fps)
+            .map(Value::Number)
+            .ok_or_else(|| wrong("fps", fps, "24, 25, 30, 50 or 60"))?;
+    }
+    Ok(())
+}
+
+/// A frame rate, with or without its unit.
+fn frame_rate(given: &Value) -> Option<Number> {
+    const UNITS: [&str; 8] = [
+        "frames per second",
+        "frames/s",
+        "frames",
+        "fps",
+        "hz",
+        "帧每秒",
+        "帧/秒",
+        "帧",
+    ];
+    let Some(text) = given.as_str() else {
+        return number(given);
+    };
+    let text = text.trim().to_lowercase();
+    let unit = UNITS.iter().find_map(|unit| text.strip_suffix(unit));
+    number(&json!(unit.unwrap_or(&text).trim()))
 }
 
 fn wrong(name: &str, value: &Value, expected: &str) -> Error {
@@ -168,6 +189,17 @@ mod tests {
             ])
         );
         assert_eq!(json!(settings.cover), json!(2.5));
+        for text in [
+            "60fps",
+            "60 FPS",
+            "60.0",
+            "60 frames per second",
+            "60帧",
+            " 60 帧/秒 ",
+        ] {
+            let given = Object::from_iter([("fps".to_owned(), json!(text))]);
+            assert_eq!(of_new(given).unwrap().fps, Some(60.0), "{text}");
+        }
         for (given, says) in [
             (json!({ "fps": 29 }), "24, 25, 30, 50 and 60"),
             (json!({ "fps": "fast" }), "`fps` is \"fast\""),

@@ -16,6 +16,8 @@ pub(crate) enum InputRule {
     Rare(&'static str),
     /// `resolution: "1920x1080"` and `aspect_ratio: "9:16"` for `width` and `height`.
     Size,
+    /// `fps` with its unit, such as "60 fps".
+    FrameRate,
     /// `position`: "center", "bottom", … or `{x, y, width, height}` in pixels, for `transform_*` and `scale_*`.
     Position,
     /// `subtitle_text` with its times: one caption as `srt`.
@@ -96,6 +98,7 @@ impl InputRule {
             Self::Alias(..)
             | Self::Shown(..)
             | Self::Rare(_)
+            | Self::FrameRate
             | Self::Position
             | Self::Default(..)
             | Self::With(..)

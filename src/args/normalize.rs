@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::input_rule::{FURTHER, InputRule};
 use super::position::Position;
 use crate::args::scalar::{is_blank, parse_json_text, shown};
-use crate::args::{Object, placeholder, property, size};
+use crate::args::{Object, draft_settings, placeholder, property, size};
 use crate::error::{Error, Result};
 
 mod caption;
@@ -111,6 +111,12 @@ pub(crate) fn normalize(
         for fault in size::normalize(arguments) {
             normalizer.problems.push(fault);
         }
+    }
+    if has(InputRule::FrameRate)
+        && let Err(error) = draft_settings::normalize_rate(arguments)
+    {
+        arguments.shift_remove("fps");
+        normalizer.problems.push(error.message);
     }
     for rule in rules {
         if let InputRule::Times(times) = *rule {

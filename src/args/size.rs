@@ -124,12 +124,13 @@ fn ratio(value: &Value) -> Option<f64> {
     };
     match text.as_str() {
         "portrait" | "vertical" | "竖屏" | "竖版" => return Some(9.0 / 16.0),
-        "landscape" | "horizontal" | "横屏" | "横版" => return Some(16.0 / 9.0),
+        "landscape" | "horizontal" | "widescreen" | "横屏" | "横版" => return Some(16.0 / 9.0),
         "square" | "方形" => return Some(1.0),
         _ => {}
     }
     let part = |text: &str| text.trim().parse().ok().and_then(positive);
-    match text.split_once([':', '：', '/', 'x']) {
+    let text = text.replace(" by ", ":");
+    match text.split_once([':', '：', '/', 'x', '×', '*', '-', '_']) {
         Some((width, height)) => positive(part(width)? / part(height)?),
         None => part(&text),
     }

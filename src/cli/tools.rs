@@ -240,6 +240,7 @@ fn described(rule: InputRule) -> Option<(String, String)> {
             "`resolution` (\"1920x1080\"), `aspect_ratio` (\"9:16\")",
             "`width` and `height`",
         ),
+        InputRule::FrameRate => ("`fps` (\"60 fps\")", "frames per second"),
         InputRule::Position => (
             "`position` (\"center\", \"bottom\", …, or `{x, y, width, height}` in pixels)",
             "`transform_x`, `transform_y`, `scale_x`, `scale_y`",

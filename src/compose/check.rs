@@ -260,7 +260,8 @@ fn lines(path: &str, error: &Error) -> Vec<String> {
     lines
 }
 
-fn create_arguments(plan: &Plan) -> Object {
+/// The arguments of `create_draft` of a plan.
+pub(super) fn create_arguments(plan: &Plan) -> Object {
     let mut arguments = Object::new();
     let mut put = |key: &str, value: Option<Value>| {
         if let Some(value) = value {

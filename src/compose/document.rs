@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use capcut_draft::{ClipRef, Document, RootRef, field};
+use capcut_draft::{ClipRef, Document, RootRef, Settings, field};
 use serde_json::Value;
 
 use super::item::Item;
@@ -16,6 +16,10 @@ use crate::units::Micros;
 pub(crate) struct DraftSegments {
     /// Width and height in pixels.
     pub canvas: Option<(f64, f64)>,
+    /// What the draft is as a whole besides its canvas.
+    pub settings: Settings,
+    /// The name that an edit gave it.
+    pub name: Option<String>,
     tracks: HashMap<String, Vec<DraftSegment>>,
     /// How much earlier a keyframe may be than its time in a call: an edited draft has keyframes on frames.
     before_frame: i64,
@@ -62,6 +66,16 @@ impl DraftSegments {
         let width = side(&field::root::CANVAS_WIDTH);
         Ok(Self {
             canvas: width.zip(side(&field::root::CANVAS_HEIGHT)),
+            settings: Settings {
+                fps: Some(document.value(RootRef, &field::root::FPS)),
+                magnet: Some(document.value(RootRef, &field::root::MAGNET)),
+                cover: document.cover(),
+                markers: Some(document.markers()),
+                ..Settings::default()
+            },
+            name: document
+                .get(RootRef, &field::root::NAME)
+                .filter(|name| !name.is_empty()),
             tracks,
             // The time and its distance from the clip are rounded down.
             before_frame: document.grid().time(2),

@@ -7,17 +7,19 @@
 mod call;
 mod captions;
 pub(super) mod change;
+mod draft;
 pub(super) mod last_plan;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use capcut_draft::InspectFilter;
-use serde_json::{Value, json};
+use serde_json::Value;
 
-use call::{PlannedCall, value_shown};
+use call::PlannedCall;
 use captions::CallCaptions;
-use change::{CallClips, ClipKeyframe, ItemChange};
+use change::{CallClips, ClipKeyframe, DraftChanges, ItemChange};
+use draft::MadeWith;
 
 use super::document::{DraftSegment, DraftSegments};
 use super::item::Item;
@@ -25,7 +27,6 @@ use super::layout::Lengths;
 use super::plan::Plan;
 use super::report::ItemReport;
 use super::section::Section;
-use crate::args::draft_settings;
 use crate::draft::ids::DraftId;
 use crate::engine::documents::document_error;
 use crate::engine::{clips_of, edits_document, run_of, standing};
@@ -48,7 +49,7 @@ pub(super) struct ResumeState {
     /// The number of segments on each track that stay.
     pub counts: BTreeMap<String, usize>,
     /// What the run changes before it adds the rest.
-    pub changes: Vec<ItemChange>,
+    pub changes: DraftChanges,
     /// The runs that were undone.
     pub undone: BTreeSet<Arc<str>>,
     pub notes: Vec<String>,
@@ -85,11 +86,13 @@ pub(super) struct ResumedPlan<'a> {
     pub caller: &'a Caller,
 }
 
-/// Differences, and notes.
+/// The differences of a draft as a whole.
 #[derive(Default)]
 struct Differences {
     faults: Vec<String>,
     notes: Vec<String>,
+    /// The operations that bring the values of the plan, with the plan's keys.
+    operations: Vec<(&'static str, Value)>,
 }
 
 /// Compares the draft with the plan. An error lists all differences, and then nothing was changed.
@@ -111,7 +114,16 @@ pub(super) async fn compare(
         .first()
         .filter(|record| record.tool == "create_draft")
         .and_then(|record| record.arguments.as_object());
-    let Differences { faults, notes } = compare_canvas(row, document, run, created);
+    let planned = last_plan::settings_before(app, row, run.caller, &undone).await?;
+    let made = MadeWith {
+        created,
+        planned: planned.as_ref(),
+    };
+    let Differences {
+        faults,
+        notes,
+        operations,
+    } = draft::compare(row, document, run, &made)?;
     let lengths = run.lengths;
     let mut comparison = Comparison {
         row,
@@ -124,6 +136,10 @@ pub(super) async fn compare(
         state: ResumeState {
             undone,
             notes,
+            changes: DraftChanges {
+                draft: operations,
+                items: Vec::new(),
+            },
             ..ResumeState::default()
         },
         order: Vec::new(),
@@ -400,7 +416,7 @@ impl<'a> Comparison<'a> {
         } else {
             self.refuse_edited(item, &was, &change.said);
             self.is_there(item, "its clip in the draft was changed");
-            self.state.changes.push(change);
+            self.state.changes.items.push(change);
         }
     }
 
@@ -415,7 +431,7 @@ impl<'a> Comparison<'a> {
         self.refuse_edited(item, was, &said);
         self.state.again.insert(item.path.clone());
         let change = ItemChange::again(item, was, said, &own);
-        self.state.changes.push(change);
+        self.state.changes.items.push(change);
     }
 
     /// A fault for each difference of an item whose clips were edited by hand after its call.
@@ -466,7 +482,7 @@ impl<'a> Comparison<'a> {
             let clips = changes.iter().flat_map(ItemChange::moves_keyframes);
             clips.map(str::to_owned).collect()
         };
-        let moved = moved(&self.state.changes);
+        let moved = moved(&self.state.changes.items);
         let is_on_moved = |keyframes: &[ClipKeyframe<'_>]| {
             keyframes
                 .iter()
@@ -481,7 +497,7 @@ impl<'a> Comparison<'a> {
             self.state.again.insert(item.path.clone());
             let own = CallClips::Keyframes(keyframes);
             let change = ItemChange::again(item, &found, Vec::new(), &own);
-            self.state.changes.push(change);
+            self.state.changes.items.push(change);
         }
         if self.overwrite {
             return;
@@ -491,7 +507,12 @@ impl<'a> Comparison<'a> {
                 continue;
             }
             let removes = |clip: &str| {
-                let mut removed = self.state.changes.iter().flat_map(ItemChange::removes);
+                let mut removed = self
+                    .state
+                    .changes
+                    .items
+                    .iter()
+                    .flat_map(ItemChange::removes);
                 removed.any(|removed| removed == clip)
             };
             let keyframes = self.clip_keyframes(call);
@@ -524,7 +545,12 @@ impl<'a> Comparison<'a> {
         state
             .notes
             .extend(more(self.sent.iter().flatten().filter(is_there)));
-        let removed = state.changes.iter().flat_map(ItemChange::removes).collect();
+        let removed = state
+            .changes
+            .items
+            .iter()
+            .flat_map(ItemChange::removes)
+            .collect();
         state.counts = self.document.counts_without(&removed);
         Ok(state)
     }
@@ -535,74 +561,6 @@ fn removed(item: &Item) -> String {
         "{}: the draft no longer has its clip, which was removed by hand, but the plan has it",
         item.plan_path()
     )
-}
-
-fn compare_canvas(
-    row: &DraftRow,
-    document: &DraftSegments,
-    ResumedPlan { plan, create, .. }: &ResumedPlan<'_>,
-    created: Option<&Object>,
-) -> Differences {
-    let mut found = Differences::default();
-    let says_canvas = plan.width.is_some()
-        || plan.height.is_some()
-        || plan.aspect_ratio.is_some()
-        || plan.resolution.is_some();
-    let side = |name: &str| create.get(name).and_then(Value::as_f64);
-    let wanted = (
-        side("width").unwrap_or_else(crate::args::default::width),
-        side("height").unwrap_or_else(crate::args::default::height),
-    );
-    if let Some(canvas) = document.canvas.filter(|canvas| *canvas != wanted) {
-        let (was, wanted) = [canvas, wanted]
-            .map(|(width, height)| format!("{width}x{height}"))
-            .into();
-        if says_canvas {
-            let key = [
-                ("aspect_ratio", plan.aspect_ratio.is_some()),
-                ("resolution", plan.resolution.is_some()),
-                ("width", plan.width.is_some()),
-            ];
-            let key = key.iter().find(|(_, says)| *says);
-            found.faults.push(format!(
-                "{}: the canvas of the draft is {was}, but that of the plan is {wanted}",
-                key.map_or("height", |(key, _)| key)
-            ));
-        } else {
-            found.notes.push(format!(
-                "the plan does not set the canvas; that of the draft is {was}"
-            ));
-        }
-    }
-    for key in draft_settings::KEYS {
-        let was = created.and_then(|created| created.get(key));
-        if let Some(wanted) = create.get(key)
-            && was != Some(wanted)
-        {
-            found.faults.push(format!(
-                "{key}: the draft was made with {}, but the plan has {}; `edit_draft` changes it with the operation `settings`",
-                value_shown(key, was.unwrap_or(&Value::Null)),
-                value_shown(key, wanted)
-            ));
-        }
-    }
-    let said = |key: &str| created.and_then(|created| created.get(key)?.as_str());
-    let name = said("name").or(Some(row.name.as_str()).filter(|name| !name.is_empty()));
-    for (key, was, wanted) in [
-        ("name", name, &plan.name),
-        ("note", said("note"), &plan.note),
-    ] {
-        if let Some(wanted) = wanted
-            && was != Some(wanted)
-        {
-            found.faults.push(format!(
-                "{key}: the draft has {}, but the plan has {}",
-                value_shown(key, &json!(was)),
-                value_shown(key, &json!(wanted))
-            ));
-        }
-    }
-    found
 }
 
 /// Notes about items whose order in the draft differs from the plan, by section.

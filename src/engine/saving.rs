@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use capcut_draft::{Dialect, Document};
+use capcut_draft::field::root;
+use capcut_draft::{Dialect, Document, RootRef};
 use serde::{Deserialize, Serialize};
 
 use crate::args::Call;
@@ -494,9 +495,15 @@ impl Engine {
         self.catch_up(&held).await?;
         aside(|| {
             let state = held.lock();
-            let draft = state.draft.clone();
+            let mut draft = state.draft.clone();
             let working = match &state.document {
-                Some(document) => String::from_utf8_lossy(&document.write()).into_owned(),
+                Some(document) => {
+                    let name = document.value(RootRef, &root::NAME);
+                    if !name.is_empty() {
+                        draft.name = Some(name.into());
+                    }
+                    String::from_utf8_lossy(&document.write()).into_owned()
+                }
                 None => {
                     let written = properties::written(&draft, working::write(&draft))?;
                     if !written.unfit.is_empty() {

@@ -137,6 +137,7 @@ impl Tool for CreateDraft {
     const INPUT_RULES: &'static [InputRule] = &[
         InputRule::Rare("note"),
         InputRule::Size,
+        InputRule::FrameRate,
         InputRule::Alias("title", "name"),
         InputRule::Alias("project_name", "name"),
         InputRule::Alias("description", "note"),

@@ -558,30 +558,150 @@ fn an_aborted_resume_leaves_the_draft_as_it_was_and_a_partial_one_can_be_undone_
     assert_eq!(clips(&now), clips(&before) + 1);
 }
 
+/// The document of a draft.
+fn document(client: &mut Client, draft: &Value) -> Value {
+    serde_json::from_str(&script(client, draft)).expect("JSON")
+}
+
 #[test]
-fn resume_rejects_another_canvas_and_name() {
+fn resume_changes_the_settings_of_the_draft() {
     let home = Home::embedded();
     let mut client = home.connected();
-    let plan = every_kind(&home);
+    let mut plan = every_kind(&home);
+    plan["markers"] = json!([{ "at": 1, "title": "A" }]);
     let made = client
         .call("compose_draft", json!({ "plan": plan }))
         .expect("made");
     let draft = made["draft_id"].clone();
     let before = script(&mut client, &draft);
-    for (place, value, path, was) in [
-        ("/aspect_ratio", json!("9:16"), "aspect_ratio", "1920x1080"),
-        ("/name", json!("Others"), "name", "\"Kinds\""),
+    for (key, value, path, stored) in [
+        ("fps", json!("25 fps"), "/fps", json!(25.0)),
+        (
+            "magnet",
+            json!(false),
+            "/config/maintrack_adsorb",
+            json!(false),
+        ),
+        (
+            "aspect_ratio",
+            json!("9:16"),
+            "/canvas_config/height",
+            json!(1920),
+        ),
+        (
+            "markers",
+            json!([{ "at": 1, "title": "A" }, { "at": "2s", "title": "B" }]),
+            "/time_marks/mark_items/1/title",
+            json!("B"),
+        ),
+        (
+            "cover",
+            json!(media("picture.jpg")),
+            "/capcut_mcp_cover/file",
+            json!(media("picture.jpg")),
+        ),
+        ("name", json!("Others"), "/name", json!("Others")),
     ] {
-        let error = resume(&mut client, &with(&plan, place, value.clone()), &draft)
-            .expect_err(&format!("{place} was changed"));
-        assert!(
-            error.contains(&format!("{path}: "))
-                && error.contains(was)
-                && error.contains("without `resume`"),
-            "{place} to {value}: {error}"
-        );
-        assert!(!error.contains("already in the draft"), "{error}");
+        let mut changed = plan.clone();
+        changed[key] = value;
+        let done = resume(&mut client, &changed, &draft);
+        let done = done.unwrap_or_else(|error| panic!("{key}: {error}"));
+        assert_eq!(done["status"], "complete", "{key}: {done}");
+        let now = document(&mut client, &draft);
+        assert_eq!(now.pointer(path), Some(&stored), "{key}: {now}");
+        // The same plan again has nothing to do, also for another process.
+        let after = script(&mut client, &draft);
+        resume(&mut home.connected(), &changed, &draft).expect("nothing to do");
+        assert_eq!(script(&mut client, &draft), after, "{key}");
+        let undo = json!({ "draft_id": draft });
+        client.call("undo_draft", undo).expect("undone");
+        assert_eq!(script(&mut client, &draft), before, "{key}: one step");
     }
+    // Items that change with the settings are the same step.
+    let mut changed = with(&plan, "/texts/0/text", json!("uno"));
+    (changed["fps"], changed["magnet"]) = (json!(50), json!(false));
+    resume(&mut client, &changed, &draft).expect("changed");
+    let now = document(&mut client, &draft);
+    assert_eq!(now["fps"], 50.0);
+    assert!(now.to_string().contains("uno"), "{now}");
+    // What was edited by hand is replaced with `overwrite` only; what the plan does not set stays.
+    let by_hand = json!({ "draft_id": draft, "operations": [{ "op": "settings", "fps": 60 }] });
+    client.call("edit_draft", by_hand).expect("edited");
+    changed["fps"] = json!(25);
+    let error = resume(&mut client, &changed, &draft).expect_err("edited by hand");
+    assert!(
+        error.contains("fps: the draft has 60")
+            && error.contains("the plan has 25")
+            && error.contains("edited by hand")
+            && error.contains("`overwrite`"),
+        "{error}"
+    );
+    let without = changed.as_object_mut().expect("a plan").remove("fps");
+    resume(&mut client, &changed, &draft).expect("nothing to do");
+    assert_eq!(document(&mut client, &draft)["fps"], 60.0);
+    changed["fps"] = without.expect("a frame rate");
+    let arguments = json!({ "plan": changed, "resume": draft, "overwrite": true });
+    client.call("compose_draft", arguments).expect("replaced");
+    assert_eq!(document(&mut client, &draft)["fps"], 25.0);
+    // A wrong value changes nothing.
+    let before = script(&mut client, &draft);
+    changed["cover"] = json!(media("music.mp3"));
+    let error = resume(&mut client, &changed, &draft).expect_err("no picture");
+    assert!(
+        error.contains("contains no picture") && error.contains("nothing was changed"),
+        "{error}"
+    );
+    assert_eq!(script(&mut client, &draft), before);
+}
+
+#[test]
+fn a_renamed_draft_is_saved_under_its_new_name() {
+    let home = Home::embedded();
+    let mut client = home.connected();
+    let mut plan = json!({
+        "name": "First", "texts": [{ "text": "one", "start": 0, "end": 1 }], "save": { "portable": true },
+    });
+    let made = client
+        .call("compose_draft", json!({ "plan": plan }))
+        .expect("made");
+    let draft = made["draft_id"].clone();
+    plan["name"] = json!("Second");
+    let done = resume(&mut client, &plan, &draft).expect("renamed");
+    let folder = done["report"]["folder"].as_str().expect("a folder");
+    assert!(folder.ends_with("Second"), "{done}");
+    // A copy has its own name.
+    let copy = json!({ "template": draft, "name": "Third" });
+    let copy = client.call("apply_template", copy).expect("copied");
+    let saved = json!({ "draft_id": copy["draft_id"], "portable": true });
+    let saved = client.call("save_draft", saved).expect("saved");
+    let folder = saved["folder"].as_str().expect("a folder");
+    assert!(folder.ends_with("Third"), "{saved}");
+}
+
+#[test]
+fn resume_rejects_another_note() {
+    let home = Home::embedded();
+    let mut client = home.connected();
+    let mut plan = every_kind(&home);
+    plan["note"] = json!("for Monday");
+    let made = client
+        .call("compose_draft", json!({ "plan": plan }))
+        .expect("made");
+    let draft = made["draft_id"].clone();
+    let before = script(&mut client, &draft);
+    let error = resume(
+        &mut client,
+        &with(&plan, "/note", json!("for Friday")),
+        &draft,
+    )
+    .expect_err("another note");
+    assert!(
+        error.contains("note: the draft has \"for Monday\"")
+            && error.contains("cannot be changed")
+            && error.contains("without `resume`"),
+        "{error}"
+    );
+    assert!(!error.contains("already in the draft"), "{error}");
     assert_eq!(script(&mut client, &draft), before, "nothing was changed");
     // The same plan, with other spellings of the same values and new items.
     let more = with(
@@ -668,8 +788,8 @@ fn a_changed_item_moves_the_draft_of_a_server_here() {
     let draft = made["draft_id"].clone();
     let sent = api.server.count("/add_");
     // What no operation can change leaves the draft where it is.
-    let error = resume(&mut client, &with(&plan, "/name", json!("Other")), &draft);
-    assert!(error.expect_err("changed").contains("name: "));
+    let error = resume(&mut client, &with(&plan, "/note", json!("Other")), &draft);
+    assert!(error.expect_err("changed").contains("note: "));
     let done = resume(&mut client, &plan, &draft).expect("everything is in the draft");
     assert_eq!(done["status"], "complete", "{done}");
     assert_eq!(done["draft_id"], draft, "{done}");

@@ -29,9 +29,24 @@ pub(in crate::compose) struct ItemChange {
     operations: Vec<(Order, Value)>,
 }
 
+/// What a run changes in a draft before it adds the rest.
+#[derive(Default)]
+pub(in crate::compose) struct DraftChanges {
+    /// Of the draft as a whole: operations with the plan's keys.
+    pub draft: Vec<(&'static str, Value)>,
+    pub items: Vec<ItemChange>,
+}
+
+impl DraftChanges {
+    pub(in crate::compose) fn is_empty(&self) -> bool {
+        self.draft.is_empty() && self.items.is_empty()
+    }
+}
+
 /// Room is made before it is used, and clips that move in one direction do not meet.
 #[derive(Clone, Copy, PartialEq, PartialOrd)]
 enum Order {
+    Draft,
     Keyframes,
     Remove,
     Look,
@@ -40,19 +55,22 @@ enum Order {
     Earlier(f64),
     Later(f64),
     Lengthen,
+    Magnet,
 }
 
 impl Order {
     fn key(self) -> (u8, f64) {
         match self {
-            Self::Keyframes => (0, 0.0),
-            Self::Remove => (1, 0.0),
-            Self::Look => (2, 0.0),
-            Self::Media => (3, 0.0),
-            Self::Shorten => (4, 0.0),
-            Self::Earlier(to) => (5, to),
-            Self::Later(to) => (6, -to),
-            Self::Lengthen => (7, 0.0),
+            Self::Draft => (0, 0.0),
+            Self::Keyframes => (1, 0.0),
+            Self::Remove => (2, 0.0),
+            Self::Look => (3, 0.0),
+            Self::Media => (4, 0.0),
+            Self::Shorten => (5, 0.0),
+            Self::Earlier(to) => (6, to),
+            Self::Later(to) => (7, -to),
+            Self::Lengthen => (8, 0.0),
+            Self::Magnet => (9, 0.0),
         }
     }
 }
@@ -333,18 +351,28 @@ fn edit_call(draft: &DraftId, caller: &Caller, operations: Vec<Value>, items: Va
     }
 }
 
-/// Applies the changes of all items to a draft of the engine: all or none.
+/// Applies all changes to a draft of the engine: all or none.
 pub(in crate::compose) async fn apply(
     app: &App,
     draft: &DraftId,
-    items: &[ItemChange],
+    changes: &DraftChanges,
     caller: &Caller,
 ) -> Result<Vec<String>> {
+    let of_draft = changes.draft.iter().map(|(key, operation)| {
+        // Gaps may be there until all clips have moved.
+        let order = if operation["magnet"] == true {
+            Order::Magnet
+        } else {
+            Order::Draft
+        };
+        (order.key(), operation, *key)
+    });
+    let items = &changes.items;
     let changes = items.iter().flat_map(|item| {
         let operations = item.operations.iter();
         operations.map(|(order, operation)| (order.key(), operation, item.path.as_str()))
     });
-    let mut changes: Vec<_> = changes.collect();
+    let mut changes: Vec<_> = of_draft.chain(changes).collect();
     changes.sort_by(|(one, ..), (two, ..)| one.0.cmp(&two.0).then(one.1.total_cmp(&two.1)));
     let mut operations = Vec::with_capacity(changes.len());
     let mut shown = Vec::with_capacity(changes.len());
@@ -353,6 +381,10 @@ pub(in crate::compose) async fn apply(
         if let Some(media) = operation["media"].as_str() {
             let file = app.engine.media_file("media", media, caller).await;
             given["media"] = json!(file.map_err(|error| unchanged(draft, Some(path), error))?);
+        }
+        if let Some(cover) = operation["cover"].as_str() {
+            let checked = app.engine.check_cover(cover, caller).await;
+            checked.map_err(|error| unchanged(draft, Some("cover"), error))?;
         }
         let read = Operation::read(&given).map_err(document_error);
         operations.push(read.map_err(|error| unchanged(draft, Some(path), error))?);

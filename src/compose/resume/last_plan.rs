@@ -6,12 +6,14 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::call::PlannedCall;
+use crate::compose::check;
 use crate::compose::layout::{self, Lengths};
 use crate::compose::plan::Plan;
 use crate::draft::ids::DraftId;
 use crate::error::{Error, Result};
 use crate::exec::{App, Context};
 use crate::journal::{DraftRow, JobRecord};
+use crate::tools::{Caller, Object};
 use crate::units::Edition;
 
 /// The key under which the plan of a draft's last run is stored.
@@ -117,6 +119,24 @@ pub(in crate::compose) async fn of(
     let plans = plans(app, draft).await?.into_iter();
     let mut standing = plans.filter(|plan| !undone.contains(&plan.run));
     Ok(standing.next().map(|last| last.plan))
+}
+
+/// The arguments with which the plan of the last run creates a draft.
+pub(super) async fn settings_before(
+    app: &App,
+    row: &DraftRow,
+    caller: &Caller,
+    undone: &BTreeSet<Arc<str>>,
+) -> Result<Option<Object>> {
+    let Some(plan) = of(app, &row.id, undone).await? else {
+        return Ok(None);
+    };
+    let arguments = check::create_arguments(&plan);
+    // A plan of another version may be read differently: then only the journal is used.
+    let request = check::decode("create_draft", arguments, caller).ok();
+    request
+        .map(|request| request.arguments_in_full())
+        .transpose()
 }
 
 /// The calls that the last run of the draft required, by the path of their item.

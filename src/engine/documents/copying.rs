@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use capcut_draft::{Cover, Dialect, Document, MediaFile, MediaFileKind, Step, Time};
+use capcut_draft::field::root;
+use capcut_draft::{Cover, Dialect, Document, MediaFile, MediaFileKind, RootRef, Step, Time};
 
 use super::{
     BaseDocument, DocumentTexts, NewDocument, OpenedFrom, RecordedStep, ShortIds, document_error,
@@ -58,10 +59,17 @@ impl Engine {
         let row = self.journal.find(id).await?;
         aside(|| {
             let state = held.lock();
-            let document = match &state.document {
+            let mut document = match &state.document {
                 Some(document) => Document::clone(document),
                 None => own_document(&state.draft)?.document,
             };
+            if state.opened.is_none() && !document.value(RootRef, &root::NAME).is_empty() {
+                // The copy has a name of its own.
+                let mut edit = document.edit();
+                edit.set(RootRef, root::NAME.path, "")
+                    .map_err(document_error)?;
+                edit.commit();
+            }
             Ok(CopiedDraft {
                 document,
                 opened: state.opened.as_deref().cloned(),
