@@ -16,6 +16,7 @@ mod logs;
 mod monitor;
 mod names;
 mod paint;
+mod pull;
 mod quickstart;
 mod samples;
 mod serve;
@@ -68,7 +69,8 @@ A CapCut API server makes the draft if one answers at the API's address; otherwi
 process does. `--backend` selects one of the two.
 
 Environment: CAPCUT_API_URL, CAPCUT_MCP_BACKEND, CAPCUT_MCP_EDITION, CAPCUT_MCP_RECOVER,
-CAPCUT_MCP_DATA_DIR, CAPCUT_MCP_CONFIG, CAPCUT_MCP_LOG, CAPCUT_MCP_TOOLS, CAPCUT_MCP_DRAFTS_DIR.
+CAPCUT_MCP_DATA_DIR, CAPCUT_MCP_CONFIG, CAPCUT_MCP_LOG, CAPCUT_MCP_TOOLS, CAPCUT_MCP_DRAFTS_DIR,
+CAPCUT_MCP_TOKEN.
 Options override them."
 )]
 struct Cli {
@@ -164,6 +166,7 @@ enum Command {
     History(drafts::ShowHistory),
     Diff(drafts::DiffDrafts),
     Lint(lint::Lint),
+    Pull(pull::Pull),
     Doctor(doctor::Doctor),
     Config(config::Config),
     Connect(connect::Connect),
@@ -264,6 +267,10 @@ fn execute(cli: Cli) -> anyhow::Result<ExitCode> {
             // Only the option counts: the edition of the settings applies to drafts that are created here.
             let edition = options.edition;
             lint.run(&options.settings()?, edition)
+        }
+        Command::Pull(pull) => {
+            let edition = options.edition;
+            wait_to_the_end(pull.run(options.settings()?, edition), LAST_WORK)
         }
         Command::Connect(connect) => connect.run(options),
         Command::Disconnect(disconnect) => disconnect.run(),

@@ -12,6 +12,7 @@ pub(crate) mod folder_change;
 mod held;
 pub(crate) mod lengths;
 pub(crate) mod marker;
+pub(crate) mod moved_paths;
 pub(crate) mod package;
 pub(crate) mod parts;
 pub(crate) mod paths;

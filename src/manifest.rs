@@ -254,6 +254,15 @@ pub(crate) struct Limits {
     /// Maximum size of the drafts that the engine keeps in memory.
     pub memory_bytes: usize,
     pub media: MediaLimits,
+    pub delivery: DeliverySection,
+}
+
+/// Saved drafts that people download.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct DeliverySection {
+    /// Maximum size of a draft that is pulled.
+    pub pull_bytes: u64,
 }
 
 /// One tool: its route and its limits.
@@ -427,6 +436,11 @@ impl Manifest {
             }),
             api("base_urls"),
             "must be a list of addresses such as \"http://127.0.0.1:9000\"",
+        );
+        check(
+            self.limits.delivery.pull_bytes > 0,
+            "limits.delivery.pull_bytes".into(),
+            POSITIVE,
         );
         check(
             self.breaker.failures > 0,

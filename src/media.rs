@@ -8,7 +8,7 @@ mod cache;
 mod fetch;
 pub(crate) mod ffmpeg;
 mod flight;
-mod http;
+pub(crate) mod http;
 mod limits;
 mod probe;
 mod reader;

@@ -60,6 +60,10 @@ pub(crate) const VARIABLES: &[(&str, &str)] = &[
     ),
     (DRAFTS_DIR, "the folder where the app keeps its drafts"),
     (
+        TOKEN,
+        "`pull --token-file`: the token for a server, itself instead of a file",
+    ),
+    (
         CACHE_DIR,
         "the folder `Cache` of the app. Default: that next to its drafts",
     ),
@@ -77,6 +81,7 @@ const EXCLUDE: &str = "CAPCUT_MCP_EXCLUDE";
 const READ_ONLY: &str = "CAPCUT_MCP_READ_ONLY";
 const DRAFTS_DIR: &str = "CAPCUT_MCP_DRAFTS_DIR";
 const CACHE_DIR: &str = "CAPCUT_MCP_CACHE_DIR";
+const TOKEN: &str = "CAPCUT_MCP_TOKEN";
 const LOG_FILE: &str = "CAPCUT_MCP_LOG_FILE";
 const LOG_FORMAT: &str = "CAPCUT_MCP_LOG_FORMAT";
 const METRICS: &str = "CAPCUT_MCP_METRICS";
@@ -120,6 +125,8 @@ pub(crate) struct Settings {
     pub metrics: Option<String>,
     /// Which tools clients see and can call.
     pub tools: ToolChoice,
+    /// The token for a server.
+    pub token: Option<String>,
     /// The configured drafts folder of the app; see [`Settings::drafts_dirs`].
     pub drafts_dir: Option<PathBuf>,
     /// The configured cache folder of the app; see [`Settings::cache_dirs`].
@@ -259,6 +266,7 @@ impl Settings {
             },
             metrics: text(env, METRICS)?,
             tools: tools(given.tools, env)?,
+            token: text(env, TOKEN)?,
             drafts_dir: path(given.drafts_dir, DRAFTS_DIR),
             cache_dir: path(None, CACHE_DIR),
             capcut_dirs: drafts_dirs(os, own, Edition::Capcut),

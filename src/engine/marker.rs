@@ -33,6 +33,9 @@ pub(crate) struct Marker {
     /// The draft was saved to be copied to another machine; its paths are for that machine.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub elsewhere: bool,
+    /// SHA-256 of the zip file from which the draft was put here, if it came in one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pulled: Option<String>,
     /// The run of a plan that saved it.
     #[serde(flatten)]
     pub origin: PlanOrigin,
@@ -249,12 +252,16 @@ pub(crate) fn read(path: &Path) -> io::Result<Vec<u8>> {
     regular_file::read(path, DOCUMENT_BYTES, Links::Refuse)
 }
 
+/// SHA-256 in hexadecimal digits.
 pub(crate) fn hash(bytes: &[u8]) -> String {
+    hex(&Sha256::digest(bytes))
+}
+
+pub(crate) fn hex(bytes: &[u8]) -> String {
     use std::fmt::Write as _;
-    Sha256::digest(bytes)
-        .iter()
-        .fold(String::with_capacity(64), |mut text, byte| {
-            let _ = write!(text, "{byte:02x}");
-            text
-        })
+    let mut text = String::with_capacity(2 * bytes.len());
+    for byte in bytes {
+        let _ = write!(text, "{byte:02x}");
+    }
+    text
 }

@@ -4,15 +4,16 @@
 //! any case there is either the old or the new draft. If media are not available, the save fails with one
 //! message that lists all of them.
 
+pub(crate) mod archive;
 mod arriving;
 pub(crate) mod cover;
 pub(crate) mod existing;
 mod fetching;
 pub(crate) mod files;
 mod home;
-mod install;
 pub(crate) mod name;
 pub(crate) mod opened;
+pub(crate) mod pulled;
 mod staging;
 
 use std::collections::{BTreeSet, HashMap};
@@ -35,6 +36,7 @@ use crate::error::{Error, Kind, Result};
 use crate::media::Media;
 use crate::progress::Bytes;
 use crate::units::Edition;
+use archive::ArchiveSource;
 use cover::{Cover, Covers};
 use existing::Terms;
 pub(crate) use fetching::Unfetched;
@@ -451,8 +453,19 @@ impl PackageJob {
         let (portable, _) = self.documents(&profile, &place);
         let to = self.request.drafts.join(format!("{}.zip", self.name));
         // A video and an audio material may share one file.
-        let media: BTreeSet<&str> = self.fetched.iter().map(|medium| &*medium.inside).collect();
-        let packed = install::pack(folder, &self.name, &portable, &media, &self.profile, &to)?;
+        let media: BTreeSet<String> = self.fetched.iter().map(|it| it.inside.clone()).collect();
+        let covers = existing::covers(folder);
+        let source = ArchiveSource {
+            draft: &self.id,
+            name: &self.name,
+            edition: self.profile.edition,
+            written_for: Some((self.profile.app_version.clone(), self.profile.os)),
+            folder,
+            documents: portable.all(),
+            files: media.iter().cloned().chain(covers).collect(),
+            media,
+        };
+        let packed = archive::pack(&source, &to)?;
         // Recorded first: if the save is killed in between, the next save recognises both files.
         marker.note_zip(packed.stamp()?);
         marker.write(folder)?;

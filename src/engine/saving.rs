@@ -728,6 +728,7 @@ impl Engine {
                 origin: self.saves.origin(&draft.id),
                 overwrite: wish.overwrite,
                 saved_to: self.saved_to(&draft.id).await?,
+                ..Terms::default()
             },
             zip: wish.zip,
             while_running: wish.while_running,

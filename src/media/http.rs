@@ -15,7 +15,7 @@ use reqwest::header::{
     ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_RANGE, ETAG, HeaderValue, IF_MODIFIED_SINCE,
     IF_NONE_MATCH, IF_RANGE, LAST_MODIFIED, LOCATION, RANGE, RETRY_AFTER,
 };
-use reqwest::{Client, Response, StatusCode, Url};
+use reqwest::{Client, ClientBuilder, Response, StatusCode, Url};
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncSeekExt, AsyncWriteExt};
 
@@ -315,12 +315,8 @@ impl Http {
     }
 
     fn unsent(&self, error: reqwest::Error, url: &Url, shown: &str) -> FailedAttempt {
-        let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(&error);
-        while let Some(error) = cause {
-            if error.is::<NotAllowed>() {
-                return refused_host(shown, url.host_str().unwrap_or_default()).into();
-            }
-            cause = error.source();
+        if is_host_refused(&error) {
+            return refused_host(shown, url.host_str().unwrap_or_default()).into();
         }
         let error = error.without_url();
         let host = url.host_str().unwrap_or_default();
@@ -607,7 +603,7 @@ impl Download {
 }
 
 /// The validator for later range requests. A weak tag does not guarantee equal bytes.
-fn validator(response: &Response) -> Option<HeaderValue> {
+pub(crate) fn validator(response: &Response) -> Option<HeaderValue> {
     let headers = response.headers();
     let strong = headers
         .get(ETAG)
@@ -641,20 +637,44 @@ impl Tries {
 }
 
 fn clients(limits: &MediaLimits, access: &Arc<Access>) -> Result<Pair> {
+    Ok(Pair {
+        outside: built(builder(limits.connect_timeout(), access))?,
+        direct: client(limits.connect_timeout(), access)?,
+    })
+}
+
+/// An HTTP client that connects only to the addresses that `access` allows. It uses no proxy and follows no redirects:
+/// [`Access::url`] checks each address before it is requested.
+pub(crate) fn client(connect_timeout: Duration, access: &Arc<Access>) -> Result<Client> {
+    built(builder(connect_timeout, access).no_proxy())
+}
+
+fn builder(connect_timeout: Duration, access: &Arc<Access>) -> ClientBuilder {
     // The first call installs it; an error means that it is already installed.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let builder = || {
-        Client::builder()
-            .user_agent(concat!("capcut-mcp/", env!("CARGO_PKG_VERSION")))
-            .connect_timeout(limits.connect_timeout())
-            .redirect(reqwest::redirect::Policy::none())
-            .dns_resolver(Arc::new(Resolver(Arc::clone(access))))
-    };
-    let failed = |error| Error::internal("cannot create an HTTP client").source(error);
-    Ok(Pair {
-        outside: builder().build().map_err(failed)?,
-        direct: builder().no_proxy().build().map_err(failed)?,
-    })
+    Client::builder()
+        .user_agent(concat!("capcut-mcp/", env!("CARGO_PKG_VERSION")))
+        .connect_timeout(connect_timeout)
+        .redirect(reqwest::redirect::Policy::none())
+        .dns_resolver(Arc::new(Resolver(Arc::clone(access))))
+}
+
+fn built(builder: ClientBuilder) -> Result<Client> {
+    builder
+        .build()
+        .map_err(|error| Error::internal("cannot create an HTTP client").source(error))
+}
+
+/// Whether a request failed because its host has no address that is allowed.
+pub(crate) fn is_host_refused(error: &reqwest::Error) -> bool {
+    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
+    while let Some(error) = cause {
+        if error.is::<NotAllowed>() {
+            return true;
+        }
+        cause = error.source();
+    }
+    false
 }
 
 /// Resolves names and keeps only the allowed addresses. The connection uses exactly these, so that a name
@@ -742,7 +762,7 @@ fn whole(response: Response, shown: &str) -> Result<Response> {
 }
 
 /// The innermost cause: those above it say "error sending request" or similar.
-fn innermost(error: &reqwest::Error) -> String {
+pub(crate) fn innermost(error: &reqwest::Error) -> String {
     let mut text = error.to_string();
     let mut cause = std::error::Error::source(error);
     while let Some(error) = cause {
@@ -848,7 +868,7 @@ fn cut_off(shown: &str, bytes: u64, total: Option<u64>) -> Error {
 }
 
 /// The first byte of a part and the length of the whole file; the first byte is 0 if there is no range.
-fn total(response: &Response) -> Option<(u64, u64)> {
+pub(crate) fn total(response: &Response) -> Option<(u64, u64)> {
     let text = response.headers().get(CONTENT_RANGE)?.to_str().ok()?;
     let (range, total) = text.strip_prefix("bytes")?.trim_start().split_once('/')?;
     let from = match range.split_once('-') {

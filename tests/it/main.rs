@@ -33,6 +33,7 @@ mod newer;
 mod plans;
 mod preview;
 mod properties;
+mod pull;
 mod racy;
 mod remote;
 mod resume;

@@ -45,6 +45,20 @@ pub(crate) struct Terms {
     pub overwrite: bool,
     /// Where the draft was last saved, according to the journal.
     pub saved_to: Option<PathBuf>,
+    /// What to do if the name is taken.
+    pub if_taken: IfTaken,
+}
+
+/// What to do if the name of a draft is taken and may not be replaced.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum IfTaken {
+    /// The save fails.
+    #[default]
+    Refuse,
+    /// It fails if there is another draft; next to an edited version of this draft the name gets a number.
+    NumberIfEdited,
+    /// The name gets the next free number.
+    Number,
 }
 
 /// A folder that may be replaced.
@@ -73,6 +87,8 @@ pub(super) enum PathState {
     Replaceable(Box<Existing>),
     /// There is another draft, or something else.
     Taken,
+    /// There is this draft, edited since we wrote it: these files were changed. The new one gets another name.
+    Edited(Vec<String>),
 }
 
 impl PathState {
@@ -105,8 +121,14 @@ impl PathState {
         });
         if mine {
             refuse_open(to)?;
-            let marker = marker.unwrap_or_default();
-            return Existing::ours(to, marker, terms).map(|ours| Self::Replaceable(Box::new(ours)));
+            let ours = Existing::ours(to, marker.unwrap_or_default(), terms)?;
+            if ours.changed.is_empty() || terms.overwrite {
+                return Ok(Self::Replaceable(Box::new(ours)));
+            }
+            return match terms.if_taken {
+                IfTaken::Refuse => Err(edited(to, &ours.changed)),
+                IfTaken::NumberIfEdited | IfTaken::Number => Ok(Self::Edited(ours.changed)),
+            };
         }
         // A draft of the same batch must never be replaced.
         if !terms.overwrite || sibling {
@@ -172,9 +194,6 @@ impl Existing {
             if is_noted && is_document && !marker.files.contains_key(&inside) {
                 changed.push(inside);
             }
-        }
-        if !changed.is_empty() && !terms.overwrite {
-            return Err(edited(to, &changed));
         }
         let keep =
             !changed.is_empty() || !is_noted || !copies.is_empty() || marker.draft != terms.draft;

@@ -13,7 +13,7 @@ use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use super::existing::{self, Existing, PathState, Terms};
+use super::existing::{self, Existing, IfTaken, PathState, Terms};
 use super::{blocking, make, unwritable};
 use crate::engine::exclusive::Exclusive;
 use crate::engine::folder_change::sync_folder;
@@ -161,7 +161,8 @@ impl Staging {
     /// zip file will be written next to it.
     pub(super) fn begin(drafts: &Path, name: &str, zip: bool, terms: Terms) -> Result<Self> {
         make(drafts)?;
-        let numbered = terms.origin.plan.is_some();
+        let numbered = terms.origin.plan.is_some() || terms.if_taken == IfTaken::Number;
+        let mut edited = Vec::new();
         let _searching = search(drafts)?;
         for number in 1..MOST_NUMBERS {
             let own = match number {
@@ -170,7 +171,7 @@ impl Staging {
             };
             let to = drafts.join(&own);
             let Some(reserved) = Reserved::new(drafts, &own)? else {
-                if numbered {
+                if numbered || number > 1 {
                     continue;
                 }
                 return Err(taken(&to, "another save is writing"));
@@ -178,8 +179,12 @@ impl Staging {
             let existing = match PathState::look(&to, &terms)? {
                 PathState::Free => None,
                 PathState::Replaceable(existing) => Some(*existing),
-                PathState::Taken if numbered => continue,
+                PathState::Taken if numbered || number > 1 => continue,
                 PathState::Taken => return Err(taken(&to, "there is another draft at")),
+                PathState::Edited(changed) => {
+                    edited.push((own, changed));
+                    continue;
+                }
             };
             let zip = zip.then(|| drafts.join(format!("{own}.zip")));
             let marker = existing
@@ -199,8 +204,14 @@ impl Staging {
             fs::create_dir(&path).map_err(|error| unwritable(&path, error))?;
             return Ok(Self {
                 path,
-                note: (number > 1).then(|| {
-                    format!("there is another draft named \"{name}\": this one is named \"{own}\"")
+                note: (number > 1).then(|| match edited.first() {
+                    Some((kept, changed)) => format!(
+                        "the draft \"{kept}\" was changed on this computer ({}) and stays as it is: this version is named \"{own}\"",
+                        existing::listed(changed)
+                    ),
+                    None => format!(
+                        "there is another draft named \"{name}\": this one is named \"{own}\""
+                    ),
                 }),
                 name: own,
                 to: reserved,

@@ -1097,7 +1097,7 @@ fn a_failed_zip_file_does_not_panic_or_print() {
         }
     }
     let mut failed = None;
-    let mut output = install::CheckedWriter::new(Full, &mut failed);
+    let mut output = archive::CheckedWriter::new(Full, &mut failed);
     let first = output.write(b"some").unwrap_err();
     assert_eq!(first.kind(), std::io::ErrorKind::StorageFull);
     // The writes that complete the file on drop must succeed.

@@ -22,6 +22,7 @@ use crate::draft::finished::shapes::shape;
 use crate::engine::documents::document_error;
 use crate::engine::draft_files::{BACKUP, DraftFiles, FileContent, LOCKED, META, ROOTS};
 use crate::engine::marker::{self, Marker, Stamp, WrittenFile};
+use crate::engine::moved_paths::moved;
 use crate::engine::paths::{plain, same};
 use crate::engine::timelines::{self, LAYOUT, PROJECT, Timeline};
 use crate::engine::{folder_change, registry};
@@ -273,12 +274,7 @@ impl CopySource {
         let stated = stated.filter(|stated| !stated.is_empty() && !same(stated, folder));
         let here = registry::app_path(folder);
         for old in stated.into_iter().chain([here]) {
-            for (old, new) in spellings(&old)
-                .into_iter()
-                .zip(spellings(&identity.home.folder))
-            {
-                text = text.replace(&format!("\"{old}"), &format!("\"{new}"));
-            }
+            text = moved(&text, &old, &identity.home.folder, &mut |_| true);
         }
         text.into_bytes()
     }
@@ -426,26 +422,6 @@ impl CopySource {
         }
         marker.write(&staging.path)
     }
-}
-
-/// A path that other paths begin with, as JSON writes it: plainly, in ASCII, and with escaped slashes.
-fn spellings(path: &str) -> [String; 3] {
-    let path = format!("{path}/");
-    let quoted = Value::from(path.as_str()).to_string();
-    let plain = quoted.trim_matches('"').to_owned();
-    let mut ascii = String::new();
-    let mut units = [0; 2];
-    for c in plain.chars() {
-        if c.is_ascii() {
-            ascii.push(c);
-        } else {
-            for unit in c.encode_utf16(&mut units) {
-                ascii.push_str(&format!("\\u{unit:04x}"));
-            }
-        }
-    }
-    let escaped = plain.replace('/', "\\/");
-    [plain, ascii, escaped]
 }
 
 fn register(
