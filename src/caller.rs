@@ -12,6 +12,7 @@ use reqwest::Url;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
+use crate::styles::Styles;
 
 /// How a caller's arguments are interpreted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -38,6 +39,8 @@ pub(crate) struct Caller {
     pub access: Arc<Access>,
     /// The run of a plan that it calls for: its calls on a draft are one step of undo.
     pub run: Option<Arc<str>>,
+    /// The looks of texts that it saved.
+    pub styles: Styles,
 }
 
 impl Caller {
@@ -48,19 +51,36 @@ impl Caller {
             manner: Manner::Strict,
             access: Arc::clone(&ACCESS),
             run: None,
+            styles: Styles::default(),
         }
     }
 
-    /// A client of a listener.
+    /// A client of a listener that works on the drafts of this process's user.
     pub(crate) fn client(manner: Manner, from: From, allowed: &Arc<Allowed>) -> Self {
-        let rules = Rules {
-            from,
-            allowed: Arc::clone(allowed),
-        };
         Self {
             manner,
-            access: Arc::new(Access(Some(rules))),
+            access: Arc::new(Access(Some(Rules {
+                from,
+                allowed: Arc::clone(allowed),
+                own_folder: None,
+            }))),
             run: None,
+            styles: Styles::default(),
+        }
+    }
+
+    /// The same client for a tenant, whose data are in `folder`. It may read that folder, but not write into the
+    /// folders that are allowed for all: another tenant could read there what it saves.
+    pub(crate) fn of_tenant(self, folder: &Path) -> Self {
+        let access = self.access.0.as_ref().map(|rules| Rules {
+            own_folder: Some(folder.to_owned()),
+            allowed: Arc::clone(&rules.allowed),
+            ..*rules
+        });
+        Self {
+            access: Arc::new(Access(access)),
+            styles: Styles::in_folder(folder),
+            ..self
         }
     }
 
@@ -173,6 +193,8 @@ pub(crate) struct Access(Option<Rules>);
 struct Rules {
     from: From,
     allowed: Arc<Allowed>,
+    /// The data folder of the tenant that calls, if it is not the user of this process.
+    own_folder: Option<PathBuf>,
 }
 
 /// Why a file was not read.
@@ -201,10 +223,15 @@ impl Access {
     /// The canonical path of a file or folder, if it may be read.
     pub(crate) async fn file(&self, path: &Path) -> std::result::Result<PathBuf, Unread> {
         let real = tokio::fs::canonicalize(path).await;
-        let Some(Rules { allowed, .. }) = &self.0 else {
+        let Some(Rules {
+            allowed,
+            own_folder,
+            ..
+        }) = &self.0
+        else {
             return real.map_err(Unread::Failed);
         };
-        for folder in &allowed.folders {
+        for folder in allowed.folders.iter().chain(own_folder) {
             let Ok(folder_real) = tokio::fs::canonicalize(folder).await else {
                 continue;
             };
@@ -235,8 +262,17 @@ impl Access {
     /// Refuses a folder into which this caller may not write. For a folder that does not exist, the nearest
     /// existing parent folder decides.
     pub(crate) fn may_write(&self, folder: &Path) -> Result<()> {
-        let Some(Rules { allowed, .. }) = &self.0 else {
+        let Some(Rules {
+            allowed,
+            own_folder,
+            ..
+        }) = &self.0
+        else {
             return Ok(());
+        };
+        let folders = match own_folder {
+            None => allowed.folders.as_slice(),
+            Some(own) => std::slice::from_ref(own),
         };
         let real = folder
             .ancestors()
@@ -246,7 +282,7 @@ impl Access {
             .components()
             .any(|part| part == std::path::Component::ParentDir);
         let within = real.filter(|_| is_below).is_some_and(|real| {
-            let mut folders = allowed.folders.iter();
+            let mut folders = folders.iter();
             folders.any(|folder| folder.canonicalize().is_ok_and(|it| real.starts_with(it)))
         });
         if within {
@@ -285,7 +321,7 @@ impl Access {
         addresses: impl IntoIterator<Item = A>,
     ) -> Vec<A> {
         let may = |ip: IpAddr| {
-            self.0.as_ref().is_none_or(|Rules { from, allowed }| {
+            self.0.as_ref().is_none_or(|Rules { from, allowed, .. }| {
                 is_public(ip)
                     || (*from == From::Here && ip.is_loopback())
                     || allowed.names(host)

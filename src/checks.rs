@@ -14,6 +14,7 @@ use crate::cli;
 use crate::compose::plan::Plan;
 use crate::compose::source::Places;
 use crate::local;
+use crate::styles::Styles;
 use crate::tools::{Caller, Object, ROUTED};
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
@@ -265,7 +266,13 @@ fn plans_of_the_examples_decode() {
                 _ => serde_json::from_str(&text).expect("JSON"),
             };
             let decode = |inputs: &BTreeMap<String, Value>| {
-                let plan = Plan::from_value(&plan, &Places::default(), inputs, path.parent())?;
+                let plan = Plan::from_value(
+                    &plan,
+                    &Places::default(),
+                    inputs,
+                    path.parent(),
+                    &Styles::default(),
+                )?;
                 let (items, faults) = plan.items();
                 if faults.is_empty() {
                     Ok(items.len())

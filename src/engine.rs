@@ -274,6 +274,11 @@ impl Engine {
         Arc::clone(&self.runner)
     }
 
+    /// The prefix of links to drafts.
+    pub(crate) fn link_prefix(&self) -> &String {
+        &self.options.link
+    }
+
     /// The link to a draft that the API returns.
     pub(crate) fn link(&self, draft: &DraftId) -> String {
         let flag = u8::from(self.edition == Edition::Capcut);

@@ -113,8 +113,12 @@ impl Cost {
     }
 }
 
-/// Everything that a running process needs; files and connections are opened on first use.
+/// Everything that the calls of one tenant need; files and connections are opened on first use. What belongs to a
+/// tenant (drafts, jobs, media) is in its own data folder, so that its calls cannot reach anything else; limits and
+/// counters are those of the process.
 pub(crate) struct App {
+    /// The name of the tenant; [`LOCAL_TENANT`] for the user of this process.
+    pub tenant: Arc<str>,
     pub settings: Settings,
     pub manifest: Arc<Manifest>,
     pub engine: Arc<Engine>,
@@ -123,14 +127,17 @@ pub(crate) struct App {
     /// Calls that take longer than a client waits.
     pub jobs: jobs::Jobs,
     pub servers: Servers,
-    pub lanes: lanes::Lanes,
-    pub metrics: Metrics,
+    pub lanes: Arc<lanes::Lanes>,
+    pub metrics: Arc<Metrics>,
     turns: turns::Turns,
     pulse: pulse::Pulse,
-    breakers: Mutex<HashMap<String, Breaker>>,
+    breakers: Arc<Mutex<HashMap<String, Breaker>>>,
     homes: routing::OriginCache,
     lists: ledger::Lists,
 }
+
+/// The tenant of drafts that the user of this process made.
+pub(crate) const LOCAL_TENANT: &str = "local";
 
 impl App {
     pub(crate) fn new(settings: Settings) -> Result<Arc<Self>> {
@@ -160,6 +167,37 @@ impl App {
         )))
     }
 
+    /// The same process for another tenant, with a data folder of its own.
+    pub(crate) fn for_tenant(&self, tenant: &str) -> Result<Arc<Self>> {
+        let settings = self.settings.for_tenant(tenant)?;
+        let mut options = engine::EngineOptions::new(&settings);
+        options.link.clone_from(self.engine.link_prefix());
+        options.memory_bytes = self.manifest.limits.memory_bytes;
+        let data = settings.data_dir().ok();
+        let journal = journal::of(data, self.manifest.journal.sync);
+        let media = MediaStore::new(self.manifest.limits.media.clone(), data);
+        let engine = Arc::new(Engine::new(
+            settings.edition,
+            media.clone(),
+            Arc::clone(&journal),
+            options,
+        ));
+        let mut app = Self::of(settings, Arc::clone(&self.manifest), engine, media, journal);
+        app.tenant = tenant.into();
+        app.servers.addresses.clone_from(&self.servers.addresses);
+        app.servers.sender = self.servers.sender.clone();
+        app.lanes = Arc::clone(&self.lanes);
+        app.metrics = Arc::clone(&self.metrics);
+        app.pulse = self.pulse.clone();
+        app.breakers = Arc::clone(&self.breakers);
+        Ok(Arc::new(app))
+    }
+
+    /// Whether these are the drafts of the user of this process.
+    pub(crate) fn is_local(&self) -> bool {
+        *self.tenant == *LOCAL_TENANT
+    }
+
     /// How long the work on both branches of a plan may take.
     pub(crate) fn sync_timeout(&self) -> Duration {
         Duration::from_secs_f64(self.manifest.sync.timeout_s)
@@ -183,11 +221,12 @@ impl App {
     ) -> Self {
         Self {
             servers: Servers::new(&settings, &manifest, &media),
-            lanes: lanes::Lanes::new(&manifest),
-            metrics: Metrics::new(),
+            tenant: LOCAL_TENANT.into(),
+            lanes: Arc::new(lanes::Lanes::new(&manifest)),
+            metrics: Arc::new(Metrics::new()),
             turns: turns::Turns::default(),
             pulse: pulse::Pulse::default(),
-            breakers: Mutex::default(),
+            breakers: Arc::default(),
             homes: routing::OriginCache::default(),
             lists: ledger::Lists::default(),
             jobs: jobs::Jobs::new(journal.clone(), engine.runner()),

@@ -186,6 +186,9 @@ pub(crate) struct ConfigFile {
     pub named: bool,
 }
 
+/// The folder with the data folders of the tenants of a server.
+const TENANTS_DIR: &str = "tenants";
+
 /// Reads a variable.
 pub(crate) type Env<'a> = &'a dyn Fn(&str) -> Option<OsString>;
 
@@ -335,6 +338,21 @@ impl Settings {
             asked_edition: Some(edition),
             ..self.clone()
         }
+    }
+
+    /// The settings for the drafts of a tenant of a server: its data folder is in `tenants` of this process's data
+    /// folder, and the folders of the app on this machine are not its own.
+    ///
+    /// `tenant` is used as the name of a folder: the caller has checked that it is one.
+    pub(crate) fn for_tenant(&self, tenant: &str) -> Result<Self> {
+        let data = self.data_dir()?.join(TENANTS_DIR).join(tenant);
+        Ok(Self {
+            data_dir: Some(data),
+            drafts_dir: None,
+            capcut_dirs: Vec::new(),
+            jianying_dirs: Vec::new(),
+            ..self.clone()
+        })
     }
 
     /// Possible drafts folders of the app, most likely first: the configured folder, or those that the app uses by

@@ -12,6 +12,7 @@ use super::position::Position;
 use crate::args::scalar::{is_blank, parse_json_text, shown};
 use crate::args::{Object, draft_settings, placeholder, property, size};
 use crate::error::{Error, Result};
+use crate::styles::Styles;
 
 mod caption;
 mod layers;
@@ -76,11 +77,13 @@ pub(crate) fn normalize(
     schema: &Object,
     arguments: &mut Object,
     of: ArgumentSource,
+    styles: &Styles,
 ) -> Result<Normalized> {
     let mut normalizer = Normalizer {
         tool,
         rules,
         of,
+        styles,
         normalized: Normalized::default(),
         problems: ProblemList::default(),
     };
@@ -246,6 +249,8 @@ struct Normalizer<'a> {
     tool: &'a str,
     rules: &'a [InputRule],
     of: ArgumentSource,
+    /// The saved looks that `style` names.
+    styles: &'a Styles,
     normalized: Normalized,
     problems: ProblemList,
 }

@@ -10,7 +10,7 @@ use crate::args::property;
 use crate::args::scalar::{boolean, number, parse_json_text};
 use crate::args::size;
 use crate::error::{Error, Result, shortened};
-use crate::styles;
+use crate::styles::Styles;
 
 /// Other names of the parts of a property in an object, and the property of each part.
 type Parts = &'static [(&'static [&'static str], &'static str)];
@@ -60,10 +60,10 @@ pub(crate) fn expand(members: &mut Object) {
 
 /// Reads the values of an operation `set`: names in other spellings, values in one object, notations such as `"50%"`.
 /// Values that are null or empty are not given. Returns notes on unusual values.
-pub(crate) fn read(operation: &mut Object) -> Result<Vec<String>> {
+pub(crate) fn read(operation: &mut Object, styles: &Styles) -> Result<Vec<String>> {
     let mut notes = Vec::new();
     flatten(operation);
-    expand_style(operation)?;
+    expand_style(operation, styles)?;
     for name in ["volume", "loudness"] {
         if operation
             .get(name)
@@ -440,13 +440,13 @@ fn read_parts(name: &str, value: &mut Value) -> Result<()> {
 }
 
 /// Replaces `style: NAME` by the properties that were saved under this name; those that are given as well stay.
-pub(crate) fn expand_style(members: &mut Object) -> Result<()> {
+pub(crate) fn expand_style(members: &mut Object, styles: &Styles) -> Result<()> {
     let names = ["style", "text_style", "style_preset"];
     let Some(Value::String(style)) = names.iter().find_map(|name| members.shift_remove(*name))
     else {
         return Ok(());
     };
-    for (name, value) in styles::find(&style)? {
+    for (name, value) in styles.find(&style)? {
         let is_given = Property::named(&name)
             .is_some_and(|property| property.names().any(|name| members.contains_key(name)));
         if !is_given {

@@ -26,6 +26,7 @@ use crate::compose::{RunStart, commas, compose};
 use crate::error::{Error, Kind, Result};
 use crate::exec::{App, Context};
 use crate::regular_file::{self, TEXT_BYTES};
+use crate::styles::Styles;
 use crate::tools::Object;
 
 /// Makes whole videos from plans: one draft for each file, or for each line of `--inputs`.
@@ -320,7 +321,7 @@ impl Compose {
             let ((source, of_template), base) = (read(template)?, folder(template));
             let mut notes: Vec<String> = of_template.into_iter().chain(of_inputs).collect();
             notes.extend(commas::settle(&mut table, &source.value));
-            let made = batch::from_template(&source, table.rows, base.as_deref())?;
+            let made = batch::from_template(&source, table.rows, base.as_deref(), &Styles::default())?;
             for (mut entry, content) in made.into_iter().zip(contents) {
                 entry.plan.notes.clone_from(&notes);
                 if let (Some(template), Some(inputs)) = (place(template), place(inputs)) {
@@ -335,7 +336,13 @@ impl Compose {
             for (label, source) in plans {
                 let plan = source.and_then(|source| {
                     let base = folder(file);
-                    Plan::from_value(&source.value, &source.places, &set, base.as_deref())
+                    Plan::from_value(
+                        &source.value,
+                        &source.places,
+                        &set,
+                        base.as_deref(),
+                        &Styles::default(),
+                    )
                 });
                 let mut entry = BatchEntry::new(label, plan);
                 entry.plan.notes.extend(note.clone());

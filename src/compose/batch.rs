@@ -29,6 +29,7 @@ use crate::engine::marker;
 use crate::error::{Error, Kind, Result};
 use crate::exec::{App, Context, Step};
 use crate::sorting;
+use crate::styles::Styles;
 
 /// What happens to the other drafts of a batch if one cannot be completed.
 #[derive(
@@ -388,6 +389,7 @@ pub(crate) fn from_template(
     template: &PlanSource,
     rows: Vec<TableRow>,
     base: Option<&Path>,
+    styles: &Styles,
 ) -> Result<Vec<BatchEntry>> {
     let size = serde_json::to_vec(&template.value)
         .map_err(|e| Error::internal("a template cannot be written as JSON").source(e))?
@@ -403,9 +405,9 @@ pub(crate) fn from_template(
         )));
     }
     let entries = rows.into_iter().map(|row| {
-        let plan = row
-            .values
-            .and_then(|values| Plan::from_value(&template.value, &template.places, &values, base));
+        let plan = row.values.and_then(|values| {
+            Plan::from_value(&template.value, &template.places, &values, base, styles)
+        });
         BatchEntry::new(format!("line {}", row.line), plan)
     });
     Ok(entries.collect())
@@ -433,11 +435,11 @@ mod tests {
             (1..=count).map(row).collect::<Vec<_>>()
         };
         let small = source(json!({"texts": [{"text": "a", "duration": 1}]}));
-        let entries = from_template(&small, rows(MOST_DRAFTS), None).unwrap();
+        let entries = from_template(&small, rows(MOST_DRAFTS), None, &Styles::default()).unwrap();
         assert_eq!(entries.len(), MOST_DRAFTS);
         let large = source(json!({"texts": [{"text": "a".repeat(1 << 20), "duration": 1}]}));
         for (template, count) in [(&small, MOST_DRAFTS + 1), (&large, 256)] {
-            let error = from_template(template, rows(count), None).err().unwrap();
+            let error = from_template(template, rows(count), None, &Styles::default()).err().unwrap();
             assert_eq!(error.kind, Kind::InvalidArgument, "{error}");
             let text = error.to_string();
             assert!(text.contains(&format!("{count} drafts")), "{text}");

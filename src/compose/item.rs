@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use super::section::Section;
 use crate::args::property;
 use crate::error::shortened;
+use crate::styles::Styles;
 use crate::tool::Spec;
 use crate::tools::{self, Object};
 
@@ -42,6 +43,7 @@ impl Item {
         section: Section,
         path: &str,
         given: &Object,
+        styles: &Styles,
     ) -> Result<Self, Vec<String>> {
         let mut arguments = given.clone();
         let mut extras = Object::new();
@@ -73,7 +75,7 @@ impl Item {
             ));
         }
         let spec = tools::routed(tool).ok_or_else(|| vec![format!("{path}: no tool `{tool}`")])?;
-        match spec.normalize_item(&mut arguments) {
+        match spec.normalize_item(&mut arguments, styles) {
             Ok(notes) if faults.is_empty() => {
                 if matches!(section, Section::Audio | Section::Visuals) {
                     arguments

@@ -247,7 +247,14 @@ pub(super) mod tests {
 
     /// The items of a plan in which `clip` is 4 s long, with a sound of 3 s, and `music` 10 s.
     pub(in crate::compose) fn laid_out(plan: Value) -> Vec<Item> {
-        let plan = Plan::from_value(&plan, &Places::default(), &BTreeMap::new(), None).unwrap();
+        let plan = Plan::from_value(
+            &plan,
+            &Places::default(),
+            &BTreeMap::new(),
+            None,
+            &crate::styles::Styles::default(),
+        )
+        .unwrap();
         let (items, faults) = plan.items();
         assert_eq!(faults, [""; 0]);
         let lengths = [("/clip", (4.0, 3.0)), ("/music", (10.0, 10.0))];

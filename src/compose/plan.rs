@@ -21,6 +21,7 @@ use crate::engine::marker::{self, PlanOrigin};
 use crate::error::{Error, Result};
 use crate::manifest::OnFailure;
 use crate::settings;
+use crate::styles::Styles;
 use crate::tools::{self, Object};
 
 /// A whole video: canvas, audio, pictures, texts, subtitles and what follows, then the save.
@@ -121,6 +122,9 @@ pub(crate) struct Plan {
     /// The call says that the plan replaces what is there.
     #[serde(skip)]
     pub overwrites: bool,
+    /// The saved looks of texts that its items name.
+    #[serde(skip)]
+    pub styles: Styles,
 }
 
 /// Whether and how the draft is saved.
@@ -171,7 +175,7 @@ impl Plan {
         for section in Section::ALL {
             for (index, given) in self.section(section).iter().enumerate() {
                 let path = format!("{}[{index}]", section.key());
-                match Item::decode(section, &path, given) {
+                match Item::decode(section, &path, given, &self.styles) {
                     Ok(mut item) => {
                         item.place = items.len();
                         items.push(item);
@@ -257,6 +261,7 @@ impl Plan {
         places: &Places,
         set: &BTreeMap<String, Value>,
         base: Option<&Path>,
+        styles: &Styles,
     ) -> Result<Self> {
         let mut value = value.clone();
         let mut inputs = BTreeMap::new();
@@ -278,6 +283,7 @@ impl Plan {
             })?,
             None => Self::default(),
         };
+        plan.styles = styles.clone();
         if !faults.is_empty() {
             let (_, of_items) = plan.items();
             let more = of_items
@@ -488,7 +494,13 @@ mod tests {
             .iter()
             .map(|(k, v)| ((*k).to_owned(), v.clone()))
             .collect();
-        Plan::from_value(&value, &Places::default(), &set, Some(Path::new("/plans")))
+        Plan::from_value(
+            &value,
+            &Places::default(),
+            &set,
+            Some(Path::new("/plans")),
+            &Styles::default(),
+        )
     }
 
     #[test]

@@ -479,7 +479,13 @@ mod tests {
 
     fn faults(text: &str, format: PlanFormat) -> String {
         let source = PlanSource::read(text, format).unwrap();
-        let plan = Plan::from_value(&source.value, &source.places, &BTreeMap::new(), None);
+        let plan = Plan::from_value(
+            &source.value,
+            &source.places,
+            &BTreeMap::new(),
+            None,
+            &crate::styles::Styles::default(),
+        );
         plan.unwrap_err().to_string()
     }
 

@@ -10,7 +10,7 @@ use std::time::Duration;
 /// Shorter than the time limits of calls. Without new calls, the timer stops after the next expiry.
 const BEAT: Duration = Duration::from_secs(1);
 
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct Pulse(Arc<PulseState>);
 
 #[derive(Default)]

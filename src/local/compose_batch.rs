@@ -87,12 +87,18 @@ impl ComposeBatch {
                         line: index + 1,
                         values: Ok(values.clone()),
                     });
-                batch::from_template(&template, rows.collect(), None)?
+                batch::from_template(&template, rows.collect(), None, &caller.styles)?
             }
             None => Vec::new(),
         };
         for (index, plan) in self.plans.iter().enumerate() {
-            let plan = Plan::from_value(plan, &Places::default(), &BTreeMap::new(), None);
+            let plan = Plan::from_value(
+                plan,
+                &Places::default(),
+                &BTreeMap::new(),
+                None,
+                &caller.styles,
+            );
             entries.push(BatchEntry::new(format!("plans[{index}]"), plan));
         }
         if entries.is_empty() {

@@ -242,7 +242,13 @@ impl ComposeDraft {
         let plan = plan.ok_or_else(|| {
             Error::invalid("`plan` is missing").hint("give a plan, or `resume` with a `job_id`")
         })?;
-        let mut plan = Plan::from_value(&plan, &Places::default(), &self.inputs, None)?;
+        let mut plan = Plan::from_value(
+            &plan,
+            &Places::default(),
+            &self.inputs,
+            None,
+            &caller.styles,
+        )?;
         if self.overwrite {
             plan.overwrite();
         }

@@ -216,7 +216,8 @@ impl EditDraft {
                         .map_err(within)?;
                 }
                 match members.get("op").and_then(Value::as_str) {
-                    Some("set") => notes.extend(set_values::read(members).map_err(within)?),
+                    Some("set") => notes
+                        .extend(set_values::read(members, &context.caller.styles).map_err(within)?),
                     Some("add_keyframes") => set_values::read_points(members).map_err(within)?,
                     Some("settings" | "canvas") => {
                         set_values::read_size(members).map_err(within)?;

@@ -15,7 +15,6 @@ use crate::engine::documents::document_error;
 use crate::error::{Error, Result};
 use crate::exec::{App, Context};
 use crate::local::LocalTool;
-use crate::styles;
 use crate::tool::Hints;
 
 /// Lists the saved looks of texts, saves one, or removes one. `style` of `add_text`, of texts in plans, and of `set`
@@ -111,7 +110,8 @@ impl LocalTool for StylePresets {
         faults
     }
 
-    async fn run(&self, app: &Arc<App>, _context: &Context) -> Result<SavedStyles> {
+    async fn run(&self, app: &Arc<App>, context: &Context) -> Result<SavedStyles> {
+        let own = &context.caller.styles;
         let mut notes = Vec::new();
         if let Some(name) = &self.save {
             let mut look = match (&self.draft_id, &self.clip) {
@@ -132,7 +132,7 @@ impl LocalTool for StylePresets {
             if look.is_empty() {
                 return Err(Error::invalid("the style has no properties"));
             }
-            let saved = if styles::save(name, look)? {
+            let saved = if own.save(name, look)? {
                 "replaced"
             } else {
                 "saved"
@@ -140,10 +140,10 @@ impl LocalTool for StylePresets {
             notes.push(format!("the style {name:?} is {saved}"));
         }
         if let Some(name) = &self.remove {
-            styles::remove(name)?;
+            own.remove(name)?;
             notes.push(format!("the style {name:?} is removed"));
         }
-        let styles = styles::all()?;
+        let styles = own.all()?;
         Ok(SavedStyles {
             styles: styles
                 .into_iter()

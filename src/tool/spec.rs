@@ -15,6 +15,7 @@ use crate::args::{Call, Object, schema, set_values};
 use crate::caller::{Caller, Manner};
 use crate::draft::ids::DraftId;
 use crate::error::{Error, Result};
+use crate::styles::Styles;
 
 /// A tool in the list.
 pub(crate) struct Spec {
@@ -206,7 +207,9 @@ impl Spec {
     /// The call with normalised arguments, or one error with all problems.
     pub(crate) fn call(&self, mut arguments: Object, caller: &Caller) -> Result<Call> {
         let normalized = match caller.manner {
-            Manner::Strict => self.normalize(&mut arguments, ArgumentSource::Call)?,
+            Manner::Strict => {
+                self.normalize(&mut arguments, ArgumentSource::Call, &caller.styles)?
+            }
             Manner::Api => Normalized::default(),
         };
         Ok(Call {
@@ -234,19 +237,37 @@ impl Spec {
         caller: &Caller,
     ) -> Result<Box<dyn Request>> {
         if caller.manner == Manner::Strict {
-            self.normalize(&mut arguments, ArgumentSource::Record)?;
+            self.normalize(&mut arguments, ArgumentSource::Record, &caller.styles)?;
         }
         self.read(arguments, caller)
     }
 
     /// Brings the arguments of a plan's item into the form of the schema, or returns all problems. The result is the
     /// notes for the report.
-    pub(crate) fn normalize_item(&self, arguments: &mut Object) -> Result<Vec<String>> {
-        Ok(self.normalize(arguments, ArgumentSource::Item)?.notes)
+    pub(crate) fn normalize_item(
+        &self,
+        arguments: &mut Object,
+        styles: &Styles,
+    ) -> Result<Vec<String>> {
+        Ok(self
+            .normalize(arguments, ArgumentSource::Item, styles)?
+            .notes)
     }
 
-    fn normalize(&self, arguments: &mut Object, of: ArgumentSource) -> Result<Normalized> {
-        normalize::normalize(self.name, self.input_rules, self.input(), arguments, of)
+    fn normalize(
+        &self,
+        arguments: &mut Object,
+        of: ArgumentSource,
+        styles: &Styles,
+    ) -> Result<Normalized> {
+        normalize::normalize(
+            self.name,
+            self.input_rules,
+            self.input(),
+            arguments,
+            of,
+            styles,
+        )
     }
 
     /// An argument's own name for any name that is accepted for it.

@@ -26,7 +26,7 @@ impl Normalizer<'_> {
         }
         self.flatten(arguments);
         if kind == ClipKind::Text
-            && let Err(error) = set_values::expand_style(arguments)
+            && let Err(error) = set_values::expand_style(arguments, self.styles)
         {
             let hint = error.hint.map_or(String::new(), |hint| format!("; {hint}"));
             self.problems

@@ -4,6 +4,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::{InputRule, no_effect, normalize, of_schema};
+use crate::styles::Styles;
 use crate::tool::Spec;
 use crate::tools::{Object, ROUTED};
 
@@ -27,6 +28,7 @@ fn normalized(spec: &Spec, arguments: &Value) -> crate::error::Result<Object> {
         spec.input(),
         &mut arguments,
         super::ArgumentSource::Call,
+        &Styles::default(),
     )?;
     Ok(arguments)
 }
@@ -83,7 +85,7 @@ fn arguments_without_effect_get_a_note() {
                 beside.insert((*first).to_owned(), some_value(needs));
                 let expected = format!("`{name}` has no effect without `{first}`");
                 let notes = |mut arguments| {
-                    let notes = spec.normalize_item(&mut arguments);
+                    let notes = spec.normalize_item(&mut arguments, &Styles::default());
                     notes.unwrap_or_else(|e| panic!("{} {name}: {e}", spec.name))
                 };
                 assert!(notes(alone).contains(&expected), "{} {name}", spec.name);

@@ -60,6 +60,7 @@ fn normalized(arguments: Value) -> Result<Value> {
         &schema::input::<Sample>(),
         &mut arguments,
         ArgumentSource::Call,
+        &Styles::default(),
     )?;
     Ok(Value::Object(arguments))
 }
@@ -209,6 +210,7 @@ fn caption(arguments: Value) -> Result<Value> {
         &schema::input::<Subtitle>(),
         &mut arguments,
         ArgumentSource::Call,
+        &Styles::default(),
     )?;
     Ok(Value::Object(arguments))
 }

@@ -10,6 +10,7 @@ use crate::compose::layout::{self, Lengths};
 use crate::compose::plan::Plan;
 use crate::compose::source::{Places, PlanFormat, PlanSource};
 use crate::engine::Canvas;
+use crate::styles::Styles;
 use crate::tool::Request;
 use crate::tools::{self, Caller, Object};
 use crate::units::Edition;
@@ -103,7 +104,13 @@ fn plan_with(table: &str, mut example: Object) -> Value {
 /// All problems that a plan has before its media are read.
 fn problems(plan: &Value) -> Vec<String> {
     let folder = Some(Path::new("/plans"));
-    let plan = match Plan::from_value(plan, &Places::default(), &BTreeMap::new(), folder) {
+    let plan = match Plan::from_value(
+        plan,
+        &Places::default(),
+        &BTreeMap::new(),
+        folder,
+        &Styles::default(),
+    ) {
         Ok(plan) => plan,
         Err(error) => return vec![error.to_string()],
     };

@@ -17,6 +17,7 @@ use crate::error::{Error, Result};
 use crate::exec::{App, Backend, Context};
 use crate::lint::{self, Severity, lint};
 use crate::printable::counted;
+use crate::styles::Styles;
 
 const WHAT: &str = "test draft";
 
@@ -45,7 +46,13 @@ async fn made(app: &Arc<App>) -> Result<Finding> {
         samples::write(&picture, samples::PICTURE.content)?;
         plan["visuals"] = json!([{ "image_url": picture, "duration": 2 }]);
     }
-    let plan = Plan::from_value(&plan, &Places::default(), &BTreeMap::new(), None)?;
+    let plan = Plan::from_value(
+        &plan,
+        &Places::default(),
+        &BTreeMap::new(),
+        None,
+        &Styles::default(),
+    )?;
     let taking = RunStart {
         checked: None,
         resume: None,
