@@ -12,6 +12,7 @@ mod drafts;
 mod engine;
 mod init;
 mod lint;
+mod listener;
 mod logs;
 mod monitor;
 mod names;
@@ -227,7 +228,10 @@ fn execute(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Tools(tools) => tools.run(),
         Command::Serve(serve) => {
             let settings = options.settings_of_server(serve.tools.clone().given())?;
-            wait_here(serve.run(App::new(settings)?))
+            match serve.http {
+                Some(address) => serve.run_http(address, settings),
+                None => wait_here(serve.run(App::new(settings)?)),
+            }
         }
         Command::Call(call) => {
             let settings = options.settings()?;

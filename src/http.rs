@@ -1,4 +1,4 @@
-//! The HTTP server: one route per tool, from the tool list, in the dialect of the reference API.
+//! The HTTP server: MCP at `/mcp`, and one route per tool, from the tool list, in the dialect of the reference API.
 //!
 //! What each call does is defined in `tools`. This module handles routing, bodies, the envelope, and the
 //! protection of a listener that any program or web page can reach.
@@ -11,12 +11,12 @@ mod health;
 mod listener;
 mod newer;
 mod receive;
+mod routes;
+mod tenants;
 #[cfg(test)]
 mod tests;
 mod texts;
 
-use std::borrow::Cow;
-use std::collections::HashMap;
 use std::future::poll_fn;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -31,26 +31,33 @@ use hyper::{Method, StatusCode};
 use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio_util::sync::CancellationToken;
 
 use crate::args::Object;
 use crate::backend::Sender;
 use crate::backend::envelope::{self, ServerErrorText};
-use crate::caller::{Allowed, Caller, From, Manner};
+use crate::caller::{Allowed, From, Manner};
 use crate::draft::ids::DraftId;
 use crate::error::{Error, Kind, Result, shortened};
-use crate::exec::{App, Context, Output, call_log};
+use crate::exec::{App, call_log};
 use crate::manifest::Manifest;
+use crate::mcp::over_http::TooManySessions;
+use crate::mcp::{ListedTools, ToolSet};
 use crate::memory;
+use crate::metrics;
+use crate::settings::ToolChoice;
 use crate::tool::{Request, Spec, Texts};
-use crate::tools::ROUTED;
 use admission::Asked;
 pub(crate) use admission::{Admission, parse_name, parse_origin};
-use answer::Answer;
+use answer::{Answer, AnswerBody};
 use body::{Body, Unreadable};
 use eager::Eager;
+pub(crate) use health::health;
 pub(crate) use listener::{Connections, Received, accept};
 use newer::Endpoint;
 use receive::{Receiver, Unreceived};
+use routes::{ApiRoute, Destination, OwnRoute, Routes, resolved};
+use tenants::{Tenant, Tenants};
 
 /// Calls that run at the same time; further calls are answered 503 with `Retry-After`.
 const CALLS: usize = 512;
@@ -78,105 +85,68 @@ pub(crate) type Health = Box<dyn Fn() -> BoxFuture<'static, (bool, Value)> + Sen
 /// Makes the link to a draft that answers contain.
 pub(crate) type MakeLink = Box<dyn Fn(&DraftId) -> String + Send + Sync>;
 
-/// The API: its routes and what they need to answer.
-pub(crate) struct ApiService {
-    routes: HashMap<String, HttpRoute>,
-    run: Run,
-    health: Health,
-    /// Called with each call whose arguments are refused; such a call never runs.
-    refused: Box<dyn Fn(&'static Spec, &Error) + Send + Sync>,
+/// What a listener serves.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct ServerOptions {
+    /// The tools of `/mcp`; `None`: only the CapCut API.
+    pub tools: Option<ToolChoice>,
+    pub allowed: Arc<Allowed>,
+}
+
+/// A listener: the routes of the CapCut API, MCP, and the tenants whose drafts they are about.
+pub(crate) struct HttpServer {
+    routes: Routes,
+    tenants: Tenants,
     /// Recognises requests that this process sent itself: they are answered 508 (loop detected).
     own: Option<Sender>,
-    link: MakeLink,
-    /// Runs the endpoints of newer sources. `None` in tests: those paths answer 404.
-    app: Option<Arc<App>>,
     admission: Admission,
-    /// Clients on this machine (`here`) and all others (`network`).
-    here: Caller,
-    network: Caller,
     calls: Arc<Semaphore>,
     receiver: Receiver,
+    /// Ends the sessions of MCP.
+    stop: CancellationToken,
+    /// The largest message of MCP, in bytes.
+    message_bytes: usize,
 }
 
-#[derive(Clone, Copy)]
-struct HttpRoute {
-    /// `None`: the health of this server.
-    spec: Option<&'static Spec>,
-    get: bool,
+/// A request without its body, and where its client is.
+struct Head {
+    parts: Parts,
+    from: From,
 }
 
-impl ApiService {
-    /// The API of a process, for any backend.
-    pub(crate) fn of(app: &Arc<App>, allowed: &Arc<Allowed>, admission: Admission) -> Self {
-        let engine = Arc::clone(&app.engine);
-        let asked = Arc::clone(app);
-        let counts = Arc::clone(app);
-        let app = Arc::clone(app);
-        let mut api = Self::new(
-            Box::new(move || {
-                let app = Arc::clone(&asked);
-                Box::pin(async move { health::health(&app).await })
-            }),
-            Box::new(move |draft| engine.link(draft)),
-            Arc::new(move |request| {
-                let app = Arc::clone(&app);
-                Box::pin(async move {
-                    let output = Arc::<Output>::default();
-                    let context = Context {
-                        output: Some(Arc::clone(&output)),
-                        ..Context::of(&request.call().caller)
-                    };
-                    let reply = app.run(request, context).await?;
-                    let output = output.take();
-                    Ok(Done { reply, output })
-                })
-            }),
-        );
-        api.admission = admission;
-        api.app = Some(Arc::clone(&counts));
-        api.here = Caller::client(Manner::Api, From::Here, allowed);
-        api.network = Caller::client(Manner::Api, From::Network, allowed);
-        api.own = Some(counts.servers.sender.clone());
-        api.receiver = Receiver::new(&counts.manifest.limits);
-        api.refused = Box::new(move |spec, error| counts.refused(spec.name, error, true));
-        api
+impl HttpServer {
+    /// The server of a process, for any backend.
+    ///
+    /// # Errors
+    /// For a choice of tools that leaves none, or names unknown ones.
+    pub(crate) fn of(app: &Arc<App>, options: ServerOptions, admission: Admission) -> Result<Self> {
+        let tools = match options.tools {
+            Some(choice) => Some(Arc::new(ListedTools::new(ToolSet::new(choice)?))),
+            None => None,
+        };
+        let calls = Arc::new(Semaphore::new(CALLS));
+        let stop = CancellationToken::new();
+        let tenants = Tenants::new(app, options.allowed, tools, &calls, &stop);
+        let mut server = Self::new(tenants, calls, stop);
+        server.admission = admission;
+        server.own = Some(app.servers.sender.clone());
+        server.receiver = Receiver::new(&app.manifest.limits);
+        server.message_bytes = app.manifest.limits.message_bytes;
+        Ok(server)
     }
 
-    fn new(health: Health, link: MakeLink, run: Run) -> Self {
-        // The paths are the built-in ones: a user's manifest changes where calls are sent, not what is served
-        // here.
+    fn new(tenants: Tenants, calls: Arc<Semaphore>, stop: CancellationToken) -> Self {
         let manifest = Manifest::built_in();
-        let mut routes = HashMap::new();
-        for spec in &ROUTED {
-            let Some(listed) = manifest.tools.get(spec.name) else {
-                continue;
-            };
-            if let Some(path) = listed.path() {
-                let route = HttpRoute {
-                    spec: Some(spec),
-                    get: listed.get.is_some(),
-                };
-                routes.insert(path.trim_start_matches('/').to_owned(), route);
-            }
-        }
-        let route = HttpRoute {
-            spec: None,
-            get: true,
-        };
-        routes.insert("health".to_owned(), route);
+        let routes = Routes::new(&manifest);
         Self {
             routes,
-            run,
-            health,
-            refused: Box::new(|_, _| {}),
+            tenants,
             own: None,
-            link,
-            app: None,
             admission: Admission::new(None, &[], &[]),
-            here: Caller::client(Manner::Api, From::Here, &Arc::default()),
-            network: Caller::client(Manner::Api, From::Network, &Arc::default()),
-            calls: Arc::new(Semaphore::new(CALLS)),
+            calls,
             receiver: Receiver::new(&manifest.limits),
+            stop,
+            message_bytes: manifest.limits.message_bytes,
         }
     }
 
@@ -187,61 +157,135 @@ impl ApiService {
         };
         let (head, body) = received.request.into_parts();
         let asked = Asked::of(&head.headers);
-        let path = resolved(head.uri.path());
-        let route = self.routes.get(path.as_ref()).copied();
-        let newer = self.app.as_ref().zip(Endpoint::at(&path));
-        let allow = match route {
-            Some(HttpRoute { get: true, .. }) => "GET, HEAD, OPTIONS",
-            Some(HttpRoute { get: false, .. }) => "OPTIONS, POST",
-            None => newer.map_or("OPTIONS", |(_, endpoint)| endpoint.allow()),
-        };
+        let path = resolved(head.uri.path()).into_owned();
+        let route = self.routes.at(&path);
         // The body is read even if the request is refused, because the connection is used for further requests.
         let body = self.receiver.receive(body).await;
         if self.own.as_ref().is_some_and(|own| own.sent(&head.headers)) {
             return answer::page(StatusCode::LOOP_DETECTED);
         }
         received.activity.works();
-        let answer = match route {
-            Some(route) => self.routed(route, &head, body, allow, admitted.from).await,
-            None => match newer {
-                Some((app, endpoint)) => {
-                    self.newer(app, endpoint, &head, body, admitted.from).await
-                }
+        let tenant = self.tenants.local();
+        let allow = route.allow();
+        let head = Head {
+            parts: head,
+            from: admitted.from,
+        };
+        let (method, answer) = (
+            head.parts.method.clone(),
+            self.at(route, &tenant, head, body).await,
+        );
+        log_refusal(&method, &path, &answer);
+        admitted.with_cors_headers(answer, asked, allow)
+    }
+
+    async fn at(
+        self: &Arc<Self>,
+        route: Destination,
+        tenant: &Arc<Tenant>,
+        head: Head,
+        body: Result<receive::ReceivedBody<'_>, Unreceived>,
+    ) -> Answer {
+        let allow = route.allow();
+        match route {
+            Destination::Api(route) => self.routed(route, tenant, &head, body, allow).await,
+            Destination::Newer(endpoint) => match &tenant.app {
+                Some(app) => self.newer(app, endpoint, tenant, &head, body).await,
                 None => answer::page(StatusCode::NOT_FOUND),
             },
+            Destination::Own(OwnRoute::Mcp) => self.mcp(tenant, head, body).await,
+            Destination::Own(route) => match head.parts.method {
+                Method::OPTIONS => answer::options(allow),
+                Method::GET | Method::HEAD => self.own(route, tenant).await,
+                _ => answer::not_allowed(allow),
+            },
+            Destination::None => answer::page(StatusCode::NOT_FOUND),
+        }
+    }
+
+    /// Health, readiness and metrics.
+    async fn own(&self, route: OwnRoute, tenant: &Tenant) -> Answer {
+        let stated = |works: bool| {
+            if works {
+                StatusCode::OK
+            } else {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
         };
-        log_refusal(&head, &path, &answer);
-        admitted.with_cors_headers(answer, asked, allow)
+        match (route, &tenant.app) {
+            (OwnRoute::Health, _) => {
+                let (works, health) = (tenant.health)().await;
+                answer::json(stated(works), health)
+            }
+            (OwnRoute::Ready, Some(app)) => {
+                let (works, ready) = health::ready(app).await;
+                answer::json(stated(works), ready)
+            }
+            (OwnRoute::Metrics, Some(app)) => {
+                answer::text(StatusCode::OK, metrics::CONTENT_TYPE, app.metrics_text())
+            }
+            (OwnRoute::WebSocket, _) => answer::upgrade_required(),
+            _ => answer::page(StatusCode::NOT_FOUND),
+        }
+    }
+
+    /// A request of MCP.
+    async fn mcp(
+        &self,
+        tenant: &Tenant,
+        head: Head,
+        body: Result<receive::ReceivedBody<'_>, Unreceived>,
+    ) -> Answer {
+        let Some(endpoint) = &tenant.mcp else {
+            return answer::page(StatusCode::NOT_FOUND);
+        };
+        if head.parts.method == Method::OPTIONS {
+            return answer::options(OwnRoute::Mcp.allow());
+        }
+        let body = match received(body) {
+            Ok(body) => body,
+            Err(page) => return *page,
+        };
+        if body.bytes.len() > self.message_bytes {
+            return answer::too_large(self.message_bytes);
+        }
+        let _for_values = match self.memory_for_values(&body.bytes) {
+            Ok(memory) => memory,
+            Err(page) => return *page,
+        };
+        let caller = tenant.caller(head.from).in_manner(Manner::Strict);
+        match endpoint.answer(head.parts, body.bytes, caller).await {
+            Ok(answer) => answer.map(AnswerBody::Stream),
+            Err(TooManySessions(most)) => answer::busy(&format!(
+                "{most} sessions are open, which is the limit: close sessions that are not used, or try again in a few minutes"
+            )),
+        }
     }
 
     async fn routed(
         self: &Arc<Self>,
-        route: HttpRoute,
-        head: &Parts,
+        route: ApiRoute,
+        tenant: &Arc<Tenant>,
+        head: &Head,
         body: Result<receive::ReceivedBody<'_>, Unreceived>,
         allow: &'static str,
-        from: From,
     ) -> Answer {
+        let Head { parts: head, from } = head;
+        let from = *from;
         match (&head.method, route.get) {
             (&Method::OPTIONS, _) => return answer::options(allow),
             (&Method::GET | &Method::HEAD, true) | (&Method::POST, false) => {}
             _ => return answer::not_allowed(allow),
         }
-        let Some(spec) = route.spec else {
-            let (works, health) = (self.health)().await;
-            let status = if works {
-                StatusCode::OK
-            } else {
-                StatusCode::SERVICE_UNAVAILABLE
-            };
-            return answer::json(status, health);
-        };
+        let spec = route.spec;
         let body = match received(body) {
             Ok(body) => body,
             Err(page) => return *page,
         };
         if route.get {
-            return self.call(spec, Ok(whole_list()), from, Manner::Api).await;
+            return self
+                .call(spec, tenant, Ok(whole_list()), from, Manner::Api)
+                .await;
         }
         match self.decoded(&head.headers, body, |name| knows(spec, name)) {
             Ok(decoded) => {
@@ -249,7 +293,9 @@ impl ApiService {
                     Some(manner) if manner == envelope::STRICT => Manner::Strict,
                     _ => Manner::Api,
                 };
-                let answer = self.call(spec, decoded.arguments, from, manner).await;
+                let answer = self
+                    .call(spec, tenant, decoded.arguments, from, manner)
+                    .await;
                 drop(decoded.memory);
                 answer
             }
@@ -262,14 +308,16 @@ impl ApiService {
         &self,
         app: &Arc<App>,
         endpoint: Endpoint,
-        head: &Parts,
+        tenant: &Tenant,
+        head: &Head,
         body: Result<receive::ReceivedBody<'_>, Unreceived>,
-        from: From,
     ) -> Answer {
+        let caller = tenant.caller(head.from);
+        let head = &head.parts;
         match &head.method {
             &Method::OPTIONS => return answer::options(endpoint.allow()),
             &Method::GET | &Method::HEAD if endpoint.takes_get() => {
-                return endpoint.answer(app, Object::new(), self.caller(from)).await;
+                return endpoint.answer(app, Object::new(), caller).await;
             }
             &Method::POST => {}
             // The recorded API has none of these paths.
@@ -284,7 +332,7 @@ impl ApiService {
             Err(page) => return *page,
         };
         let answer = match decoded.arguments {
-            Ok(arguments) => endpoint.answer(app, arguments, self.caller(from)).await,
+            Ok(arguments) => endpoint.answer(app, arguments, caller).await,
             Err(error) => {
                 call_log::refused(endpoint.name(), &error, true);
                 answer::failure(&error.to_string())
@@ -307,20 +355,7 @@ impl ApiService {
             return page(StatusCode::UNSUPPORTED_MEDIA_TYPE);
         }
         let receive::ReceivedBody { bytes, memory } = body;
-        let mut for_values = None;
-        if bytes.len() > receive::LARGE {
-            memory::release_soon();
-            let values = body::values(&bytes);
-            if values > body::MAX_VALUES {
-                return Err(Box::new(answer::too_many_values(body::MAX_VALUES)));
-            }
-            for_values = self.receiver.for_values(values);
-            if for_values.is_none() {
-                return Err(Box::new(answer::busy(
-                    "all memory for large request bodies is in use; try again in a moment",
-                )));
-            }
-        }
+        let for_values = self.memory_for_values(&bytes)?;
         match Body::read(&bytes) {
             Ok(read) => Ok(RequestArguments {
                 arguments: read.arguments(known),
@@ -333,10 +368,21 @@ impl ApiService {
         }
     }
 
-    fn caller(&self, from: From) -> &Caller {
-        match from {
-            From::Here => &self.here,
-            From::Network => &self.network,
+    /// The memory for the values of a large body; the error is the page for one with too many.
+    fn memory_for_values(&self, bytes: &[u8]) -> Result<Option<SemaphorePermit<'_>>, Box<Answer>> {
+        if bytes.len() <= receive::LARGE {
+            return Ok(None);
+        }
+        memory::release_soon();
+        let values = body::values(bytes);
+        if values > body::MAX_VALUES {
+            return Err(Box::new(answer::too_many_values(body::MAX_VALUES)));
+        }
+        match self.receiver.for_values(values) {
+            Some(memory) => Ok(Some(memory)),
+            None => Err(Box::new(answer::busy(
+                "all memory for large request bodies is in use; try again in a moment",
+            ))),
         }
     }
 
@@ -345,6 +391,7 @@ impl ApiService {
     async fn call(
         self: &Arc<Self>,
         spec: &'static Spec,
+        tenant: &Arc<Tenant>,
         arguments: Result<Object>,
         from: From,
         manner: Manner,
@@ -352,9 +399,9 @@ impl ApiService {
         let Ok(permit) = Arc::clone(&self.calls).try_acquire_owned() else {
             return busy();
         };
-        let api = Arc::clone(self);
+        let tenant = Arc::clone(tenant);
         let work = async move {
-            let answer = api.run_call(spec, arguments, from, manner).await;
+            let answer = tenant.run_call(spec, arguments, from, manner).await;
             drop(permit);
             answer
         };
@@ -377,7 +424,9 @@ impl ApiService {
             failed(&spec.texts, &error, None)
         })
     }
+}
 
+impl Tenant {
     async fn run_call(
         &self,
         spec: &'static Spec,
@@ -423,17 +472,17 @@ impl ApiService {
 }
 
 /// Logs a request that was refused before it became a call; calls write their own log lines.
-fn log_refusal(head: &Parts, path: &str, answer: &Answer) {
+fn log_refusal(method: &Method, path: &str, answer: &Answer) {
     let status = answer.status();
     if status.as_u16() < 400 || answer.headers().contains_key(envelope::KIND_HEADER) {
         return;
     }
-    // The health endpoint reports on this server and is not a call.
-    if path == "health" {
+    // These report on this server and are not calls.
+    if matches!(OwnRoute::at(path), Some(OwnRoute::Health | OwnRoute::Ready)) {
         return;
     }
     tracing::warn!(
-        method = %head.method,
+        %method,
         path = %shortened(path),
         status = status.as_u16(),
         "request refused: {}",
@@ -468,35 +517,6 @@ fn whole_list() -> Object {
 fn knows(spec: &Spec, name: &str) -> bool {
     let properties = spec.input().get("properties");
     properties.is_some_and(|properties| properties.get(name).is_some())
-}
-
-/// The path without leading slashes, with percent codes decoded.
-fn resolved(path: &str) -> Cow<'_, str> {
-    let path = if path.contains('%') {
-        Cow::Owned(decoded(path))
-    } else {
-        Cow::Borrowed(path)
-    };
-    match path {
-        Cow::Borrowed(path) => Cow::Borrowed(path.trim_start_matches('/')),
-        Cow::Owned(path) => Cow::Owned(path.trim_start_matches('/').to_owned()),
-    }
-}
-
-fn decoded(path: &str) -> String {
-    let mut bytes = Vec::with_capacity(path.len());
-    let mut rest = path.as_bytes();
-    while let [first, after @ ..] = rest {
-        let digit = |at: usize| after.get(at).and_then(|&b| char::from(b).to_digit(16));
-        if let (b'%', Some(high), Some(low)) = (first, digit(0), digit(1)) {
-            bytes.push((high * 16 + low) as u8);
-            rest = &after[2..];
-        } else {
-            bytes.push(*first);
-            rest = after;
-        }
-    }
-    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 /// The arguments of a body, and the memory that is reserved for it while it is in use.
@@ -537,35 +557,48 @@ fn is_json(headers: &HeaderMap) -> bool {
 /// Serves until `stop`. Then accepts no new connections and gives running calls up to [`LAST_CALLS`].
 pub(crate) async fn serve(
     listener: TcpListener,
-    api: Arc<ApiService>,
+    server: Arc<HttpServer>,
     stop: impl Future<Output = ()>,
 ) {
     let eager = Eager::default();
     let awake = tokio::spawn(eager.clone().stay_awake());
     let answering = {
-        let api = Arc::clone(&api);
+        let server = Arc::clone(&server);
         move |received| {
-            let (api, eager) = (Arc::clone(&api), eager.clone());
+            let (server, eager) = (Arc::clone(&server), eager.clone());
             async move {
-                let answer = api.answer(received).await;
+                let answer = server.answer(received).await;
                 eager.answered();
                 answer
             }
         }
     };
-    let closed = accept(listener, CONNECTIONS, answering, stop).await;
+    let closed = accept(
+        listener,
+        CONNECTIONS,
+        server.tenants.metrics(),
+        answering,
+        stop,
+    )
+    .await;
     awake.abort();
-    let under_way = CALLS - api.calls.available_permits();
+    let under_way = CALLS - server.calls.available_permits();
     if under_way > 0 {
         tracing::info!("stopping: {under_way} calls are still under way");
     }
     let ended = async {
-        closed.await;
         // This includes calls whose clients have disconnected.
-        let _ = api.calls.acquire_many(CALLS as u32).await;
+        let calls = async {
+            let _ = server.calls.acquire_many(CALLS as u32).await;
+            // Streams of sessions stay open until they are ended.
+            server.stop.cancel();
+        };
+        futures::future::join(closed, calls).await;
     };
     if tokio::time::timeout(LAST_CALLS, ended).await.is_err() {
-        let left = CALLS - api.calls.available_permits();
+        let left = CALLS - server.calls.available_permits();
         tracing::warn!("stopped; {left} calls were cancelled");
     }
+    server.stop.cancel();
+    server.tenants.end_jobs().await;
 }

@@ -1,4 +1,4 @@
-//! The MCP server over stdin and stdout: tools, draft resources, prompts and completion.
+//! The MCP server over stdin and stdout, and over HTTP: tools, draft resources, prompts and completion.
 //!
 //! One process serves both generations of the protocol (with and without `initialize`). [`crate::exec`] runs the
 //! tools; this module decodes calls and puts replies and errors into the form that clients expect.
@@ -7,6 +7,7 @@ mod completion;
 mod incoming;
 #[cfg(test)]
 mod messages;
+pub(crate) mod over_http;
 mod prompts;
 mod proportion;
 mod request_id;
@@ -25,7 +26,7 @@ use base64::prelude::{BASE64_STANDARD, Engine as _};
 use futures::FutureExt;
 use rmcp::model::{
     CacheScope, CallToolRequestParams, CallToolResponse, CallToolResult, CompleteRequestParams,
-    CompleteResult, ContentBlock, CustomRequest, CustomResult, ErrorCode, ErrorData,
+    CompleteResult, ContentBlock, CustomRequest, CustomResult, ErrorCode, ErrorData, Extensions,
     GetPromptRequestParams, GetPromptResponse, Implementation, ListPromptsResult,
     ListResourceTemplatesResult, ListResourcesResult, ListToolsResult, PaginatedRequestParams,
     ProgressNotificationParam, ProgressToken, ReadResourceRequestParams, ReadResourceResponse,
@@ -34,7 +35,7 @@ use rmcp::model::{
 use rmcp::service::{Peer, RequestContext, ServerInitializeError};
 use rmcp::{RoleServer, ServerHandler, ServiceExt};
 use serde_json::Value;
-use tokio::sync::watch;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::args::duplicates::given_twice;
@@ -74,8 +75,14 @@ pub(crate) async fn serve(app: Arc<App>, tools: ToolSet) -> Result<()> {
     };
     let broken = CancellationToken::new();
     let (input, output) = stdio::open();
+    let _connection = app.metrics.connection();
     let lines = LineTransport::new(input, output, manners, broken.clone());
-    let served = serve_on(McpServer::new(Arc::clone(&app), tools), lines, broken).await;
+    let server = McpServer {
+        app: Arc::clone(&app),
+        tools: Arc::new(ListedTools::new(tools)),
+        client: ClientOf::Process,
+    };
+    let served = serve_on(server, lines, broken).await;
     // Work that was answered `running` continues without its client, but within a time limit.
     app.jobs.leave();
     let limit = Duration::from_secs_f64(app.manifest.limits.after_client_s);
@@ -127,23 +134,61 @@ where
 /// The server as `rmcp` uses it.
 struct McpServer {
     app: Arc<App>,
+    tools: Arc<ListedTools>,
+    client: ClientOf,
+}
+
+/// Who sends the requests.
+enum ClientOf {
+    /// The process that started this one writes to its stdin, so the caller is the user.
+    Process,
+    /// The listener says it with each request; calls take one of its places.
+    Request(Arc<Semaphore>),
+}
+
+/// The tools of a server, shared by its sessions.
+pub(crate) struct ListedTools {
     set: ToolSet,
     /// Built on first use: the schemas cost more than the rest of `initialize`.
     tools: OnceLock<Vec<Tool>>,
 }
 
-impl McpServer {
-    fn new(app: Arc<App>, set: ToolSet) -> Self {
+impl ListedTools {
+    pub(crate) fn new(set: ToolSet) -> Self {
         Self {
-            app,
             set,
             tools: OnceLock::new(),
         }
     }
 
-    fn tools(&self) -> &[Tool] {
+    fn all(&self) -> &[Tool] {
         self.tools
             .get_or_init(|| self.set.listed().map(tool).collect())
+    }
+}
+
+impl McpServer {
+    fn caller(&self, extensions: &Extensions) -> Result<Caller> {
+        match self.client {
+            ClientOf::Process => Ok(Caller::user()),
+            ClientOf::Request(_) => over_http::caller_of(extensions),
+        }
+    }
+
+    /// A place for a call among those that run at the same time.
+    fn place(&self) -> Result<Option<OwnedSemaphorePermit>> {
+        match &self.client {
+            // The transport limits them.
+            ClientOf::Process => Ok(None),
+            ClientOf::Request(calls) => match Arc::clone(calls).try_acquire_owned() {
+                Ok(place) => Ok(Some(place)),
+                Err(_) => Err(Error::new(
+                    Kind::Busy,
+                    "as many calls are under way as this server allows",
+                )
+                .hint("try again in a moment")),
+            },
+        }
     }
 
     /// Decodes and runs a call.
@@ -153,9 +198,9 @@ impl McpServer {
         arguments: Object,
         context: RequestContext<RoleServer>,
     ) -> Result<Value> {
-        // The process that started this one writes to its stdin, so the caller is the user.
-        let caller = Caller::user();
-        let decoded = match context.extensions.get() {
+        let caller = self.caller(&context.extensions)?;
+        let _place = self.place()?;
+        let decoded = match incoming::GivenTwice::of(&context.extensions) {
             Some(incoming::GivenTwice(key)) => Err(given_twice(key)),
             None => local::decode(spec, arguments, &caller),
         };
@@ -235,7 +280,7 @@ impl ServerHandler for McpServer {
         info.title = Some("CapCut drafts".to_owned());
         ServerConfig::new(capabilities)
             .with_server_info(info)
-            .with_instructions(self.set.naming_profiles(INSTRUCTIONS))
+            .with_instructions(self.tools.set.naming_profiles(INSTRUCTIONS))
     }
 
     async fn list_tools(
@@ -243,13 +288,17 @@ impl ServerHandler for McpServer {
         _: Option<PaginatedRequestParams>,
         _: RequestContext<RoleServer>,
     ) -> Result<ListToolsResult, ErrorData> {
-        Ok(ListToolsResult::with_all_items(self.tools().to_vec())
+        Ok(ListToolsResult::with_all_items(self.tools.all().to_vec())
             .with_ttl_ms(UNCHANGING_MS)
             .with_cache_scope(CacheScope::Public))
     }
 
     fn get_tool(&self, name: &str) -> Option<Tool> {
-        self.tools().iter().find(|tool| tool.name == name).cloned()
+        self.tools
+            .all()
+            .iter()
+            .find(|tool| tool.name == name)
+            .cloned()
     }
 
     async fn call_tool(
@@ -258,10 +307,11 @@ impl ServerHandler for McpServer {
         context: RequestContext<RoleServer>,
     ) -> Result<CallToolResponse, ErrorData> {
         let arguments = request.arguments.unwrap_or_default();
-        let Some(spec) = self.set.find(&request.name) else {
+        let set = &self.tools.set;
+        let Some(spec) = set.find(&request.name) else {
             let what = "there is no tool with this name";
             call_log::refused(&request.name, &Error::not_found(what), false);
-            let message = self.set.unknown(&request.name);
+            let message = set.unknown(&request.name);
             return Err(ErrorData::invalid_params(message, None));
         };
         let asked = proportion::LengthOptions::of(&arguments);
@@ -269,21 +319,21 @@ impl ServerHandler for McpServer {
         let result = match call.catch_unwind().await {
             Ok(Ok(mut reply)) => match picture(spec, &reply).await {
                 Ok(picture) => {
-                    name_profiles(&mut reply, &self.set);
+                    name_profiles(&mut reply, set);
                     let shorten = |reply| proportion::shorten(reply, &asked, spec);
                     let mut result = success(reply, spec.lines, shorten);
                     result.content.extend(picture);
                     result
                 }
-                Err(error) => failure(&error, &self.set),
+                Err(error) => failure(&error, set),
             },
-            Ok(Err(error)) => failure(&error, &self.set),
+            Ok(Err(error)) => failure(&error, set),
             Err(_) => {
                 let error = Error::internal(format!(
                     "`{}` failed because of an internal error; other calls are not affected",
                     request.name
                 ));
-                failure(&error, &self.set)
+                failure(&error, set)
             }
         };
         Ok(result.into())
@@ -305,7 +355,7 @@ impl ServerHandler for McpServer {
         _: RequestContext<RoleServer>,
     ) -> Result<GetPromptResponse, ErrorData> {
         let arguments = request.arguments.unwrap_or_default();
-        let named = |text: &str| self.set.naming_profiles(text);
+        let named = |text: &str| self.tools.set.naming_profiles(text);
         prompts::get(&request.name, &arguments, &named)
             .map(Into::into)
             .map_err(|error| ErrorData::invalid_params(error.to_string(), None))
@@ -357,9 +407,12 @@ impl ServerHandler for McpServer {
         request: ReadResourceRequestParams,
         context: RequestContext<RoleServer>,
     ) -> Result<ReadResourceResponse, ErrorData> {
+        let caller = self
+            .caller(&context.extensions)
+            .map_err(|error| ErrorData::internal_error(error.to_string(), None))?;
         let context = Context {
             cancel: context.ct,
-            ..Context::of(&Caller::user())
+            ..Context::of(&caller)
         };
         match Box::pin(resources::read(&self.app, &request.uri, &context)).await {
             Ok(result) => Ok(result
@@ -471,9 +524,14 @@ async fn picture(spec: &Spec, reply: &Value) -> Result<Option<ContentBlock>> {
     Ok(Some(ContentBlock::image(data, "image/png")))
 }
 
-/// Text only: clients check structured content against the output schema of a success.
+/// Text only: clients check structured content against the output schema of a success. Some clients show only the text,
+/// so it starts with `ERROR` and the kind of error, which workflows can branch on.
 fn failure(error: &Error, tools: &ToolSet) -> CallToolResult {
-    let text = tools.naming_profiles(&error.for_client());
+    let text = format!(
+        "ERROR {}: {}",
+        error.kind.name(),
+        tools.naming_profiles(&error.for_client())
+    );
     CallToolResult::error(vec![ContentBlock::text(text)])
 }
 
@@ -544,7 +602,10 @@ mod tests {
         let error = Error::invalid("`a` is 1").hint("send 2");
         let result = failure(&error, &plain());
         let result = serde_json::to_value(result).expect("JSON");
-        assert_eq!(result["content"][0]["text"], "`a` is 1\nhint: send 2");
+        assert_eq!(
+            result["content"][0]["text"],
+            "ERROR invalid_argument: `a` is 1\nhint: send 2"
+        );
         assert_eq!(result["isError"], true);
         assert!(result.get("structuredContent").is_none());
     }

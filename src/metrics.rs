@@ -3,6 +3,7 @@
 //! Labels come from small fixed sets (names of tools, lanes, backends and kinds of errors), never from a caller's
 //! input: the number of series is bounded, and labels contain no addresses or secrets.
 
+mod process;
 mod snapshot;
 
 use std::time::Instant;
@@ -14,6 +15,7 @@ use prometheus::{
 };
 
 use crate::error::{Kind, Result};
+use process::ProcessUse;
 pub(crate) use snapshot::Snapshot;
 
 /// The content type of [`Metrics::render`].
@@ -37,6 +39,8 @@ const ACTIVE: &str = "mcp_bridge_parallel_tasks_active";
 const ERRORS: &str = "mcp_bridge_errors_total";
 const BREAKER: &str = "mcp_bridge_circuit_breaker_state";
 const RETRIES: &str = "mcp_bridge_retries_total";
+const CONNECTIONS: &str = "mcp_bridge_active_connections";
+const WAITING: &str = "mcp_bridge_waiting_calls";
 
 /// From an edit in this process (about 50 µs) to a save that downloads its media (minutes).
 const BUCKETS: [f64; 21] = [
@@ -48,8 +52,8 @@ const BUCKETS: [f64; 21] = [
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum BreakerState {
     Closed = 0,
-    HalfOpen = 1,
-    Open = 2,
+    Open = 1,
+    HalfOpen = 2,
 }
 
 /// The counters of a process.
@@ -61,6 +65,8 @@ pub(crate) struct Metrics {
     errors: IntCounterVec,
     breaker: IntGaugeVec,
     retries: IntCounterVec,
+    connections: IntGauge,
+    waiting: IntGaugeVec,
 }
 
 impl Metrics {
@@ -87,6 +93,12 @@ impl Metrics {
         )
         .expect(SOUND);
         register(&registry, &duration);
+        let connections = IntGauge::new(
+            CONNECTIONS,
+            "Open connections of clients: over HTTP, and over stdin and stdout.",
+        )
+        .expect(SOUND);
+        register(&registry, &connections);
         Self {
             requests: counter(
                 REQUESTS,
@@ -98,10 +110,16 @@ impl Metrics {
             errors: counter(ERRORS, "Calls that failed.", &["tool", "kind", "backend"]),
             breaker: gauge(
                 BREAKER,
-                "Circuit breaker of a backend: 0 closed (calls are sent), 1 half-open (a few trial calls), 2 open (calls are paused).",
+                "Circuit breaker of a backend: 0 closed (calls are sent), 1 open (calls are paused), 2 half-open (a few trial calls).",
                 &["backend"],
             ),
             retries: counter(RETRIES, "Tries after the first.", &["tool", "class"]),
+            connections,
+            waiting: gauge(
+                WAITING,
+                "Calls that wait for a slot in a lane now.",
+                &["lane"],
+            ),
             registry,
         }
     }
@@ -125,6 +143,19 @@ impl Metrics {
         Active(gauge)
     }
 
+    /// A client is connected until the returned guard is dropped.
+    pub(crate) fn connection(&self) -> Active {
+        let gauge = self.connections.clone();
+        gauge.inc();
+        Active(gauge)
+    }
+
+    /// Sets how many calls wait for a slot in a lane.
+    pub(crate) fn waiting(&self, lane: &str, calls: usize) {
+        let calls = i64::try_from(calls).unwrap_or(i64::MAX);
+        self.waiting.with_label_values(&[lane]).set(calls);
+    }
+
     /// A call is sent again; `class` is the reason: `unsent`, `busy` or `transient`.
     pub(crate) fn retry(&self, tool: &str, class: &str) {
         self.retries.with_label_values(&[tool, class]).inc();
@@ -143,7 +174,11 @@ impl Metrics {
             .expect(
                 "writing to a vector cannot fail, and families without series are not gathered",
             );
-        String::from_utf8_lossy(&text).into_owned()
+        let mut text = String::from_utf8_lossy(&text).into_owned();
+        if let Some(used) = ProcessUse::now() {
+            used.write(&mut text);
+        }
+        text
     }
 }
 
@@ -158,8 +193,8 @@ pub(crate) fn status<T>(ended: &Result<T>) -> &'static str {
     ended.as_ref().map_or_else(|e| e.kind.name(), |_| OK)
 }
 
-/// A call that holds a slot.
-#[must_use = "a call that is dropped immediately is not active"]
+/// A call that holds a slot, or a connection.
+#[must_use = "what is dropped immediately is not counted"]
 pub(crate) struct Active(IntGauge);
 
 impl Drop for Active {
@@ -294,13 +329,27 @@ mod tests {
     }
 
     #[test]
+    fn connections_and_waiting_calls_are_rendered() {
+        let metrics = Metrics::new();
+        let first = metrics.connection();
+        let second = metrics.connection();
+        drop(first);
+        metrics.waiting("audio", 3);
+        let text = metrics.render();
+        has(&text, "mcp_bridge_active_connections 1");
+        has(&text, r#"mcp_bridge_waiting_calls{lane="audio"} 3"#);
+        drop(second);
+        has(&metrics.render(), "mcp_bridge_active_connections 0");
+    }
+
+    #[test]
     fn breakers_and_retries_are_rendered() {
         let metrics = Metrics::new();
         metrics.retry("query_script", "transient");
         metrics.retry("query_script", "transient");
         for (state, number) in [
-            (BreakerState::Open, 2),
-            (BreakerState::HalfOpen, 1),
+            (BreakerState::Open, 1),
+            (BreakerState::HalfOpen, 2),
             (BreakerState::Closed, 0),
         ] {
             metrics.breaker("remote", state);
@@ -357,6 +406,7 @@ mod tests {
         metrics.begin("add_text", "draft").end("timeout");
         metrics.retry("add_text", "unsent");
         metrics.breaker("remote", BreakerState::Open);
+        metrics.waiting("draft", 0);
         let text = metrics.render();
         let names = |text: &str| -> BTreeSet<String> {
             text.match_indices("mcp_bridge_")
@@ -372,7 +422,13 @@ mod tests {
             .filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next())
             .map(str::to_owned)
             .collect();
-        assert_eq!(known.len(), 6);
+        let process: BTreeSet<String> = known
+            .iter()
+            .filter(|name| name.starts_with("process_"))
+            .cloned()
+            .collect();
+        let known: BTreeSet<String> = known.difference(&process).cloned().collect();
+        assert_eq!(known.len(), 8);
         assert_eq!(names(include_str!("../docs/metrics.md")), known);
         assert_eq!(
             names(include_str!("../examples/monitoring/dashboard.json")),
@@ -381,6 +437,9 @@ mod tests {
         let alerts = names(include_str!("../examples/monitoring/alerts.yml"));
         assert!(alerts.len() >= 4 && alerts.is_subset(&known), "{alerts:?}");
         let docs = include_str!("../docs/metrics.md");
+        for name in &process {
+            assert!(docs.contains(&format!("| `{name}` |")), "{name}");
+        }
         for label in ["tool", "status", "kind", "lane", "backend", "class"] {
             assert!(docs.contains(&format!("| `{label}` |")), "{label}");
         }

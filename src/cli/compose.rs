@@ -321,7 +321,8 @@ impl Compose {
             let ((source, of_template), base) = (read(template)?, folder(template));
             let mut notes: Vec<String> = of_template.into_iter().chain(of_inputs).collect();
             notes.extend(commas::settle(&mut table, &source.value));
-            let made = batch::from_template(&source, table.rows, base.as_deref(), &Styles::default())?;
+            let made =
+                batch::from_template(&source, table.rows, base.as_deref(), &Styles::default())?;
             for (mut entry, content) in made.into_iter().zip(contents) {
                 entry.plan.notes.clone_from(&notes);
                 if let (Some(template), Some(inputs)) = (place(template), place(inputs)) {

@@ -85,15 +85,16 @@ async fn serve(listener: TcpListener, app: Arc<App>, admission: Admission) {
     let admission = Arc::new(admission);
     let answering = move |received: Received| {
         received.activity.works();
-        std::future::ready(answer(&app, &admission, &received))
+        let (app, admission) = (Arc::clone(&app), Arc::clone(&admission));
+        async move { answer(&app, &admission, &received).await }
     };
     let stop = std::future::pending();
-    http::accept(listener, CONNECTIONS, answering, stop)
+    http::accept(listener, CONNECTIONS, None, answering, stop)
         .await
         .await;
 }
 
-fn answer(app: &App, admission: &Admission, received: &Received) -> Response<String> {
+async fn answer(app: &Arc<App>, admission: &Admission, received: &Received) -> Response<String> {
     let request = &received.request;
     let reads = matches!(*request.method(), Method::GET | Method::HEAD);
     let plain = "text/plain; charset=utf-8";
@@ -105,8 +106,17 @@ fn answer(app: &App, admission: &Admission, received: &Received) -> Response<Str
         Ok(_) if reads && request.uri().path() == "/metrics" => {
             (StatusCode::OK, metrics::CONTENT_TYPE, app.metrics_text())
         }
+        Ok(_) if reads && request.uri().path() == "/health" => {
+            let (works, health) = http::health(app).await;
+            let status = if works {
+                StatusCode::OK
+            } else {
+                StatusCode::SERVICE_UNAVAILABLE
+            };
+            (status, "application/json", format!("{health}\n"))
+        }
         Ok(_) => {
-            let text = "This address serves only GET /metrics.\n".to_owned();
+            let text = "This address serves only GET /metrics and GET /health.\n".to_owned();
             (StatusCode::NOT_FOUND, plain, text)
         }
     };

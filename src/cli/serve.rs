@@ -1,11 +1,13 @@
-//! `serve`: MCP on stdin and stdout, the default command.
+//! `serve`: MCP on stdin and stdout, the default command, or over HTTP.
 
 use std::io::{self, IsTerminal};
+use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::Args;
 
+use super::listener::{ListenerAddress, ListenerOptions, parse_address};
 use super::monitor::Monitor;
 use super::names::ListenerNames;
 use super::tool_options::ToolOptions;
@@ -13,18 +15,28 @@ use crate::cli;
 use crate::error::Kind;
 use crate::exec::App;
 use crate::mcp::{self, ToolSet};
+use crate::settings::Settings;
 
-/// Serves MCP on stdin and stdout (the default).
+/// Serves MCP on stdin and stdout (the default), or over HTTP.
+///
+/// With `--http`, one process serves any number of clients: MCP (Streamable HTTP) at /mcp, the CapCut API at its own
+/// paths, and /health, /ready and /metrics.
 #[derive(Debug, Default, Args)]
 #[command(after_help = "Examples:
   capcut-mcp serve --backend embedded          does not use a CapCut API, even if one runs
   capcut-mcp serve --tools compose             a short list: plans, and changes to what they made
   capcut-mcp serve --tools default,query_script
   capcut-mcp serve --read-only                 no tool that changes something
+  capcut-mcp serve --http                      for clients that connect to http://127.0.0.1:8080/mcp
   capcut-mcp connect claude-code               makes a client start it; `connect --list` lists clients")]
 pub(super) struct Serve {
     #[command(flatten)]
     pub(super) tools: ToolOptions,
+    /// Serves over HTTP at this address instead of stdin and stdout. Default: 127.0.0.1:8080, this machine only.
+    #[arg(long, value_name = "ADDRESS", num_args = 0..=1, default_missing_value = "", value_parser = parse_address)]
+    pub(super) http: Option<SocketAddr>,
+    #[command(flatten)]
+    listener: ListenerOptions,
     #[command(flatten)]
     names: ListenerNames,
     #[command(flatten)]
@@ -41,6 +53,23 @@ Normally a client starts it: `COMMAND connect CLIENT` adds it to the client's co
 To make a draft in this shell, see `capcut-mcp --help`. Ctrl-D stops the server."#;
 
 impl Serve {
+    /// Serves over HTTP.
+    pub(super) fn run_http(
+        self,
+        address: SocketAddr,
+        settings: Settings,
+    ) -> anyhow::Result<ExitCode> {
+        let at = ListenerAddress {
+            address,
+            is_of_http: true,
+        };
+        let tools = Some(settings.tools.clone());
+        self.listener
+            .run(at, &self.names, self.monitor, settings, tools)?;
+        Ok(ExitCode::SUCCESS)
+    }
+
+    /// Serves on stdin and stdout.
     pub(super) async fn run(self, app: Arc<App>) -> anyhow::Result<ExitCode> {
         if io::stdin().is_terminal() {
             let command = std::env::current_exe().map_or_else(

@@ -138,6 +138,18 @@ fn table(snapshot: &Snapshot) -> String {
             lanes.map(|(l, n)| format!("{l} {n}")).collect(),
         );
     }
+    let waiting: Vec<String> = snapshot
+        .waiting
+        .iter()
+        .filter(|(_, calls)| **calls > 0)
+        .map(|(lane, calls)| format!("{lane} {calls}"))
+        .collect();
+    if !waiting.is_empty() {
+        text += &line("waiting for a slot", waiting);
+    }
+    if snapshot.connections > 0 {
+        text += &line("connections", vec![snapshot.connections.to_string()]);
+    }
     if !snapshot.breakers.is_empty() {
         let breakers = snapshot.breakers.iter();
         text += &line(
@@ -179,6 +191,9 @@ mod tests {
         metrics.retry("add_video", "unsent");
         metrics.breaker("http://127.0.0.1:9000", BreakerState::Open);
         let _active = metrics.active("visual");
+        let _connection = metrics.connection();
+        metrics.waiting("visual", 2);
+        metrics.waiting("audio", 0);
         let snapshot = Snapshot::parse(&metrics.render()).expect("our own text");
         let text = table(&snapshot);
         let words = |start: &str| -> Vec<String> {
@@ -196,6 +211,8 @@ mod tests {
         for line in [
             "errors of add_video: 1 media, 1 timeout",
             "active now: visual 1",
+            "waiting for a slot: visual 2",
+            "connections: 1",
             "breakers: http://127.0.0.1:9000 open",
         ] {
             assert!(text.lines().any(|found| found == line), "{line}\n{text}");

@@ -439,7 +439,9 @@ mod tests {
         assert_eq!(entries.len(), MOST_DRAFTS);
         let large = source(json!({"texts": [{"text": "a".repeat(1 << 20), "duration": 1}]}));
         for (template, count) in [(&small, MOST_DRAFTS + 1), (&large, 256)] {
-            let error = from_template(template, rows(count), None, &Styles::default()).err().unwrap();
+            let error = from_template(template, rows(count), None, &Styles::default())
+                .err()
+                .unwrap();
             assert_eq!(error.kind, Kind::InvalidArgument, "{error}");
             let text = error.to_string();
             assert!(text.contains(&format!("{count} drafts")), "{text}");

@@ -61,7 +61,7 @@ impl App {
         }
     }
 
-    /// The metrics in their current state. Breakers change with time, so their state is read now.
+    /// The metrics in their current state. Breakers change with time, so their state is read now, like the queues.
     pub(crate) fn metrics_text(&self) -> String {
         let now = Instant::now();
         let breakers = self.breakers.lock().unwrap_or_else(PoisonError::into_inner);
@@ -74,6 +74,9 @@ impl App {
             self.metrics.breaker(&media::shown(base), state);
         }
         drop(breakers);
+        for lane in self.lanes.in_use() {
+            self.metrics.waiting(lane.lane.name(), lane.waiting);
+        }
         self.metrics.render()
     }
 }

@@ -964,11 +964,14 @@ async fn both_backends_return_the_same_results() {
     let url = format!("http://{}", listener.local_addr().unwrap());
     let server = tokio::spawn(crate::http::serve(
         listener,
-        Arc::new(crate::http::ApiService::of(
-            &other,
-            &Arc::default(),
-            crate::http::Admission::new(None, &[], &[]),
-        )),
+        Arc::new(
+            crate::http::HttpServer::of(
+                &other,
+                crate::http::ServerOptions::default(),
+                crate::http::Admission::new(None, &[], &[]),
+            )
+            .unwrap(),
+        ),
         std::future::pending(),
     ));
     let remote = app(Some(&url), BackendChoice::Remote, |_| {});

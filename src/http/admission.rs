@@ -15,7 +15,6 @@ use hyper::{Request, StatusCode, Version};
 use reqwest::Url;
 
 use super::answer::{self, Answer};
-use crate::backend::envelope;
 use crate::caller::From;
 
 /// The name that Docker containers use for their host machine.
@@ -219,14 +218,14 @@ impl Admitted {
         if asked.is_preflight {
             let text = HeaderValue::from_static;
             headers.insert(ACCESS_CONTROL_ALLOW_METHODS, text(methods));
-            headers.insert(ACCESS_CONTROL_ALLOW_HEADERS, text("Content-Type"));
+            headers.insert(ACCESS_CONTROL_ALLOW_HEADERS, text(REQUEST_HEADERS));
             headers.insert(ACCESS_CONTROL_MAX_AGE, text("600"));
             if asked.is_for_private_network {
                 headers.insert(PRIVATE_NETWORK, text("true"));
             }
         } else {
-            let kind = HeaderValue::from_static(envelope::KIND_HEADER);
-            headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, kind);
+            let exposed = HeaderValue::from_static(EXPOSED_HEADERS);
+            headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, exposed);
         }
         answer
     }
@@ -247,6 +246,11 @@ impl Asked {
         }
     }
 }
+
+/// The headers that pages may send: those of the API and of MCP's Streamable HTTP.
+const REQUEST_HEADERS: &str = "Authorization, Content-Type, Last-Event-ID, Mcp-Method, Mcp-Name, Mcp-Protocol-Version, Mcp-Session-Id";
+/// The headers that pages may read.
+const EXPOSED_HEADERS: &str = "Mcp-Session-Id, WWW-Authenticate, X-Capcut-Mcp-Kind";
 
 const PRIVATE_NETWORK: HeaderName = HeaderName::from_static("access-control-allow-private-network");
 

@@ -2,10 +2,14 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::convert::Infallible;
 use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll};
 
 use http_body_util::Full;
-use hyper::body::Bytes;
+use http_body_util::combinators::BoxBody;
+use hyper::body::{Body, Bytes, Frame, SizeHint};
 use hyper::header::{ALLOW, CONTENT_TYPE, HeaderValue, RETRY_AFTER, SERVER};
 use hyper::{Response, StatusCode};
 use serde::Serialize;
@@ -14,10 +18,46 @@ use serde_json::{Value, json};
 
 use super::Done;
 use crate::draft::ids::DraftId;
-use crate::error::Result;
+use crate::error::Result as OwnResult;
 use crate::tool::Spec;
 
-pub(super) type Answer = Response<Full<Bytes>>;
+pub(super) type Answer = Response<AnswerBody>;
+
+/// The body of an answer.
+pub(super) enum AnswerBody {
+    Whole(Full<Bytes>),
+    /// Of MCP: it may arrive in pieces, for as long as a call runs or a session is open.
+    Stream(BoxBody<Bytes, Infallible>),
+}
+
+impl Body for AnswerBody {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        match self.get_mut() {
+            Self::Whole(body) => Pin::new(body).poll_frame(context),
+            Self::Stream(body) => Pin::new(body).poll_frame(context),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Whole(body) => body.is_end_stream(),
+            Self::Stream(body) => body.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Whole(body) => body.size_hint(),
+            Self::Stream(body) => body.size_hint(),
+        }
+    }
+}
 
 /// Longer texts in a reply are documents. They are already in `output` and are not repeated next to it.
 const LONGEST_NOTE: usize = 16 << 10;
@@ -27,7 +67,7 @@ pub(super) fn success(
     spec: &Spec,
     done: Done,
     link: &dyn Fn(&DraftId) -> String,
-) -> Result<Answer> {
+) -> OwnResult<Answer> {
     let mut reply = done.reply;
     reply.sort_all_objects();
     let mut output = match done.output {
@@ -67,6 +107,17 @@ pub(super) fn output(output: Value) -> Answer {
 /// The envelope of a failure; the API answers failures with HTTP 200.
 pub(super) fn failure(error: &str) -> Answer {
     json(StatusCode::OK, failed(error))
+}
+
+/// A text of another type.
+pub(super) fn text(status: StatusCode, content_type: &'static str, text: String) -> Answer {
+    answer(status, content_type, text.into())
+}
+
+/// Clients of guides look for a WebSocket.
+pub(super) fn upgrade_required() -> Answer {
+    let error = "this server has no WebSocket: MCP clients connect to /mcp on this address (Streamable HTTP)";
+    json(StatusCode::UPGRADE_REQUIRED, failed(error))
 }
 
 /// Too many calls at the same time: the same call may succeed in a moment.
@@ -173,7 +224,7 @@ pub(super) fn page(status: StatusCode) -> Answer {
 }
 
 fn answer(status: StatusCode, content_type: &'static str, body: Bytes) -> Answer {
-    let mut answer = Response::new(Full::new(body));
+    let mut answer = Response::new(AnswerBody::Whole(Full::new(body)));
     *answer.status_mut() = status;
     let headers = answer.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));

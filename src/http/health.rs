@@ -15,7 +15,7 @@ const JOURNAL_ID: Duration = Duration::from_secs(1);
 
 /// The answer, and whether calls can be run. In front of a server, the answer also names that server and its
 /// state.
-pub(super) async fn health(app: &Arc<App>) -> (bool, Value) {
+pub(crate) async fn health(app: &Arc<App>) -> (bool, Value) {
     let backend = app.settings.backend;
     let id = tokio::time::timeout(JOURNAL_ID, app.journal.id()).await;
     let id = id.ok().and_then(Result::ok);
@@ -35,4 +35,45 @@ pub(super) async fn health(app: &Arc<App>) -> (bool, Value) {
     }
     health["servers"] = json!(servers);
     (works, health)
+}
+
+/// Whether calls can be run and recorded: the journal can be read, the data folder can be written, and the server that
+/// makes the drafts answers.
+pub(super) async fn ready(app: &Arc<App>) -> (bool, Value) {
+    let journal = match tokio::time::timeout(JOURNAL_ID, app.journal.id()).await {
+        Ok(Ok(_)) => "ok".to_owned(),
+        Ok(Err(error)) => error.cause().to_string(),
+        Err(_) => format!("does not answer within {} s", JOURNAL_ID.as_secs()),
+    };
+    let folder = match app.settings.data_dir().map(std::path::Path::to_owned) {
+        Ok(folder) => {
+            let tried = tokio::task::spawn_blocking(move || probe(&folder)).await;
+            match tried.map_err(std::io::Error::other).flatten() {
+                Ok(()) => "ok".to_owned(),
+                Err(error) => format!("cannot be written: {error}"),
+            }
+        }
+        Err(error) => error.cause().to_string(),
+    };
+    let (serves, _) = health(app).await;
+    let server = if serves {
+        "ok"
+    } else {
+        "no CapCut API answers"
+    };
+    let works = serves && journal == "ok" && folder == "ok";
+    let ready = json!({
+        "ready": works,
+        "checks": { "journal": journal, "data_folder": folder, "backend": server },
+    });
+    (works, ready)
+}
+
+/// Writes a file and removes it.
+fn probe(folder: &std::path::Path) -> std::io::Result<()> {
+    std::fs::create_dir_all(folder)?;
+    let mut file = tempfile::NamedTempFile::new_in(folder)?;
+    std::io::Write::write_all(&mut file, b"ready?")?;
+    file.as_file().sync_data()?;
+    file.close()
 }

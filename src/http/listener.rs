@@ -3,19 +3,24 @@
 use std::collections::HashMap;
 use std::convert::Infallible;
 use std::net::IpAddr;
+use std::pin::Pin;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use hyper::body::{Body, Incoming};
+use hyper::body::{Body, Frame, Incoming, SizeHint};
+use hyper::header::CONTENT_TYPE;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper::{Request, Response};
+use hyper::{Method, Request, Response};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use tokio::net::TcpListener;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
+
+use crate::metrics::Metrics;
 
 /// File descriptors reserved for files, media and other servers: this many or a quarter of all, whichever is
 /// more.
@@ -48,12 +53,48 @@ pub(crate) struct Activity(Arc<Connection>);
 const WAITING: u8 = 0;
 const RECEIVING: u8 = 1;
 const WORKING: u8 = 2;
+/// An answer that is sent in pieces has begun.
+const SENDING: u8 = 3;
+/// The same for a stream on which the server may say something some day.
+const LISTENING: u8 = 4;
 
 struct Connection {
     state: AtomicU8,
     since: Mutex<Instant>,
     /// Closes the connection unless a call has started on it.
     closed: Notify,
+}
+
+/// A body that keeps its connection until it has been sent.
+pub(crate) struct Sent<B> {
+    body: B,
+    connection: Arc<Connection>,
+}
+
+impl<B: Body + Unpin> Body for Sent<B> {
+    type Data = B::Data;
+    type Error = B::Error;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
+        Pin::new(&mut self.get_mut().body).poll_frame(context)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+impl<B> Drop for Sent<B> {
+    fn drop(&mut self) {
+        self.connection.enter(WAITING);
+    }
 }
 
 impl Connection {
@@ -70,7 +111,7 @@ impl Connection {
     fn idle(&self) -> Option<(u8, Instant)> {
         let (state, since) = (self.state.load(Ordering::Acquire), self.since());
         let is_idle = match state {
-            WAITING => true,
+            WAITING | LISTENING => true,
             RECEIVING => since.elapsed() >= BODY_GRACE,
             _ => false,
         };
@@ -156,17 +197,19 @@ fn descriptors() -> Option<u64> {
     None
 }
 
-/// Serves until `stop`, then accepts no new connections and waits for requests that are under way.
+/// Serves until `stop`, then accepts no new connections and waits for requests that are under way. Connections are
+/// counted in `metrics`.
 pub(crate) async fn accept<S, F, B>(
     listener: TcpListener,
     connections: Connections,
+    metrics: Option<Arc<Metrics>>,
     service: S,
     stop: impl Future<Output = ()>,
 ) -> impl Future<Output = ()>
 where
     S: Fn(Received) -> F + Clone + Send + 'static,
     F: Future<Output = Response<B>> + Send,
-    B: Body<Data: Send, Error: std::error::Error + Send + Sync> + Send + 'static,
+    B: Body<Data: Send, Error: std::error::Error + Send + Sync> + Send + Unpin + 'static,
 {
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new())
@@ -208,6 +251,7 @@ where
         let service = service_fn(move |request| {
             at.enter(RECEIVING);
             let connection = Arc::clone(&at);
+            let is_get = request.method() == Method::GET;
             let answer = respond(Received {
                 request,
                 peer: peer.ip(),
@@ -215,12 +259,15 @@ where
             });
             async move {
                 let answer = answer.await;
-                connection.enter(WAITING);
-                Ok::<_, Infallible>(answer)
+                let kind = answer.headers().get(CONTENT_TYPE);
+                let is_session = is_get && kind.is_some_and(|kind| kind == "text/event-stream");
+                connection.enter(if is_session { LISTENING } else { SENDING });
+                Ok::<_, Infallible>(answer.map(|body| Sent { body, connection }))
             }
         });
         let served = graceful.watch(http.serve_connection(TokioIo::new(stream), service));
         let open = open.clone();
+        let counted = metrics.as_ref().map(|metrics| metrics.connection());
         tasks.spawn(async move {
             let mut served = std::pin::pin!(served);
             let ended = loop {
@@ -237,7 +284,7 @@ where
                 tracing::debug!("a connection failed: {error}");
             }
             open.remove(number);
-            drop(place);
+            drop((place, counted));
         });
     }
     drop(listener);

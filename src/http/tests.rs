@@ -10,12 +10,13 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 use super::*;
+use crate::caller::Caller;
 use crate::tools::ROUTED;
 
 const DRAFT: &str = "dfd_cat_1700000000_0badcafe";
 
 /// A server for these tests: the calls that it received, and how to stop it.
-struct Server {
+struct TestServer {
     address: SocketAddr,
     stop: Option<oneshot::Sender<()>>,
     served: JoinHandle<()>,
@@ -43,7 +44,7 @@ async fn reply(arguments: Object, list: bool, slow: &Semaphore) -> Result<Value>
     }
 }
 
-impl Server {
+impl TestServer {
     async fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("bound");
@@ -63,11 +64,20 @@ impl Server {
                 })
             })
         });
-        let link = |draft: &DraftId| format!("https://drafts.test/?draft_id={draft}");
-        let health: Health = Box::new(|| Box::pin(async { (true, json!({ "status": "ok" })) }));
-        let api = ApiService::new(health, Box::new(link), run);
+        let tenant = Tenant {
+            run,
+            health: Box::new(|| Box::pin(async { (true, json!({ "status": "ok" })) })),
+            refused: Box::new(|_, _| {}),
+            link: Box::new(|draft| format!("https://drafts.test/?draft_id={draft}")),
+            app: None,
+            mcp: None,
+            here: Caller::client(Manner::Api, From::Here, &Arc::default()),
+            network: Caller::client(Manner::Api, From::Network, &Arc::default()),
+        };
+        let calls = Arc::new(Semaphore::new(CALLS));
+        let own = HttpServer::new(Tenants::only(tenant), calls, CancellationToken::new());
         let (stop, stopped) = oneshot::channel::<()>();
-        let served = tokio::spawn(serve(listener, Arc::new(api), async {
+        let served = tokio::spawn(serve(listener, Arc::new(own), async {
             let _ = stopped.await;
         }));
         Self {
@@ -181,7 +191,7 @@ impl Client {
 
 #[tokio::test]
 async fn a_success_has_the_envelope_of_the_api_and_our_extra_fields() {
-    let server = Server::start().await;
+    let server = TestServer::start().await;
     let got = server.post("/add_text", r#"{"text":"x"}"#).await;
     assert_eq!(got.status, 200);
     assert_eq!(got.header("content-type"), Some("application/json"));
@@ -208,7 +218,7 @@ async fn a_success_has_the_envelope_of_the_api_and_our_extra_fields() {
 #[tokio::test]
 async fn paths_methods_and_bodies_are_answered_as_the_api_does() {
     const JSON: Option<&str> = Some("application/json");
-    let server = Server::start().await;
+    let server = TestServer::start().await;
     let cases: &[(&str, &str, Option<&str>, &str, u16)] = &[
         ("POST", "/create_draft", JSON, "{}", 200),
         ("POST", "/create_draft?x=1&y", JSON, "{}", 200),
@@ -327,7 +337,7 @@ async fn paths_methods_and_bodies_are_answered_as_the_api_does() {
 
 #[tokio::test]
 async fn every_routed_tool_has_a_route() {
-    let server = Server::start().await;
+    let server = TestServer::start().await;
     for spec in &ROUTED {
         let path = format!("/{}", spec.name);
         let got = server.ask("OPTIONS", &path, None, b"").await;
@@ -342,7 +352,7 @@ async fn every_routed_tool_has_a_route() {
 
 #[tokio::test]
 async fn a_failure_is_reported_in_the_words_of_the_api() {
-    let server = Server::start().await;
+    let server = TestServer::start().await;
     let check = async |body: &str, error: &str| {
         let got = server.post("/add_text", body).await;
         assert_eq!(got.status, 200, "{body}");
@@ -375,7 +385,7 @@ async fn a_failure_is_reported_in_the_words_of_the_api() {
 
 #[tokio::test]
 async fn a_panic_is_answered_and_the_server_continues() {
-    let server = Server::start().await;
+    let server = TestServer::start().await;
     let mut client = server.connect().await;
     client
         .send(
@@ -404,7 +414,7 @@ async fn a_panic_is_answered_and_the_server_continues() {
 
 #[tokio::test]
 async fn calls_over_the_limit_get_503_with_retry_after() {
-    let server = Server::start().await;
+    let server = TestServer::start().await;
     let got = server.post("/add_text", r#"{"text":"busy"}"#).await;
     assert_eq!(got.status, 503);
     assert_eq!(got.header("retry-after"), Some("1"));
@@ -445,7 +455,7 @@ async fn calls_over_the_limit_get_503_with_retry_after() {
 
 #[tokio::test]
 async fn a_connection_serves_many_calls_with_any_framing_of_bodies() {
-    let server = Server::start().await;
+    let server = TestServer::start().await;
     let mut client = server.connect().await;
     for _ in 0..3 {
         client
@@ -477,7 +487,7 @@ async fn a_connection_serves_many_calls_with_any_framing_of_bodies() {
 
 #[tokio::test]
 async fn a_body_over_64_mib_is_refused() {
-    let server = Server::start().await;
+    let server = TestServer::start().await;
     let text = "好".repeat(1 << 20);
     let got = server
         .post("/add_text", format!("{{\"text\":\"{text}\"}}"))
@@ -490,7 +500,7 @@ async fn a_body_over_64_mib_is_refused() {
 
 #[tokio::test]
 async fn a_call_completes_after_its_client_disconnects() {
-    let server = Server::start().await;
+    let server = TestServer::start().await;
     let mut client = server.connect().await;
     client
         .send(
@@ -512,7 +522,7 @@ async fn a_call_completes_after_its_client_disconnects() {
 
 #[tokio::test]
 async fn stopping_lets_running_calls_finish() {
-    let mut server = Server::start().await;
+    let mut server = TestServer::start().await;
     let mut idle = server.connect().await;
     idle.send("POST", "/create_draft", Some("application/json"), b"{}")
         .await;
@@ -543,7 +553,7 @@ async fn stopping_lets_running_calls_finish() {
 
 #[tokio::test]
 async fn health_reports_ok() {
-    let server = Server::start().await;
+    let server = TestServer::start().await;
     let got = server.ask("GET", "/health", None, b"").await;
     let wanted = json!({ "status": "ok" });
     assert_eq!(got.json(), wanted);

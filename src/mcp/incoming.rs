@@ -1,9 +1,10 @@
 //! Reads a line of input as a message of MCP, or determines the ids to answer with an error.
 
+use hyper::http::request::Parts;
 use rmcp::RoleServer;
 use rmcp::model::{
-    CallToolRequest, CallToolRequestParams, ClientRequest, ErrorData, GetMeta, JsonObject,
-    JsonRpcMessage, ProtocolVersion, RequestId, RequestMetaObject,
+    CallToolRequest, CallToolRequestParams, ClientRequest, ErrorData, Extensions, GetMeta,
+    JsonObject, JsonRpcMessage, ProtocolVersion, RequestId, RequestMetaObject,
 };
 use rmcp::service::RxJsonRpcMessage;
 use serde::Deserialize;
@@ -93,6 +94,14 @@ struct UnusualParams {
 #[derive(Clone)]
 pub(super) struct GivenTwice(pub String);
 
+impl GivenTwice {
+    /// Over HTTP it is in the extensions of the HTTP request.
+    pub(super) fn of(extensions: &Extensions) -> Option<&Self> {
+        let http = || extensions.get::<Parts>()?.extensions.get();
+        extensions.get().or_else(http)
+    }
+}
+
 pub(super) fn read(line: &[u8]) -> ParsedLine {
     let line = line.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(line);
     let line = line.trim_ascii();
@@ -117,8 +126,7 @@ pub(super) fn read(line: &[u8]) -> ParsedLine {
     if let Ok(mut message) = serde_json::from_slice::<Incoming>(line) {
         if let JsonRpcMessage::Request(request) = &mut message
             && let ClientRequest::CallToolRequest(call) = &mut request.request
-            && let Ok(unusual) = serde_json::from_slice::<UnusualCall>(line)
-            && let Some(key) = unusual.params.arguments.and_then(|noticed| noticed.twice)
+            && let Some(key) = twice_in(line)
         {
             call.extensions.insert(GivenTwice(key));
         }
@@ -150,6 +158,12 @@ pub(super) fn read(line: &[u8]) -> ParsedLine {
             ErrorData::parse_error(format!("the message is not valid JSON: {error}"), None),
         ),
     }
+}
+
+/// A key that an object in the arguments of a call has twice, if the message is a call with one.
+pub(super) fn twice_in(message: &[u8]) -> Option<String> {
+    let call = serde_json::from_slice::<UnusualCall>(message).ok()?;
+    call.params.arguments?.twice
 }
 
 /// The arguments of a call, and a key that is given twice in them; `None` if they are not an object.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{ACTIVE, BREAKER, DURATION, ERRORS, REQUESTS, RETRIES};
+use super::{ACTIVE, BREAKER, CONNECTIONS, DURATION, ERRORS, REQUESTS, RETRIES, WAITING};
 use crate::error::{Error, Result};
 
 /// The counters of one process at one moment.
@@ -11,6 +11,10 @@ pub(crate) struct Snapshot {
     pub tools: BTreeMap<String, ToolCounters>,
     /// Calls that hold a slot, by lane.
     pub lanes: BTreeMap<String, u64>,
+    /// Calls that wait for a slot, by lane.
+    pub waiting: BTreeMap<String, u64>,
+    /// Open connections of clients.
+    pub connections: u64,
     /// The state of each backend's breaker, by its name.
     pub breakers: BTreeMap<String, &'static str>,
 }
@@ -82,11 +86,13 @@ impl Snapshot {
             RETRIES => self.tool(sample).retries += count,
             ERRORS => *self.tool(sample).errors.entry(label("kind")).or_default() += count,
             ACTIVE => *self.lanes.entry(label("lane")).or_default() += count,
+            WAITING => *self.waiting.entry(label("lane")).or_default() += count,
+            CONNECTIONS => self.connections += count,
             BREAKER => {
                 let state = match count {
                     0 => "closed",
-                    1 => "half-open",
-                    _ => "open",
+                    1 => "open",
+                    _ => "half-open",
                 };
                 self.breakers.insert(label("backend"), state);
             }
@@ -185,6 +191,8 @@ mod tests {
         drop(metrics.active("draft"));
         let _active = metrics.active("query");
         let running = metrics.begin("query_script", "query");
+        let _connection = metrics.connection();
+        metrics.waiting("audio", 3);
         let snapshot = Snapshot::parse(&metrics.render()).expect("our own output is valid");
         running.end(OK);
         let tool = &snapshot.tools["add_text"];
@@ -196,6 +204,7 @@ mod tests {
         assert_eq!(snapshot.lanes["query"], 1);
         assert_eq!(snapshot.lanes["draft"], 0);
         assert_eq!(snapshot.breakers["remote"], "half-open");
+        assert_eq!((snapshot.connections, snapshot.waiting["audio"]), (1, 3));
         assert!(!snapshot.tools.contains_key("query_script"));
     }
 

@@ -18,7 +18,7 @@ finish() {
 trap finish EXIT
 
 promtool check config prometheus.yml
-promtool check rules alerts.yml
+promtool check rules alerts.yml alerts-of-guides.yml
 promtool test rules alerts.test.yml
 
 # The dashboard's queries as rules, with the variables replaced.

@@ -123,18 +123,34 @@ fn shell(home: &Home, script: &str) -> Command {
 /// Whether a command serves until it is stopped.
 fn serves(line: &str) -> bool {
     let mut words = line.split_whitespace();
-    words.next() == Some("capcut-mcp") && matches!(words.next(), Some("engine"))
+    let is_ours = words.next() == Some("capcut-mcp");
+    is_ours
+        && match words.next() {
+            Some("engine") => true,
+            Some("serve") => words.any(|word| word == "--http"),
+            _ => false,
+        }
 }
 
 /// Starts a server as it is written, but on a free port, and stops it when it answers.
 fn serve(home: &Home, line: &str) -> Result<(), String> {
     let command = line.split(" #").next().unwrap_or_default();
     let words: Vec<&str> = command.split_whitespace().collect();
-    let at = words.iter().position(|word| *word == "--port");
     let mut words: Vec<&str> = words;
-    match at {
-        Some(at) => words[at + 1] = "0",
-        None => words.extend(["--port", "0"]),
+    let (option, free) = match words.get(1) {
+        Some(&"serve") => ("--http", "127.0.0.1:0"),
+        _ => ("--port", "0"),
+    };
+    match words.iter().position(|word| *word == option) {
+        Some(at)
+            if words
+                .get(at + 1)
+                .is_some_and(|value| !value.starts_with('-')) =>
+        {
+            words[at + 1] = free;
+        }
+        Some(at) => words.insert(at + 1, free),
+        None => words.extend([option, free]),
     }
     let mut child = shell(home, &format!("exec {}", words.join(" ")))
         .spawn()

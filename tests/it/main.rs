@@ -26,6 +26,7 @@ mod kill;
 mod logs;
 mod look;
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
+mod mcp_over_http;
 mod memory;
 mod metrics;
 mod names;

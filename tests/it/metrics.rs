@@ -376,7 +376,7 @@ fn retries_and_breaker_states_are_reported() {
     client
         .call("query_script", query.clone())
         .expect_err("the server fails");
-    assert_eq!(breaker(), (api.server.url.clone(), 2.0));
+    assert_eq!(breaker(), (api.server.url.clone(), 1.0));
     client
         .call("query_script", query)
         .expect_err("calls are paused");

@@ -4,6 +4,7 @@ mod client;
 mod engine;
 mod home;
 mod http;
+mod mcp_http;
 mod media;
 mod schemas;
 mod server;
@@ -17,7 +18,8 @@ use std::time::{Duration, Instant};
 pub(crate) use client::{Client, Heard};
 pub(crate) use engine::Served;
 pub(crate) use home::{Home, Ran, code};
-pub(crate) use http::http;
+pub(crate) use http::{http, http_with_head};
+pub(crate) use mcp_http::McpOverHttp;
 pub(crate) use media::media_server;
 pub(crate) use server::{Answer, Asked, Delivery, Server};
 

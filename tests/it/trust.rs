@@ -159,7 +159,7 @@ fn options_allow_host_names_and_origins() {
     for line in [
         "access-control-allow-origin: https://app.example.com",
         "access-control-allow-methods: options, post",
-        "access-control-allow-headers: content-type",
+        "access-control-allow-headers: authorization, content-type, last-event-id,",
     ] {
         assert!(text.contains(line), "{line}: {text}");
     }

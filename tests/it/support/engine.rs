@@ -21,6 +21,13 @@ impl Home {
         Self::served(self.command(&line))
     }
 
+    /// MCP and the API over HTTP on a free port, ready to answer.
+    pub(crate) fn serve_http(&self, arguments: &[&str]) -> Served {
+        let mut line = vec!["serve", "--http", "127.0.0.1:0"];
+        line.extend(arguments);
+        Self::served(self.command(&line))
+    }
+
     /// An engine that may only open this number of files and connections.
     #[cfg(unix)]
     pub(crate) fn engine_with_files(&self, files: u32) -> Served {

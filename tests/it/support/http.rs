@@ -13,6 +13,17 @@ pub(crate) fn http(
     headers: &[(&str, &str)],
     body: &[u8],
 ) -> (u16, String) {
+    let (status, _, body) = http_with_head(method, url, headers, body);
+    (status, body)
+}
+
+/// Like [`http`]; also returns the head of the answer.
+pub(crate) fn http_with_head(
+    method: &str,
+    url: &str,
+    headers: &[(&str, &str)],
+    body: &[u8],
+) -> (u16, String, String) {
     let rest = url.strip_prefix("http://").expect("a plain HTTP address");
     let (host, path) = rest.split_once('/').unwrap_or((rest, ""));
     let mut stream = TcpStream::connect(host).expect("the server accepts");
@@ -49,7 +60,7 @@ pub(crate) fn http(
     {
         body = dechunk(&body);
     }
-    (status, String::from_utf8_lossy(&body).into_owned())
+    (status, head, String::from_utf8_lossy(&body).into_owned())
 }
 
 fn dechunk(mut body: &[u8]) -> Vec<u8> {

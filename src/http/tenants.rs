@@ -1,0 +1,179 @@
+//! The tenants of a server: whose drafts a request is about.
+//!
+//! Each tenant has an [`App`] with a data folder of its own, so what belongs to another tenant does not exist for its
+//! calls. The user of this process is the tenant "local".
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+
+use super::{Done, Health, MakeLink, Run, health};
+use crate::caller::{Allowed, Caller, From, Manner};
+use crate::error::{Error, Result};
+use crate::exec::{App, Context, LOCAL_TENANT, Output};
+use crate::mcp::ListedTools;
+use crate::mcp::over_http::HttpEndpoint;
+use crate::metrics::Metrics;
+use crate::tool::Spec;
+
+/// One tenant, and what its requests need to be answered.
+pub(super) struct Tenant {
+    pub run: Run,
+    pub health: Health,
+    /// Called with each call whose arguments are refused; such a call never runs.
+    pub refused: Box<dyn Fn(&'static Spec, &Error) + Send + Sync>,
+    pub link: MakeLink,
+    /// `None` in tests, which have only calls of the API.
+    pub app: Option<Arc<App>>,
+    /// `None` if the listener has only the API.
+    pub mcp: Option<HttpEndpoint>,
+    /// Its clients on this machine (`here`) and all others (`network`).
+    pub here: Caller,
+    pub network: Caller,
+}
+
+impl Tenant {
+    pub(super) fn caller(&self, from: From) -> &Caller {
+        match from {
+            From::Here => &self.here,
+            From::Network => &self.network,
+        }
+    }
+}
+
+/// The tenants of a listener; those other than "local" are opened by their first request.
+pub(super) struct Tenants {
+    local: Arc<Tenant>,
+    others: Mutex<HashMap<String, Arc<Tenant>>>,
+    /// `None` in tests.
+    shared: Option<Shared>,
+}
+
+/// What all tenants of a listener share.
+struct Shared {
+    app: Arc<App>,
+    allowed: Arc<Allowed>,
+    tools: Option<Arc<ListedTools>>,
+    calls: Arc<Semaphore>,
+    stop: CancellationToken,
+}
+
+impl Tenants {
+    pub(super) fn new(
+        app: &Arc<App>,
+        allowed: Arc<Allowed>,
+        tools: Option<Arc<ListedTools>>,
+        calls: &Arc<Semaphore>,
+        stop: &CancellationToken,
+    ) -> Self {
+        let shared = Shared {
+            app: Arc::clone(app),
+            allowed,
+            tools,
+            calls: Arc::clone(calls),
+            stop: stop.clone(),
+        };
+        Self {
+            local: Arc::new(shared.tenant(app)),
+            others: Mutex::default(),
+            shared: Some(shared),
+        }
+    }
+
+    /// Only this tenant.
+    #[cfg(test)]
+    pub(super) fn only(local: Tenant) -> Self {
+        Self {
+            local: Arc::new(local),
+            others: Mutex::default(),
+            shared: None,
+        }
+    }
+
+    /// The user of this process.
+    pub(super) fn local(&self) -> Arc<Tenant> {
+        Arc::clone(&self.local)
+    }
+
+    /// The tenant of this name, which is a valid name of a folder.
+    #[expect(dead_code, reason = "used with tokens")]
+    pub(super) fn named(&self, name: &str) -> Result<Arc<Tenant>> {
+        if name == LOCAL_TENANT {
+            return Ok(self.local());
+        }
+        let mut others = self.others.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(tenant) = others.get(name) {
+            return Ok(Arc::clone(tenant));
+        }
+        let Some(shared) = &self.shared else {
+            return Err(Error::internal("this listener has only one tenant"));
+        };
+        let tenant = Arc::new(shared.tenant(&shared.app.for_tenant(name)?));
+        others.insert(name.to_owned(), Arc::clone(&tenant));
+        Ok(tenant)
+    }
+
+    /// Stops the jobs of all tenants; they can be resumed.
+    pub(super) async fn end_jobs(&self) {
+        for app in self.all().iter().filter_map(|tenant| tenant.app.as_ref()) {
+            app.jobs.cancel_all().await;
+        }
+    }
+
+    /// The counters of the process; `None` in tests.
+    pub(super) fn metrics(&self) -> Option<Arc<Metrics>> {
+        let app = self.local.app.as_ref();
+        app.map(|app| Arc::clone(&app.metrics))
+    }
+
+    /// Those that are open.
+    fn all(&self) -> Vec<Arc<Tenant>> {
+        let others = self.others.lock().unwrap_or_else(PoisonError::into_inner);
+        others.values().chain([&self.local]).cloned().collect()
+    }
+}
+
+impl Shared {
+    fn tenant(&self, app: &Arc<App>) -> Tenant {
+        let (health_app, run_app, refused_app) =
+            (Arc::clone(app), Arc::clone(app), Arc::clone(app));
+        let engine = Arc::clone(&app.engine);
+        let caller = |from| {
+            let caller = Caller::client(Manner::Api, from, &self.allowed);
+            match app.settings.data_dir() {
+                Ok(folder) if !app.is_local() => caller.of_tenant(folder),
+                _ => caller,
+            }
+        };
+        Tenant {
+            run: Arc::new(move |request| {
+                let app = Arc::clone(&run_app);
+                Box::pin(async move {
+                    let output = Arc::<Output>::default();
+                    let context = Context {
+                        output: Some(Arc::clone(&output)),
+                        ..Context::of(&request.call().caller)
+                    };
+                    let reply = app.run(request, context).await?;
+                    let output = output.take();
+                    Ok(Done { reply, output })
+                })
+            }),
+            health: Box::new(move || {
+                let app = Arc::clone(&health_app);
+                Box::pin(async move { health::health(&app).await })
+            }),
+            refused: Box::new(move |spec, error| refused_app.refused(spec.name, error, true)),
+            link: Box::new(move |draft| engine.link(draft)),
+            mcp: self
+                .tools
+                .as_ref()
+                .map(|tools| HttpEndpoint::new(app, tools, &self.calls, &self.stop)),
+            here: caller(From::Here),
+            network: caller(From::Network),
+            app: Some(Arc::clone(app)),
+        }
+    }
+}
