@@ -63,9 +63,23 @@ impl Caller {
                 from,
                 allowed: Arc::clone(allowed),
                 own_folder: None,
+                is_tenant: false,
             }))),
             run: None,
             styles: Styles::default(),
+        }
+    }
+
+    /// The same client, which may read this folder as well.
+    pub(crate) fn with_folder(self, folder: &Path) -> Self {
+        let access = self.access.0.as_ref().map(|rules| Rules {
+            own_folder: Some(folder.to_owned()),
+            allowed: Arc::clone(&rules.allowed),
+            ..*rules
+        });
+        Self {
+            access: Arc::new(Access(access)),
+            ..self
         }
     }
 
@@ -74,6 +88,7 @@ impl Caller {
     pub(crate) fn of_tenant(self, folder: &Path) -> Self {
         let access = self.access.0.as_ref().map(|rules| Rules {
             own_folder: Some(folder.to_owned()),
+            is_tenant: true,
             allowed: Arc::clone(&rules.allowed),
             ..*rules
         });
@@ -193,8 +208,10 @@ pub(crate) struct Access(Option<Rules>);
 struct Rules {
     from: From,
     allowed: Arc<Allowed>,
-    /// The data folder of the tenant that calls, if it is not the user of this process.
+    /// A folder of the caller itself, which it may read.
     own_folder: Option<PathBuf>,
+    /// Whether it is a tenant other than the user of this process: it writes only into `own_folder`.
+    is_tenant: bool,
 }
 
 /// Why a file was not read.
@@ -265,14 +282,15 @@ impl Access {
         let Some(Rules {
             allowed,
             own_folder,
+            is_tenant,
             ..
         }) = &self.0
         else {
             return Ok(());
         };
         let folders = match own_folder {
-            None => allowed.folders.as_slice(),
-            Some(own) => std::slice::from_ref(own),
+            Some(own) if *is_tenant => std::slice::from_ref(own),
+            _ => allowed.folders.as_slice(),
         };
         let real = folder
             .ancestors()

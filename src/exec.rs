@@ -9,6 +9,7 @@ pub(crate) mod jobs;
 pub(crate) mod lanes;
 mod ledger;
 mod pulse;
+mod quota;
 mod recovery;
 mod retry;
 mod routing;
@@ -289,6 +290,10 @@ impl App {
             let mut running = UnderWay::new(self, spec, draft, caller, route, Some(&cost));
             running.on(metrics::LOCAL);
             let active = self.metrics.active(metrics::NO_LANE);
+            let work = async {
+                self.within_quota(spec).await?;
+                work.await
+            };
             let ended = match tokio::time::timeout(timeout, work).await {
                 Ok(ended) => ended,
                 Err(_) => Err(timed_out(spec, timeout)),
@@ -351,6 +356,10 @@ impl App {
         let (draft, caller) = (request.draft(), &request.call().caller);
         let cost = context.cost.as_deref();
         let mut running = UnderWay::new(self, spec, draft, caller, route, cost);
+        let unnamed = match unnamed {
+            Ok(()) if !self.is_local() => Box::pin(self.within_quota(spec)).await,
+            other => other,
+        };
         let ended = match unnamed {
             Ok(()) => {
                 self.route(request, route, &context, home, &mut running)

@@ -7,6 +7,7 @@ mod admission;
 mod answer;
 mod body;
 mod eager;
+mod files;
 mod health;
 mod listener;
 mod newer;
@@ -159,13 +160,21 @@ impl HttpServer {
         let asked = Asked::of(&head.headers);
         let path = resolved(head.uri.path()).into_owned();
         let route = self.routes.at(&path);
+        let tenant = self.tenants.local();
+        if let (Destination::Own(OwnRoute::Files), Some(app)) = (route, &tenant.app) {
+            let name = path.strip_prefix("files").unwrap_or_default();
+            let name = name.strip_prefix('/').unwrap_or_default();
+            received.activity.works();
+            let answer = files::answer(app, &head.method, name, body, &self.receiver).await;
+            log_refusal(&head.method, &path, &answer);
+            return admitted.with_cors_headers(answer, asked, files::allow(name));
+        }
         // The body is read even if the request is refused, because the connection is used for further requests.
         let body = self.receiver.receive(body).await;
         if self.own.as_ref().is_some_and(|own| own.sent(&head.headers)) {
             return answer::page(StatusCode::LOOP_DETECTED);
         }
         received.activity.works();
-        let tenant = self.tenants.local();
         let allow = route.allow();
         let head = Head {
             parts: head,
@@ -448,6 +457,8 @@ impl Tenant {
                 return failed(&error, None);
             }
         };
+        let mut arguments = arguments;
+        self.name_uploads(&mut arguments);
         if let Some(missing) = texts::missing(texts, &arguments) {
             (self.refused)(spec, &Error::invalid(missing));
             return answer::failure(missing);

@@ -10,7 +10,7 @@
 //! | 6 | [`exec`] | how a call runs: turn, slot, breaker, backend, retry |
 //! | 5 | [`backend`], [`manifest`] | the engine in this process or a server; `tools.toml` |
 //! | 4 | [`delivery`], [`tool`], [`tools`] | saved drafts on their way to people's computers; what a tool is; one file per tool, and the one list of them |
-//! | 3 | [`engine`], [`journal`], [`args`], [`lint`] | drafts: edit, read, save; acknowledged calls; arguments; problems of a draft on disk |
+//! | 3 | [`engine`], [`journal`], [`args`], [`lint`], [`uploads`] | drafts: edit, read, save; acknowledged calls; arguments; problems of a draft on disk |
 //! | 2 | [`draft`], [`catalog`], [`media`], [`picture`] | the document, the names, media files, a timeline as a picture |
 //! | 1 | [`caller`], [`encoding`], [`error`], [`regular_file`], [`secrets`], [`printable`], [`units`], [`progress`], [`sorting`], [`settings`], [`styles`], [`metrics`], [`memory`] | the caller and its rights; shared basics |
 //!
@@ -56,5 +56,6 @@ mod styles;
 mod tool;
 mod tools;
 mod units;
+mod uploads;
 
 pub use cli::run;

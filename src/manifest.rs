@@ -251,6 +251,14 @@ pub(crate) struct Limits {
     pub request_timeout_s: f64,
     /// Maximum size of a message of an MCP client.
     pub message_bytes: usize,
+    /// Maximum size of an uploaded file.
+    pub upload_bytes: u64,
+    /// Maximum size of everything that one tenant of a server has in its data folder.
+    pub tenant_bytes: u64,
+    /// Maximum number of drafts of one tenant, without those in the trash.
+    pub tenant_drafts: usize,
+    /// Maximum number of jobs of one tenant that run at the same time.
+    pub tenant_jobs: usize,
     /// Maximum size of the drafts that the engine keeps in memory.
     pub memory_bytes: usize,
     pub media: MediaLimits,
@@ -503,6 +511,14 @@ impl Manifest {
             ("request_bytes", self.limits.request_bytes),
             ("message_bytes", self.limits.message_bytes),
             ("memory_bytes", self.limits.memory_bytes),
+            ("tenant_drafts", self.limits.tenant_drafts),
+            ("tenant_jobs", self.limits.tenant_jobs),
+        ] {
+            check(bytes > 0, format!("limits.{key}"), POSITIVE);
+        }
+        for (key, bytes) in [
+            ("upload_bytes", self.limits.upload_bytes),
+            ("tenant_bytes", self.limits.tenant_bytes),
         ] {
             check(bytes > 0, format!("limits.{key}"), POSITIVE);
         }

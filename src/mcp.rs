@@ -200,6 +200,10 @@ impl McpServer {
     ) -> Result<Value> {
         let caller = self.caller(&context.extensions)?;
         let _place = self.place()?;
+        let mut arguments = arguments;
+        if let ClientOf::Request(_) = self.client {
+            self.app.uploads()?.resolve(&mut arguments);
+        }
         let decoded = match incoming::GivenTwice::of(&context.extensions) {
             Some(incoming::GivenTwice(key)) => Err(given_twice(key)),
             None => local::decode(spec, arguments, &caller),

@@ -515,6 +515,7 @@ impl App {
             let context = handle.context(context.caller, context.progress);
             app.run(request, context).await
         };
+        self.job_within_quota()?;
         let id = self.jobs.start(name, &asked, work).await?;
         // If the client drops this call, the job is cancelled. Once the client has the job's id, the job
         // continues.

@@ -126,7 +126,7 @@ impl Receiver {
     }
 
     /// The next piece; `None` at the end.
-    async fn next<B: Body<Data = Bytes> + Unpin>(
+    pub(super) async fn next<B: Body<Data = Bytes> + Unpin>(
         &self,
         body: &mut B,
     ) -> Result<Option<Bytes>, Unreceived> {

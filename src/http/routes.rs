@@ -60,6 +60,8 @@ pub(super) enum OwnRoute {
     Mcp,
     /// Guides name a WebSocket there.
     WebSocket,
+    /// Uploaded files, or one of them.
+    Files,
 }
 
 impl OwnRoute {
@@ -70,6 +72,8 @@ impl OwnRoute {
             "metrics" => Self::Metrics,
             "mcp" => Self::Mcp,
             "ws" => Self::WebSocket,
+            "files" => Self::Files,
+            file if file.starts_with("files/") => Self::Files,
             _ => return None,
         })
     }
@@ -77,6 +81,7 @@ impl OwnRoute {
     pub(super) fn allow(self) -> &'static str {
         match self {
             Self::Mcp => "DELETE, GET, OPTIONS, POST",
+            Self::Files => "DELETE, GET, HEAD, OPTIONS, PUT",
             _ => "GET, HEAD, OPTIONS",
         }
     }

@@ -10,6 +10,7 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use super::{Done, Health, MakeLink, Run, health};
+use crate::args::Object;
 use crate::caller::{Allowed, Caller, From, Manner};
 use crate::error::{Error, Result};
 use crate::exec::{App, Context, LOCAL_TENANT, Output};
@@ -17,6 +18,7 @@ use crate::mcp::ListedTools;
 use crate::mcp::over_http::HttpEndpoint;
 use crate::metrics::Metrics;
 use crate::tool::Spec;
+use crate::uploads;
 
 /// One tenant, and what its requests need to be answered.
 pub(super) struct Tenant {
@@ -39,6 +41,15 @@ impl Tenant {
         match from {
             From::Here => &self.here,
             From::Network => &self.network,
+        }
+    }
+}
+
+impl Tenant {
+    /// Replaces the names of uploaded files by their paths.
+    pub(super) fn name_uploads(&self, arguments: &mut Object) {
+        if let Some(Ok(uploads)) = self.app.as_ref().map(|app| app.uploads()) {
+            uploads.resolve(arguments);
         }
     }
 }
@@ -143,8 +154,9 @@ impl Shared {
         let caller = |from| {
             let caller = Caller::client(Manner::Api, from, &self.allowed);
             match app.settings.data_dir() {
-                Ok(folder) if !app.is_local() => caller.of_tenant(folder),
-                _ => caller,
+                Ok(folder) if app.is_local() => caller.with_folder(&folder.join(uploads::FOLDER)),
+                Ok(folder) => caller.of_tenant(folder),
+                Err(_) => caller,
             }
         };
         Tenant {

@@ -142,6 +142,7 @@ impl LocalTool for ComposeBatch {
             report: None,
         };
         let worker = app.clone();
+        app.job_within_quota()?;
         let id = app
             .jobs
             .start("compose_batch", self, move |handle: Handle| async move {

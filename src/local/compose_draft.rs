@@ -271,6 +271,7 @@ pub(crate) async fn start(
     let (caller, progress) = (context.caller.clone(), context.progress.clone());
     let worker = app.clone();
     let plan = Arc::new(plan);
+    app.job_within_quota()?;
     let asked = Arc::clone(&plan);
     app.jobs
         .start(KIND, &*asked, move |handle: Handle| async move {

@@ -3,14 +3,18 @@
 use std::convert::Infallible;
 use std::sync::Arc;
 
+use http_body_util::BodyExt as _;
 use http_body_util::Full;
 use http_body_util::combinators::BoxBody;
 use hyper::body::Bytes;
+use hyper::header::{CONTENT_TYPE, HeaderValue};
 use hyper::http::request::Parts;
-use hyper::{Method, Request, Response};
-use rmcp::model::Extensions;
+use hyper::{Method, Request, Response, StatusCode};
+use rmcp::model::{ErrorCode, Extensions, ProtocolVersion, RequestId};
 use rmcp::transport::streamable_http_server::session::local::LocalSessionManager;
 use rmcp::transport::streamable_http_server::{StreamableHttpServerConfig, StreamableHttpService};
+use serde::Deserialize;
+use serde_json::json;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
@@ -81,6 +85,9 @@ impl HttpEndpoint {
         {
             return Err(TooManySessions(SESSIONS));
         }
+        if let Some(answer) = removed_method(&head, &body) {
+            return Ok(answer);
+        }
         if let Some(key) = twice_in(&body) {
             head.extensions.insert(GivenTwice(key));
         }
@@ -88,6 +95,36 @@ impl HttpEndpoint {
         let request = Request::from_parts(head, Full::new(body));
         Ok(self.service.handle(request).await)
     }
+}
+
+/// The answer to `initialize` in the version without it, which is 404 there; the SDK answers 200.
+fn removed_method(head: &Parts, body: &[u8]) -> Option<Response<BoxBody<Bytes, Infallible>>> {
+    #[derive(Deserialize)]
+    struct Message {
+        id: RequestId,
+        method: String,
+    }
+    let version = head.headers.get("mcp-protocol-version")?.to_str().ok()?;
+    if version != ProtocolVersion::V_2026_07_28.as_str() {
+        return None;
+    }
+    let message = serde_json::from_slice::<Message>(body).ok()?;
+    if message.method != "initialize" {
+        return None;
+    }
+    let error = json!({
+        "jsonrpc": "2.0",
+        "id": message.id,
+        "error": {
+            "code": ErrorCode::METHOD_NOT_FOUND.0,
+            "message": format!("{version} has no `initialize`: send requests directly, or name an earlier version"),
+        },
+    });
+    let mut answer = Response::new(Full::new(Bytes::from(error.to_string())).boxed());
+    *answer.status_mut() = StatusCode::NOT_FOUND;
+    let json = HeaderValue::from_static("application/json");
+    answer.headers_mut().insert(CONTENT_TYPE, json);
+    Some(answer)
 }
 
 /// The caller of a request over HTTP.

@@ -52,3 +52,4 @@ mod templates;
 mod texts_and_sound;
 mod trust;
 mod unfit;
+mod uploads;

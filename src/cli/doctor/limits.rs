@@ -52,12 +52,16 @@ pub(super) fn limits(manifest: &Manifest) -> Vec<Finding> {
         Finding::ok(
             "limits: clients",
             format!(
-                "a body over HTTP {} bytes, {} s, {} s between two parts; a message over MCP {} bytes; drafts in memory {} bytes",
+                "a body over HTTP {} bytes, {} s, {} s between two parts; a message over MCP {} bytes; drafts in memory {} bytes; an uploaded file {} bytes; each tenant of a server {} drafts, {} bytes, {} jobs",
                 limits.request_bytes,
                 limits.request_timeout_s,
                 limits.request_pause_s,
                 limits.message_bytes,
-                limits.memory_bytes
+                limits.memory_bytes,
+                limits.upload_bytes,
+                limits.tenant_drafts,
+                limits.tenant_bytes,
+                limits.tenant_jobs
             ),
         ),
         Finding::ok(

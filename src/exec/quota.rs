@@ -1,0 +1,127 @@
+//! What one tenant of a server may have: drafts, bytes and jobs. The user of this process has no limits.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::App;
+use crate::error::{Error, Kind, Result};
+use crate::tool::Spec;
+use crate::uploads::Uploads;
+
+/// The tools that make a draft.
+const MAKE_DRAFTS: [&str; 5] = [
+    "create_draft",
+    "compose_draft",
+    "compose_batch",
+    "open_draft",
+    "apply_template",
+];
+
+/// The tools that write files.
+const WRITE_FILES: [&str; 4] = [
+    "save_draft",
+    "compose_draft",
+    "compose_batch",
+    "preview_draft",
+];
+
+impl App {
+    /// The files that clients sent.
+    pub(crate) fn uploads(&self) -> Result<Uploads> {
+        Ok(Uploads::in_data(self.settings.data_dir()?))
+    }
+
+    /// How many bytes may still be stored.
+    pub(crate) async fn bytes_left(&self) -> Result<u64> {
+        if self.is_local() {
+            return Ok(u64::MAX);
+        }
+        let data = self.settings.data_dir()?.to_owned();
+        let used = tokio::task::spawn_blocking(move || size(&data)).await;
+        let used = used.map_err(io::Error::other).flatten().map_err(|error| {
+            Error::new(
+                Kind::Unavailable,
+                "the size of the stored data is not known",
+            )
+            .source(error)
+        })?;
+        Ok(self.manifest.limits.tenant_bytes.saturating_sub(used))
+    }
+
+    /// Refuses a call for which its tenant has no room.
+    pub(super) async fn within_quota(&self, spec: &Spec) -> Result<()> {
+        if self.is_local() {
+            return Ok(());
+        }
+        if MAKE_DRAFTS.contains(&spec.name) {
+            let most = self.manifest.limits.tenant_drafts;
+            if self.journal.list(false, most, None).await?.len() >= most {
+                return Err(Error::conflict(format!(
+                    "there are {most} drafts, which is the limit (`limits.tenant_drafts`)"
+                ))
+                .hint("delete drafts that are no longer needed with `delete_draft`"));
+            }
+        }
+        if WRITE_FILES.contains(&spec.name) && self.bytes_left().await? == 0 {
+            return Err(Error::conflict(format!(
+                "all of the {} bytes for files are in use (`limits.tenant_bytes`)",
+                self.manifest.limits.tenant_bytes
+            ))
+            .hint("delete drafts and uploaded files that are no longer needed"));
+        }
+        Ok(())
+    }
+
+    /// Refuses one more job than a tenant may run.
+    pub(crate) fn job_within_quota(&self) -> Result<()> {
+        let most = self.manifest.limits.tenant_jobs;
+        if self.is_local() || self.jobs.running().len() < most {
+            return Ok(());
+        }
+        Err(Error::new(
+            Kind::Busy,
+            format!("{most} jobs are running, which is the limit (`limits.tenant_jobs`)"),
+        )
+        .hint("wait for one with `job_status`, or stop one with `cancel_job`"))
+    }
+}
+
+/// The bytes of all files below a folder. Links are not followed, and what is removed meanwhile does not count.
+fn size(folder: &Path) -> io::Result<u64> {
+    let mut total = 0;
+    let mut folders: Vec<PathBuf> = vec![folder.to_owned()];
+    while let Some(folder) = folders.pop() {
+        let entries = match fs::read_dir(&folder) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+            Err(error) => return Err(error),
+        };
+        for entry in entries {
+            let entry = entry?;
+            match entry.metadata() {
+                Ok(metadata) if metadata.is_dir() => folders.push(entry.path()),
+                Ok(metadata) if metadata.is_file() => total += metadata.len(),
+                Ok(_) => {}
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+    Ok(total)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_size_of_a_folder_is_that_of_its_files() {
+        let folder = tempfile::tempdir().expect("a folder");
+        assert_eq!(size(&folder.path().join("missing")).expect("nothing"), 0);
+        fs::create_dir(folder.path().join("in")).expect("a folder");
+        fs::write(folder.path().join("a"), [0; 10]).expect("written");
+        fs::write(folder.path().join("in/b"), [0; 5]).expect("written");
+        assert_eq!(size(folder.path()).expect("a size"), 15);
+    }
+}
