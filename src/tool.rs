@@ -6,6 +6,7 @@ mod spec;
 use std::borrow::Cow;
 use std::time::Duration;
 
+use capcut_draft::Settings;
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -114,6 +115,29 @@ impl Texts {
     };
 }
 
+/// What a call asks for and no CapCut API has. A save on a server adds it to the saved draft.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct BeyondApi {
+    /// Of the draft as a whole.
+    pub draft: Settings,
+    /// Properties of the call's clips, as `set` takes them.
+    pub clips: Object,
+}
+
+impl BeyondApi {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.clips.is_empty() && self.draft == Settings::default()
+    }
+}
+
+/// The names of settings of a draft.
+pub(crate) fn settings_given(settings: &Settings) -> Vec<String> {
+    match serde_json::to_value(settings) {
+        Ok(Value::Object(given)) => given.keys().cloned().collect(),
+        _ => Vec::new(),
+    }
+}
+
 /// A tool that a CapCut API also has. The doc comment on the request is the tool's description; the doc comments on
 /// its fields are the descriptions in the schema.
 pub(crate) trait Tool:
@@ -166,9 +190,14 @@ pub(crate) trait Tool:
         Faults::default()
     }
 
-    /// Refuses what the engine can do and a CapCut API cannot. `strict` is true in our own dialect.
+    /// Refuses what the engine can do, and a CapCut API cannot, and a save cannot add. `strict` is true in our own dialect.
     fn only_here(&self, _strict: bool) -> Result<()> {
         Ok(())
+    }
+
+    /// What the engine can do and a CapCut API cannot, in our own dialect, and a save can add.
+    fn beyond_api(&self) -> BeyondApi {
+        BeyondApi::default()
     }
 
     /// Runs the call on the engine.

@@ -3,6 +3,8 @@
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
+use capcut_draft::Settings;
+
 use super::Failure;
 use super::recorded::{again, manner};
 use crate::caller::{Caller, Manner};
@@ -13,7 +15,7 @@ use crate::draft::ids::DraftId;
 use crate::error::{Error, Result};
 use crate::journal::Record;
 use crate::sorting;
-use crate::tool::Request;
+use crate::tool::{BeyondApi, Request};
 use crate::tools::Object;
 use crate::units::Micros;
 
@@ -21,6 +23,14 @@ use crate::units::Micros;
 const NAMED: usize = 10;
 /// How many drafts have their accounts kept in memory.
 const REMEMBERED: usize = 64;
+
+/// What a draft's calls ask for and the API does not have.
+#[derive(Clone, Default)]
+pub(crate) struct ExpectedBeyondApi {
+    pub draft: Settings,
+    /// Properties, by the clips of their calls.
+    pub clips: Vec<(Evidence, Object)>,
+}
 
 /// What a draft's acknowledged calls left in it, up to the last journal record that was read.
 #[derive(Default)]
@@ -32,8 +42,7 @@ pub(crate) struct ExpectedDraft {
     times: HashMap<Evidence, usize>,
     /// With the dialect of the call: in the API's dialect, servers accept keyframes without a clip and drop them.
     keyframes: Vec<(KeyframeTimes, Manner)>,
-    /// Properties that the API does not have, by the clips of their calls.
-    properties: Vec<(Evidence, Object)>,
+    beyond_api: ExpectedBeyondApi,
     /// How many calls leave nothing that can be identified in a document.
     unseen: usize,
     /// The draft existed before the journal's first record of it.
@@ -58,14 +67,19 @@ impl ExpectedDraft {
             return;
         }
         let request = repeated(record);
+        let beyond = request.as_ref().map(|request| request.beyond_api());
+        let BeyondApi { draft, clips } = beyond
+            .filter(|_| manner(record) == Manner::Strict)
+            .unwrap_or_default();
+        if draft != Settings::default() {
+            self.beyond_api.draft = draft;
+        }
         match request.as_ref().map(|request| request.leaves()) {
             Some(Leaves::Segments(placement)) => {
-                let properties = request.as_ref().map(|request| request.properties());
-                if let Some(properties) = properties.filter(|properties| !properties.is_empty())
-                    && manner(record) == Manner::Strict
-                {
-                    self.properties
-                        .push((placement.evidence.clone(), properties.clone()));
+                if !clips.is_empty() {
+                    self.beyond_api
+                        .clips
+                        .push((placement.evidence.clone(), clips));
                 }
                 let times = self.times.entry(placement.evidence.clone()).or_default();
                 *times += 1;
@@ -85,9 +99,9 @@ impl ExpectedDraft {
         self.times.get(evidence).copied().unwrap_or_default()
     }
 
-    /// The properties that a save adds to the saved draft, by clips.
-    pub(super) fn properties(&self) -> &[(Evidence, Object)] {
-        &self.properties
+    /// What a save adds to the saved draft.
+    pub(super) fn beyond_api(&self) -> &ExpectedBeyondApi {
+        &self.beyond_api
     }
 
     pub(super) fn has_media(&self) -> bool {

@@ -276,7 +276,7 @@ impl Remote {
         let strict = server.takes_strict && request.call().caller.manner.is_strict();
         if !strict {
             request.only_here()?;
-            self.refuse_lost_properties(request, leaves, &server)?;
+            self.refuse_beyond_api(request, leaves, &server)?;
         }
         if matches!(leaves, Leaves::Keyframes(_)) {
             Box::pin(self.refuse_dropped_keyframes(request, leaves, &server, journal)).await?;

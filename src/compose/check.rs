@@ -93,6 +93,11 @@ pub(crate) async fn check(
         height: side("height").unwrap_or_else(crate::args::default::height),
         edition,
     };
+    if let (Some((backend, Some(server))), Ok(request), None) = (&remote, &created, draft)
+        && let Err(error) = backend.refuse_beyond_api(&**request, &request.leaves(), server)
+    {
+        told("", &error);
+    }
     if let Some(Save::With(arguments)) = &plan.save {
         let mut arguments = arguments.clone();
         arguments.insert("draft_id".to_owned(), json!("dfd_cat_0_00000000"));
@@ -132,18 +137,17 @@ pub(crate) async fn check(
         let found = match read {
             Ok(request) => {
                 let mut found = request.faults_on(canvas);
-                if let Some((backend, server)) = &remote {
-                    if let Err(error) = request.only_here() {
-                        found.add(error);
-                    }
-                    // If the server does not answer, this is checked with each call.
-                    if let Some(server) = server {
-                        let lost =
-                            backend.refuse_lost_properties(&*request, &request.leaves(), server);
-                        if let Err(error) = lost {
-                            found.add(error);
-                        }
-                    }
+                if remote.is_some()
+                    && let Err(error) = request.only_here()
+                {
+                    found.add(error);
+                }
+                // If the server does not answer, this is checked with each call.
+                if let Some((backend, Some(server))) = &remote
+                    && let Err(error) =
+                        backend.refuse_beyond_api(&*request, &request.leaves(), server)
+                {
+                    found.add(error);
                 }
                 found
             }

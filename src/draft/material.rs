@@ -231,6 +231,26 @@ pub(crate) struct Fade {
     pub fade_out: Micros,
 }
 
+impl Fade {
+    /// The fades of a sound of this length: the fade-in first, and the fade-out in the rest.
+    pub(crate) fn within(self, length: Micros) -> Self {
+        let fade_in = self.fade_in.min(length);
+        Self {
+            fade_in,
+            fade_out: self.fade_out.min(length - fade_in),
+            ..self
+        }
+    }
+
+    /// Why a sound of this length has other fades than requested.
+    pub(crate) fn shortened(self, length: Micros) -> String {
+        format!(
+            "the sound is {length} long: `fade_in` and `fade_out` were shortened to {} and {}",
+            self.fade_in, self.fade_out
+        )
+    }
+}
+
 /// An effect on everything below it.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct VideoEffect {

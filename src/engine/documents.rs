@@ -37,6 +37,7 @@ pub(super) use adding::add;
 pub(crate) use copying::{CopiedDraft, DraftCopy, for_app};
 pub(crate) use history::UndoWish;
 pub(super) use history::{RecordedUndo, undone};
+use properties::SetProperties;
 
 /// What a draft is at the moment.
 pub(crate) struct DraftState {
@@ -245,7 +246,7 @@ fn own_document(draft: &Draft) -> Result<OwnDocument> {
         document,
         text,
         base,
-        unfit: written.unfit,
+        set: written.set,
     })
 }
 
@@ -587,8 +588,7 @@ struct OwnDocument {
     document: Document,
     text: Vec<u8>,
     base: BaseDocument,
-    /// The properties that do not fit their clips, and why.
-    unfit: Vec<String>,
+    set: SetProperties,
 }
 
 fn plan(state: &mut DraftState, operations: &[Operation]) -> Result<PlannedChange> {
@@ -611,10 +611,11 @@ fn plan(state: &mut DraftState, operations: &[Operation]) -> Result<PlannedChang
         .plan_operations(operations, &resources)
         .map_err(document_error)?;
     if let Some(report) = reports.first_mut() {
-        let notes = own.unfit.iter();
+        let unfit = own.set.unfit.iter();
+        let unfit = unfit.map(|unfit| format!("left out, as it does not fit: {unfit}"));
         report
             .notes
-            .extend(notes.map(|unfit| format!("left out, as it does not fit: {unfit}")));
+            .extend(unfit.chain(own.set.notes.iter().cloned()));
     }
     Ok(PlannedChange {
         step,

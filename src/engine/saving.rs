@@ -13,8 +13,9 @@ use serde::{Deserialize, Serialize};
 use crate::args::Call;
 use crate::caller::{Caller, Manner};
 use crate::draft::Draft;
-use crate::draft::ids::DraftId;
+use crate::draft::ids::{DraftId, Id};
 use crate::draft::material::MediaKind;
+use crate::draft::segment::{Segment, SegmentContent};
 use crate::draft::working;
 use crate::engine::documents::properties;
 use crate::engine::documents::{OpenedFrom, RecordedWrite, document_error, lacks};
@@ -26,6 +27,7 @@ use crate::engine::package::opened::copy::CopyRequest;
 use crate::engine::package::opened::{self, OpenedState, OpenedSubject};
 use crate::engine::package::{self, SaveRequest, SavedPackage, Subject, WhileRunning};
 use crate::engine::profile::{AppOs, Profile, own_os};
+use crate::engine::timeline;
 use crate::engine::{CallTarget, Engine, RecordedEdit, VERSION, aside, changing, registry, reply};
 use crate::error::{Error, Result};
 use crate::journal::{
@@ -368,8 +370,9 @@ impl Engine {
                     .await?;
                 return Ok(saved);
             }
-            self.learn(id, call).await?;
-            let (draft, subject) = self.subject(id).await?;
+            let learnt = self.learn(id, call).await?;
+            let (draft, mut subject) = self.subject(id).await?;
+            subject.notes.extend(learnt);
             *self.hold(id).await?.refreshed() = crate::engine::refreshed_now(&draft);
             let (request, note) = self
                 .request(&draft, &wish, folder.as_deref(), &call.caller)
@@ -496,6 +499,7 @@ impl Engine {
         aside(|| {
             let state = held.lock();
             let mut draft = state.draft.clone();
+            let mut notes = Vec::new();
             let working = match &state.document {
                 Some(document) => {
                     let name = document.value(RootRef, &root::NAME);
@@ -506,11 +510,12 @@ impl Engine {
                 }
                 None => {
                     let written = properties::written(&draft, working::write(&draft))?;
-                    if !written.unfit.is_empty() {
+                    if !written.set.unfit.is_empty() {
                         let what = format!("draft {id} was not saved");
-                        return Err(properties::refused(&what, &written.unfit)
+                        return Err(properties::refused(&what, &written.set.unfit)
                             .hint("change them with `edit_draft`, and save again"));
                     }
+                    notes = written.set.notes;
                     written.text
                 }
             };
@@ -518,7 +523,7 @@ impl Engine {
                 id: id.to_string(),
                 edition: draft.edition,
                 working,
-                notes: Vec::new(),
+                notes,
             };
             Ok((draft, subject))
         })
@@ -932,10 +937,14 @@ impl Engine {
         if learnt.is_empty() {
             return Ok(Vec::new());
         }
-        let notes = learnt
+        let mut notes: Vec<String> = learnt
             .iter()
             .map(|file| format!("{} can be read now", crate::media::shown(&file.source)))
             .collect();
+        notes.extend(
+            self.read(draft, |draft| shortened_fades(draft, &learnt))
+                .await?,
+        );
         let target = CallTarget {
             draft: Some(draft),
             width: 0.0,
@@ -944,6 +953,26 @@ impl Engine {
         self.edit(target, call, Edit::Learn(learnt)).await?;
         Ok(notes)
     }
+}
+
+/// Notes on the sounds whose fades are longer than their files.
+fn shortened_fades(draft: &Draft, learnt: &[Learnt]) -> Vec<String> {
+    let shortened = |(_, segment): (_, &Segment)| {
+        let media = segment.content.media()?;
+        let is_it = |file: &&Learnt| Id::of_name(&file.kind.file_name(&file.source)) == media;
+        let known = learnt.iter().find(is_it)?.known;
+        let mut fitted = segment.clone();
+        timeline::fit(&mut fitted, known.duration);
+        let fade = |segment: &Segment| match &segment.content {
+            SegmentContent::Sound(sound) => sound.fade,
+            _ => None,
+        };
+        let fits = fade(&fitted)?;
+        let at = segment.target.start;
+        (fade(segment) != Some(fits))
+            .then(|| format!("at {at}: {}", fits.shortened(fitted.target.duration)))
+    };
+    draft.segments().into_iter().filter_map(shortened).collect()
 }
 
 /// Whether a folder is on this machine and this caller may save drafts into it.

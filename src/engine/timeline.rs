@@ -197,6 +197,9 @@ pub(crate) fn fit(segment: &mut Segment, duration: Micros) {
     if source.end() > duration || source.duration <= Micros::ZERO {
         source.duration = duration - source.start;
         segment.target.duration = Micros((source.duration.0 as f64 / speed) as i64);
+        if let SegmentContent::Sound(sound) = &mut segment.content {
+            sound.fade = sound.fade.map(|fade| fade.within(segment.target.duration));
+        }
     }
 }
 

@@ -8,7 +8,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use serde_json::value::{RawValue, to_raw_value};
 
-use super::{CatalogName, Spec, TextFile, Tool, Turn};
+use super::{BeyondApi, CatalogName, Spec, TextFile, Tool, Turn};
 use crate::args::input_rule::FURTHER;
 use crate::args::located::{self, Misread};
 use crate::args::{Call, Object, lenient, to_value};
@@ -45,8 +45,8 @@ pub(crate) trait Request: Send + Sync {
     fn faults_on(&self, canvas: Canvas) -> Faults;
     /// See [`Tool::only_here`].
     fn only_here(&self) -> Result<()>;
-    /// The properties of its clips that the API does not have, as `set` takes them.
-    fn properties(&self) -> &Object;
+    /// See [`Tool::beyond_api`], with the properties of its clips that it does not list. Nothing in the API's dialect.
+    fn beyond_api(&self) -> BeyondApi;
     /// See [`Tool::save_wish`].
     fn save_wish(&self) -> Result<Option<SaveWish>>;
     /// See [`Tool::patience`].
@@ -203,8 +203,14 @@ impl<T: Tool> Request for ToolRequest<T> {
         self.tool.only_here(self.call.caller.manner.is_strict())
     }
 
-    fn properties(&self) -> &Object {
-        &self.call.normalized.properties
+    fn beyond_api(&self) -> BeyondApi {
+        // In the API's dialect everything is sent: a server of newer sources may have it itself.
+        if !self.call.caller.manner.is_strict() {
+            return BeyondApi::default();
+        }
+        let mut beyond = self.tool.beyond_api();
+        beyond.clips.extend(self.call.normalized.properties.clone());
+        beyond
     }
 
     fn save_wish(&self) -> Result<Option<SaveWish>> {

@@ -3,7 +3,7 @@
 use capcut_draft::ClipKind;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::args::input_rule::{InputRule, ToolTimes};
 use crate::args::lenient::{Checked, always};
@@ -21,7 +21,7 @@ use crate::engine::parts;
 use crate::engine::timeline::TrackChoice;
 use crate::engine::{self, CallTarget, Canvas, Engine};
 use crate::error::{Error, Faults, Result};
-use crate::tool::{CatalogName, Group, Hints, Texts, Tool, Turn};
+use crate::tool::{BeyondApi, CatalogName, Group, Hints, Texts, Tool, Turn};
 use crate::tools::{Call, Object};
 use crate::units::{Edition, Micros};
 
@@ -146,24 +146,18 @@ impl AddAudio {
 
     /// The fades of a sound of this length (zero: unknown), and a note if they were shortened.
     fn fade(&self, length: Micros) -> (Option<Fade>, Option<String>) {
-        let asked = [self.fade_in, self.fade_out].map(Micros::from_seconds);
-        let mut fades = asked;
-        if length > Micros::ZERO {
-            fades[0] = asked[0].min(length);
-            fades[1] = asked[1].min(length - fades[0]);
-        }
-        let note = (fades != asked).then(|| {
-            format!(
-                "the sound is {length} long: `fade_in` and `fade_out` were shortened to {} and {}",
-                fades[0], fades[1]
-            )
-        });
-        let fade = (fades != [Micros::ZERO; 2]).then(|| Fade {
-            fade_in: fades[0],
-            fade_out: fades[1],
+        let asked = Fade {
+            fade_in: Micros::from_seconds(self.fade_in),
+            fade_out: Micros::from_seconds(self.fade_out),
             ..Fade::default()
-        });
-        (fade, note)
+        };
+        let fade = if length > Micros::ZERO {
+            asked.within(length)
+        } else {
+            asked
+        };
+        let note = (fade != asked).then(|| fade.shortened(length));
+        ((fade != Fade::default()).then_some(fade), note)
     }
 }
 
@@ -260,17 +254,15 @@ impl Tool for AddAudio {
         faults
     }
 
-    fn only_here(&self, _strict: bool) -> Result<()> {
-        let (argument, seconds) = match (self.fade_in > 0.0, self.fade_out > 0.0) {
-            (true, _) => ("fade_in", self.fade_in),
-            (_, true) => ("fade_out", self.fade_out),
-            _ => return Ok(()),
-        };
-        Err(Error::conflict(format!(
-            "`{argument}` is {seconds} s, but a CapCut API does not support audio fades"
-        ))
-        .hint("set fades in the app")
-        .at_shell("create the draft with `--backend embedded`"))
+    fn beyond_api(&self) -> BeyondApi {
+        let fades = [("fade_in", self.fade_in), ("fade_out", self.fade_out)];
+        let fades = fades.into_iter().filter(|(_, seconds)| *seconds > 0.0);
+        BeyondApi {
+            clips: fades
+                .map(|(name, seconds)| (name.to_owned(), json!(seconds)))
+                .collect(),
+            ..BeyondApi::default()
+        }
     }
 
     async fn run(&self, engine: &Engine, call: &Call) -> Result<Placed> {

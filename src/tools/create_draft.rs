@@ -11,8 +11,8 @@ use crate::args::{self, default, draft_settings};
 use crate::draft::evidence::Leaves;
 use crate::draft::ids::DraftId;
 use crate::engine::{self, Engine, NewDraft};
-use crate::error::{Error, Result};
-use crate::tool::{Hints, Texts, Tool, read_output};
+use crate::error::Result;
+use crate::tool::{BeyondApi, Hints, Texts, Tool, read_output};
 use crate::tools::{Call, Object};
 use crate::units::Edition;
 
@@ -170,21 +170,11 @@ impl Tool for CreateDraft {
         error.map(|error| error.to_string()).into_iter().collect()
     }
 
-    fn only_here(&self, strict: bool) -> Result<()> {
-        let given = [
-            ("fps", self.fps.is_some()),
-            ("magnet", self.magnet.is_some()),
-            ("cover", self.cover.is_some()),
-            ("markers", self.markers.is_some()),
-        ];
-        let Some((name, _)) = given.into_iter().find(|(_, is_given)| strict && *is_given) else {
-            return Ok(());
-        };
-        Err(
-            Error::conflict(format!("a CapCut API does not support `{name}`"))
-                .hint("leave it out")
-                .at_shell("create the draft with `--backend embedded`"),
-        )
+    fn beyond_api(&self) -> BeyondApi {
+        BeyondApi {
+            draft: self.settings().unwrap_or_default(),
+            ..BeyondApi::default()
+        }
     }
 
     fn leaves(&self, _strict: bool) -> Leaves {
@@ -235,6 +225,9 @@ impl Tool for CreateDraft {
     fn to_api(&self, arguments: &Object) -> Object {
         let mut arguments = arguments.clone();
         arguments.shift_remove("edition");
+        for key in draft_settings::KEYS {
+            arguments.shift_remove(key);
+        }
         arguments
     }
 

@@ -887,34 +887,50 @@ fn properties_that_the_api_lacks_are_added_after_the_save_or_refused() {
     let code = home.run(&["lint", folder]).code;
     assert_eq!(code, 0, "the draft has no problems");
 
-    // The server's clip is shorter than the fade: the error says the same as that of the engine.
+    // The server's clip is shorter than requested: fades are shortened, and what does not fit is the engine's error.
     let (_server, other) = saving(drafts.path(), "");
     let faded = json!({ "draft_id": DRAFT, "video_url": media("clip.mp4"), "start": 0, "end": 2,
         "track_name": "video_main", "fade_in": 1.5, "rotation": 10 });
     other.call("add_video", &faded).unwrap();
+    let reply = other
+        .call("save_draft", &json!({ "draft_id": DRAFT }))
+        .unwrap();
+    let told = notes(&reply);
+    assert!(
+        told.contains("`fade_in`, `rotation` of 1 clip")
+            && told.contains("c1 (video \"video_1.mp4\"")
+            && told.contains("were shortened to 1 s and 0 s"),
+        "{told}"
+    );
+    let (_server, other) = saving(drafts.path(), "");
+    let loud = json!({ "draft_id": DRAFT, "video_url": media("clip.mp4"), "start": 0, "end": 2,
+        "track_name": "video_main", "volume": [{ "at": 0, "value": 1 }, { "at": 1.5, "value": 0 }] });
+    other.call("add_video", &loud).unwrap();
     let (code, told) = other
         .call("save_draft", &json!({ "draft_id": DRAFT }))
         .unwrap_err();
     assert!(
         code == 2
             && told.contains("saved draft")
-            && told.contains("without all of `fade_in`, `rotation`")
-            && told.contains("`fade_in` is 1.5 s, but c1")
-            && told.contains("give `fade_in` at most 1 s"),
+            && told.contains("without all of `volume_curve`")
+            && told.contains("1.5 s is not within c1"),
         "{code} {told}"
     );
 
     // What cannot be found in the saved draft is refused before the server is asked.
     let srt = "1\n00:00:01,000 --> 00:00:02,000\nOne\n";
-    let captions = json!({ "draft_id": DRAFT, "srt": srt, "letter_spacing": 2 });
+    let file = home.file("one.srt", srt);
+    let captions = json!({ "draft_id": DRAFT, "srt": file, "letter_spacing": 2 });
     let asked = server.count("/add_subtitle");
-    if let Err((code, told)) = home.call("add_subtitle", &captions) {
-        assert!(
-            code == 2 && told.contains("letter_spacing") && told.contains("--backend embedded"),
-            "{told}"
-        );
-        assert_eq!(server.count("/add_subtitle"), asked);
-    }
+    let (code, told) = home.call("add_subtitle", &captions).unwrap_err();
+    assert!(
+        code == 2
+            && told.contains("letter_spacing")
+            && told.contains("give the captions themselves as `srt`")
+            && told.contains("--backend embedded"),
+        "{told}"
+    );
+    assert_eq!(server.count("/add_subtitle"), asked);
     // So are properties of a server whose folder is out of reach, in calls and in plans.
     let server = reference(|_| None);
     let home = self::home(&server);
@@ -932,6 +948,68 @@ fn properties_that_the_api_lacks_are_added_after_the_save_or_refused() {
     let (code, _, told) = compose(&home, &plan, &[]);
     assert!(code == 2 && told.contains("`rotation`"), "{code} {told}");
     assert_eq!(server.count("/add_video"), 0);
+}
+
+/// Frame rate, markers, cover, groups and fades of sounds are added to the files that a server saved, or refused.
+#[test]
+fn settings_of_a_draft_that_the_api_lacks_are_added_after_the_save_or_refused() {
+    let settings = json!({
+        "fps": "25 fps", "magnet": false, "cover": media("picture.jpg"),
+        "markers": [{ "at": 0.5, "title": "Half" }],
+    });
+    let drafts = tempfile::tempdir().unwrap();
+    let (server, home) = saving_draft(drafts.path(), "", &settings);
+    let sent = server.asked();
+    let sent = sent.iter().find(|asked| asked.path == "/create_draft");
+    let sent = sent.unwrap().json();
+    for name in ["fps", "magnet", "cover", "markers"] {
+        assert!(sent.get(name).is_none(), "the API has no {name}: {sent}");
+    }
+    let clip = json!({ "draft_id": DRAFT, "video_url": media("clip.mp4"), "start": 0, "end": 1,
+        "track_name": "video_main", "group": "intro" });
+    home.call("add_video", &clip).unwrap();
+    // The journal has the settings for another process.
+    let reply = home
+        .call("save_draft", &json!({ "draft_id": DRAFT }))
+        .unwrap();
+    let told = notes(&reply);
+    assert!(
+        told.contains("`fps`, `magnet`, `cover`, `markers` of the draft; `group` of 1 clip"),
+        "{told}"
+    );
+    let folder = Path::new(reply["folder"].as_str().expect("a folder")).to_owned();
+    let document = std::fs::read(folder.join("draft_content.json")).unwrap();
+    let document: Value = serde_json::from_slice(&document).unwrap();
+    assert_eq!(
+        (
+            &document["fps"],
+            &document["config"]["maintrack_adsorb"],
+            &document["time_marks"]["mark_items"][0]["title"],
+        ),
+        (&json!(25.0), &json!(false), &json!("Half"))
+    );
+    let group = &document["tracks"][0]["segments"][0]["group_id"];
+    assert!(group.as_str().is_some_and(|id| !id.is_empty()), "{group}");
+    let cover = std::fs::read(folder.join("draft_cover.jpg")).unwrap();
+    assert!(cover.starts_with(&[0xff, 0xd8]));
+    let code = home.run(&["lint", &folder.display().to_string()]).code;
+    assert_eq!(code, 0, "the draft has no problems");
+
+    // A server whose folder is out of reach.
+    let server = reference(|_| None);
+    let home = self::home(&server);
+    let (code, told) = home.call("create_draft", &settings).unwrap_err();
+    assert!(
+        code == 2
+            && told.contains("has no `fps`, `magnet`, `cover`, `markers`")
+            && told.contains("api.drafts_folder")
+            && told.contains("--backend embedded"),
+        "{told}"
+    );
+    let plan = json!({ "fps": 50, "texts": [{ "text": "Hi", "end": 1 }] });
+    let (code, _, told) = compose(&home, &plan, &[]);
+    assert!(code == 2 && told.contains("has no `fps`"), "{code} {told}");
+    assert_eq!(server.count("/create_draft"), 0);
 }
 
 #[test]

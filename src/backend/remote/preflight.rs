@@ -17,7 +17,7 @@ use crate::engine::parts;
 use crate::error::{Error, Result};
 use crate::journal::Journal;
 use crate::manifest;
-use crate::tool::{CatalogName, Converted, Request, TextFile, TextSource};
+use crate::tool::{CatalogName, Converted, Request, TextFile, TextSource, settings_given};
 use crate::tools::Manner;
 use crate::tools::lists;
 
@@ -79,27 +79,35 @@ impl Remote {
         })
     }
 
-    /// Refuses properties that the API does not have, unless a save can [add them](super::save) to the saved draft.
-    pub(crate) fn refuse_lost_properties(
+    /// Refuses what the API does not have, unless a save can [add it](super::save) to the saved draft.
+    pub(crate) fn refuse_beyond_api(
         &self,
         request: &dyn Request,
         leaves: &Leaves,
         server: &Server,
     ) -> Result<()> {
-        let properties = request.properties();
-        // In the API's dialect they are sent: a server of newer sources has some of them itself.
-        if properties.is_empty() || !request.call().caller.manner.is_strict() {
+        let beyond = request.beyond_api();
+        if beyond.is_empty() {
             return Ok(());
         }
-        let names: Vec<String> = properties.keys().map(|name| format!("`{name}`")).collect();
+        let names = settings_given(&beyond.draft);
+        let names = names.iter().chain(beyond.clips.keys());
+        let names: Vec<String> = names.map(|name| format!("`{name}`")).collect();
         let names = names.join(", ");
         let missing = format!("the API of {} has no {names}", server.dialect.name());
         let without = "leave them out, or make the draft with `--backend embedded`";
-        if !matches!(leaves, Leaves::Segments(_)) {
+        if !beyond.clips.is_empty() && !matches!(leaves, Leaves::Segments(_)) {
+            let hint = match request.text_file() {
+                Some(file) => format!(
+                    "give the captions themselves as `{}` instead of a file, {without}",
+                    file.argument
+                ),
+                None => without.to_owned(),
+            };
             return Err(Error::invalid(format!(
                 "{missing}, and the clips of this call cannot be found in the saved draft to add them there"
             ))
-            .hint(without));
+            .hint(hint));
         }
         if self.can_add_to_saves(server) {
             return Ok(());

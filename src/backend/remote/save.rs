@@ -75,10 +75,10 @@ impl Remote {
         };
         let name = journal.find(draft).await?.map(|row| row.name);
         let name = name.filter(|name| !name.is_empty());
-        let properties = self
-            .with_account(journal, draft, |account| account.properties().to_vec())
+        let beyond = self
+            .with_account(journal, draft, |account| account.beyond_api().clone())
             .await?;
-        let after = After::new(self, server, request, name.clone(), properties)?;
+        let after = After::new(self, server, request, name.clone(), beyond)?;
         let body = ask
             .body
             .map(|body| after::sent(body, &request.call().caller));

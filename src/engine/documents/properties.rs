@@ -1,24 +1,37 @@
 //! Properties of clips that the compact form of drafts does not have. The draft has them by name, and they are set in its
 //! document when that is written, by the operation `set`.
 
-use capcut_draft::{ClipKind, Dialect, Document, Operation, Property, Resources as _, Set};
+use std::collections::BTreeMap;
+
+use capcut_draft::{
+    ClipKind, ClipSelector, Dialect, Document, Operation, Property, Resources as _, Set,
+};
 use serde_json::Value;
 
 use super::document_error;
-use crate::args::Object;
+use crate::args::{Object, property};
 use crate::draft::Draft;
+use crate::draft::material::Fade;
 use crate::draft::segment::Segment;
 use crate::draft::working;
 use crate::engine::edit::Prepared;
 use crate::engine::resources::CatalogResources;
 use crate::error::{Error, Result};
-use crate::units::Edition;
+use crate::units::{Edition, Micros};
 
 /// A document with the properties of its clips.
 pub(in crate::engine) struct DocumentWithProperties {
     pub text: String,
+    pub set: SetProperties,
+}
+
+/// What came of properties whose clips have other lengths than when they were given.
+#[derive(Default)]
+pub(crate) struct SetProperties {
     /// The properties that do not fit, and why.
     pub unfit: Vec<String>,
+    /// What was adapted.
+    pub notes: Vec<String>,
 }
 
 /// The operations that set the properties of the segments.
@@ -48,47 +61,101 @@ pub(in crate::engine) fn written(draft: &Draft, text: String) -> Result<Document
     if operations.is_empty() {
         return Ok(DocumentWithProperties {
             text,
-            unfit: Vec::new(),
+            set: SetProperties::default(),
         });
     }
     let mut document = Document::parse(text).map_err(document_error)?;
-    let unfit = set(&mut document, draft.edition, &operations);
+    let set = set(&mut document, draft.edition, &operations);
     Ok(DocumentWithProperties {
         text: String::from_utf8_lossy(&document.write()).into_owned(),
-        unfit,
+        set,
     })
 }
 
-/// Sets properties in a working document. A length that became known later may not fit a property: returns those that do not
-/// fit, each with the reason; the others are set.
+/// Sets properties in a working document. A length that became known later may not fit a property: fades are shortened to
+/// their clip, as the app does; others that do not fit are left out, and the rest is set.
 pub(crate) fn set(
     document: &mut Document,
     edition: Edition,
     operations: &[Operation],
-) -> Vec<String> {
+) -> SetProperties {
     document.set_dialect(Dialect::Api);
     let resources = CatalogResources::of(edition, document);
+    let mut found = SetProperties::default();
     if let Ok((step, _)) = document.plan_operations(operations, &resources)
         && document.apply(&step).is_ok()
     {
-        return Vec::new();
+        return found;
     }
-    let mut unfit = Vec::new();
     for operation in operations {
         let mut rest = operation.clone();
+        let mut may_shorten = true;
         loop {
             let planned = document.plan_operations(std::slice::from_ref(&rest), &resources);
             let Err(error) = planned.and_then(|(step, _)| document.apply(&step)) else {
                 break;
             };
-            unfit.push(reason(&error));
+            let note = Some(&mut rest)
+                .filter(|_| std::mem::take(&mut may_shorten))
+                .and_then(|rest| shortened_fades(rest, document));
+            if let Some(note) = note {
+                found.notes.push(note);
+                continue;
+            }
+            found.unfit.push(reason(&error));
             // The other properties of the clip are set.
             if !takes_out(&mut rest, &error.message) {
                 break;
             }
         }
     }
-    unfit
+    found
+}
+
+/// Shortens fades that are longer than their clip; a note if there are any.
+fn shortened_fades(operation: &mut Operation, document: &Document) -> Option<String> {
+    let Operation::Set(set) = operation else {
+        return None;
+    };
+    let ClipSelector::Text(id) = &set.clip else {
+        return None;
+    };
+    let clip = document
+        .all_clips()
+        .find(|clip| document.id(*clip) == *id)?;
+    let length = Micros(document.target(clip).duration);
+    let given = |name: &str, values: &BTreeMap<String, Value>| {
+        let is_it = |key: &&String| Property::named(key).is_some_and(|own| own.name == name);
+        let key = values.keys().find(is_it)?.clone();
+        let seconds = match &values[&key] {
+            Value::String(text) => property::seconds(text),
+            value => value.as_f64(),
+        };
+        seconds.map(|seconds| (key, Micros::from_seconds(seconds)))
+    };
+    let [fade_in, fade_out] = ["fade_in", "fade_out"].map(|name| given(name, &set.values));
+    let seconds =
+        |fade: &Option<(String, Micros)>| fade.as_ref().map_or(Micros::ZERO, |(_, it)| *it);
+    let asked = Fade {
+        fade_in: seconds(&fade_in),
+        fade_out: seconds(&fade_out),
+        ..Fade::default()
+    };
+    let fits = asked.within(length);
+    if fits == asked {
+        return None;
+    }
+    for ((key, _), fits) in [(fade_in, fits.fade_in), (fade_out, fits.fade_out)]
+        .into_iter()
+        .filter_map(|(given, fits)| Some((given?, fits)))
+    {
+        set.values.insert(key, property::json(fits.0 as f64 / 1e6));
+    }
+    Some(format!(
+        "{}: {}",
+        document.describe(clip),
+        fits.shortened(length)
+    ))
 }
 
 /// Removes the property that a message names from an operation; false if nothing is left to set.
@@ -96,11 +163,8 @@ fn takes_out(operation: &mut Operation, message: &str) -> bool {
     let Operation::Set(set) = operation else {
         return false;
     };
-    let named = set
-        .values
-        .keys()
-        .find(|name| message.contains(&format!("`{name}`")))
-        .cloned();
+    let is_named = |name: &&String| message.contains(&format!("`{name}`"));
+    let named = set.values.keys().find(is_named).cloned();
     named.is_some_and(|name| set.values.remove(&name).is_some()) && !set.values.is_empty()
 }
 
@@ -150,7 +214,7 @@ pub(in crate::engine) fn check(draft: &Draft, prepared: &mut Prepared) -> Result
 fn plain(message: &str) -> &str {
     message
         .strip_prefix("operations[")
-        .and_then(|rest| rest.split_once("(set): "))
+        .and_then(|rest| rest.split_once("): "))
         .map_or(message, |(_, plain)| plain)
 }
 

@@ -8,7 +8,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use capcut_draft::Document;
+use capcut_draft::{Document, Operation};
 use serde_json::{Value, json};
 
 use super::super::Remote;
@@ -16,8 +16,8 @@ use super::materials::take_files;
 use crate::backend::Failure;
 use crate::backend::dialect::Server;
 use crate::backend::envelope::EnvelopeContent;
+use crate::backend::expected::ExpectedBeyondApi;
 use crate::caller::Caller;
-use crate::draft::evidence::Evidence;
 use crate::draft::ids::DraftId;
 use crate::engine::documents::properties;
 use crate::engine::marker::Marker;
@@ -27,7 +27,7 @@ use crate::engine::profile::{AppOs, Profile, own_os};
 use crate::engine::registry;
 use crate::engine::saving::{SaveWish, os_of_folder};
 use crate::error::{Error, Result};
-use crate::tool::Request;
+use crate::tool::{Request, settings_given};
 use crate::tools::Object;
 
 /// The options to apply after the server's save, and the properties to add.
@@ -35,8 +35,7 @@ pub(crate) struct After {
     wish: SaveWish,
     draft: DraftId,
     request: SaveRequest,
-    /// By clips; as `set` takes them.
-    properties: Vec<(Evidence, Object)>,
+    beyond: ExpectedBeyondApi,
 }
 
 /// The arguments that no server knows, in the order of [`given`].
@@ -60,7 +59,7 @@ impl After {
         server: &Server,
         request: &dyn Request,
         draft_name: Option<String>,
-        properties: Vec<(Evidence, Object)>,
+        beyond: ExpectedBeyondApi,
     ) -> Result<Option<Self>> {
         let Some(wish) = request.save_wish()? else {
             return Ok(None);
@@ -73,7 +72,7 @@ impl After {
         } else {
             Vec::new()
         };
-        given.extend(names(&properties));
+        given.extend(names(&beyond));
         let draft_name = draft_name.filter(|_| is_strict);
         // The draft's own name is applied if possible; options of this call and properties must be applied or refused.
         let is_asked = !given.is_empty();
@@ -133,7 +132,7 @@ impl After {
             wish,
             draft: draft.clone(),
             request,
-            properties,
+            beyond,
         }))
     }
 
@@ -148,7 +147,7 @@ impl After {
         let told = opened.beside.get("folder").and_then(Value::as_str);
         let Some(folder) = told.map(PathBuf::from).filter(|folder| folder.is_dir()) else {
             let mut given: Vec<String> = given(&self.wish).into_iter().map(str::to_owned).collect();
-            given.extend(names(&self.properties));
+            given.extend(names(&self.beyond));
             let given = given.join("`, `");
             if given.is_empty() {
                 let note = super::unnamed(server, &self.draft, &self.request.name);
@@ -164,7 +163,7 @@ impl After {
             .hint("set `api.drafts_folder` in `tools.toml` to the folder where the server keeps saved drafts")
             .into());
         };
-        let added = self.add_properties(remote, server, &mut script)?;
+        let added = self.add_beyond_api(remote, server, &mut script)?;
         let aside = folder.with_file_name(format!(".capcut-mcp-server-{}", self.draft));
         take_files(&mut script, &folder, &aside)?;
         // Move the server's folder away, as the second save may use its name. The leading dot hides it from the
@@ -219,30 +218,36 @@ impl After {
 }
 
 impl After {
-    /// Adds the properties to the server's document; returns a note about them.
-    fn add_properties(
+    /// Adds what the API does not have to the server's document; returns notes about it.
+    fn add_beyond_api(
         &self,
         remote: &Remote,
         server: &Server,
         script: &mut Document,
-    ) -> Result<Option<String>, Failure> {
-        if self.properties.is_empty() {
-            return Ok(None);
+    ) -> Result<Vec<String>, Failure> {
+        let names = names(&self.beyond);
+        if names.is_empty() {
+            return Ok(Vec::new());
         }
-        let mut sets = Vec::new();
+        let mut operations = Vec::new();
+        let of_draft = settings_given(&self.beyond.draft);
+        if !of_draft.is_empty() {
+            operations.push(Operation::Settings(Box::new(self.beyond.draft.clone())));
+        }
         let mut lost = Vec::new();
-        for (evidence, properties) in &self.properties {
+        let mut clips_count = 0;
+        for (evidence, properties) in &self.beyond.clips {
             let clips = evidence.clips(script);
             if clips.is_empty() {
                 lost.push(evidence.to_string());
             }
-            sets.extend(
+            clips_count += clips.len();
+            operations.extend(
                 clips
                     .iter()
                     .map(|clip| properties::operation(clip, properties)),
             );
         }
-        let names = names(&self.properties);
         let what = format!(
             "{} saved draft {}, but without all of `{}`, which its API does not have",
             remote.base,
@@ -255,28 +260,45 @@ impl After {
                 .hint("save again; if that does not help, move the draft to the engine with `recover_draft` and `to: \"embedded\"`")
                 .into());
         }
-        let unfit = properties::set(script, server.edition, &sets);
-        if !unfit.is_empty() {
-            return Err(properties::refused(&what, &unfit)
+        let set = properties::set(script, server.edition, &operations);
+        if !set.unfit.is_empty() {
+            return Err(properties::refused(&what, &set.unfit)
                 .hint("make a draft with values that fit, as a CapCut API does not change clips")
                 .into());
         }
-        Ok(Some(format!(
-            "added after the save, as the server's API does not have them: `{}` of {} {}",
-            names.join("`, `"),
-            sets.len(),
-            if sets.len() == 1 { "clip" } else { "clips" }
-        )))
+        let mut added = Vec::new();
+        if !of_draft.is_empty() {
+            added.push(format!("`{}` of the draft", of_draft.join("`, `")));
+        }
+        if clips_count > 0 {
+            let of_clips = names.iter().filter(|name| !of_draft.contains(name));
+            let of_clips: Vec<&str> = of_clips.map(String::as_str).collect();
+            added.push(format!(
+                "`{}` of {clips_count} {}",
+                of_clips.join("`, `"),
+                if clips_count == 1 { "clip" } else { "clips" }
+            ));
+        }
+        let mut notes = vec![format!(
+            "added after the save, as the server's API does not have them: {}",
+            added.join("; ")
+        )];
+        notes.extend(set.notes);
+        Ok(notes)
     }
 }
 
-/// The names of properties, each once.
-fn names(properties: &[(Evidence, Object)]) -> Vec<String> {
-    let names = properties
+/// The names of what the API does not have, each once.
+fn names(beyond: &ExpectedBeyondApi) -> Vec<String> {
+    let names = beyond
+        .clips
         .iter()
         .flat_map(|(_, properties)| properties.keys());
-    let names: BTreeSet<&String> = names.collect();
-    names.into_iter().cloned().collect()
+    let names: BTreeSet<String> = names
+        .cloned()
+        .chain(settings_given(&beyond.draft))
+        .collect();
+    names.into_iter().collect()
 }
 
 /// The body for a server: without the options that only this program knows, and with an absolute `draft_folder`.
