@@ -5,6 +5,7 @@ pub(crate) mod batch;
 mod check;
 pub(crate) mod commas;
 pub(crate) mod document;
+mod ducking;
 mod item;
 pub(crate) mod layout;
 mod made;

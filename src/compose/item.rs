@@ -117,6 +117,10 @@ impl Item {
         self.arguments.get(key).and_then(Value::as_str)
     }
 
+    pub(super) fn extra(&self, key: &str) -> Option<&Value> {
+        self.extras.get(key)
+    }
+
     pub(super) fn extra_text(&self, key: &str) -> Option<&str> {
         self.extras.get(key).and_then(Value::as_str)
     }
@@ -303,9 +307,9 @@ fn extra(key: &str, value: Value) -> Result<Value, String> {
         ("duration", _, Some(WHOLE)) => Ok(json!(WHOLE)),
         ("fit", _, Some("video")) => Ok(json!("video")),
         ("fit", ..) => Err(format!("is {}; the only value is \"video\"", shown())),
-        ("loop", Value::Bool(_), _) => Ok(value),
-        ("loop", _, Some("true" | "yes" | "on" | "1")) => Ok(json!(true)),
-        ("loop", _, Some("false" | "no" | "off" | "0")) => Ok(json!(false)),
+        ("loop" | "duck", Value::Bool(_), _) => Ok(value),
+        ("loop" | "duck", _, Some("true" | "yes" | "on" | "1")) => Ok(json!(true)),
+        ("loop" | "duck", _, Some("false" | "no" | "off" | "0")) => Ok(json!(false)),
         ("loop", ..) => Err(format!("is {}, which is not true or false", shown())),
         ("duration", ..) => {
             let length = property::of(key).and_then(|time| time.value(&value));

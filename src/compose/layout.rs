@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use serde_json::json;
 
+use super::ducking;
 use super::item::{Item, round};
 use super::section::Section;
 
@@ -95,6 +96,7 @@ pub(crate) fn lay_out(mut items: Vec<Item>, lengths: &Lengths, all: bool) -> Vec
                 .insert("time_offset".to_owned(), json!(offset + start));
         }
     }
+    ducking::apply(&mut out);
     out
 }
 

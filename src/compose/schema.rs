@@ -27,6 +27,11 @@ pub(crate) fn schema() -> Value {
             Err(choices) => json!({ "anyOf": choices }),
         };
     }
+    schema["properties"]["defaults"] = json!({
+        "description": "Keys that all items of a section have, unless an item has them itself, by section, \"images\" or \"videos\".",
+        "type": "object",
+        "additionalProperties": { "type": "object" },
+    });
     let template = schema["properties"]["template"].take();
     for key in ["media", "repeat", "strict"] {
         schema["properties"][key] = template["properties"][key].clone();
@@ -200,6 +205,10 @@ fn comfort(section: Section, key: &str) -> Option<Value> {
         "loop" => {
             json!({ "type": "boolean", "description": "Repeated until the end of the pictures." })
         }
+        "duck" => json!({
+            "type": ["boolean", "string"],
+            "description": "Quieter while other sounds play: true, or the track or `id` of those sounds.",
+        }),
         "align_to" => json!({
             "type": "string",
             "description": "The `id` of the audio item with which the subtitles start.",

@@ -88,7 +88,7 @@ impl Section {
     /// The keys of a plan's item in addition to the tool's own arguments.
     pub(crate) fn rules(self) -> &'static [&'static str] {
         match self {
-            Self::Audio => &["id", "fit", "loop"],
+            Self::Audio => &["id", "fit", "loop", "duck"],
             Self::Visuals => &["id", "type", "duration"],
             Self::Texts | Self::Stickers | Self::Effects => &["id", "duration"],
             Self::Subtitles => &["id", "align_to"],

@@ -9,7 +9,7 @@ use crate::error::shortened;
 use crate::tools::Object;
 
 /// The plan's own keys (without sections), each with its expected value.
-const OWN: [(&str, &str); 14] = [
+const OWN: [(&str, &str); 15] = [
     ("name", "text"),
     ("note", "text"),
     ("width", "a number of pixels"),
@@ -28,6 +28,10 @@ const OWN: [(&str, &str); 14] = [
         "true, false or an object of arguments of `save_draft`",
     ),
     ("on_failure", "\"partial_continue\" or \"abort\""),
+    (
+        DEFAULTS,
+        "an object with keys of items by section, such as {\"texts\": {\"font_size\": 12}}",
+    ),
     (
         "template",
         "the name, id or folder of a draft, or an object of arguments of `apply_template`",
@@ -98,6 +102,7 @@ pub(super) fn take_faults(plan: &mut Value) -> Vec<String> {
         }
     }
     faults.extend(gather_template(members));
+    fill_defaults(members, &mut faults);
     let order: Vec<String> = members.keys().cloned().collect();
     let ends: Vec<usize> = Section::ALL
         .iter()
@@ -121,6 +126,68 @@ pub(super) fn take_faults(plan: &mut Value) -> Vec<String> {
         is_right
     });
     faults
+}
+
+/// The key with what all items of a section have, unless an item says otherwise.
+const DEFAULTS: &str = "defaults";
+
+/// Gives the items what the plan's `defaults` say about their section, or about all images or videos.
+fn fill_defaults(members: &mut Object, faults: &mut Vec<String>) {
+    let Some(defaults) = members.shift_remove(DEFAULTS) else {
+        return;
+    };
+    let Value::Object(defaults) = defaults else {
+        faults.push(format!(
+            "{DEFAULTS}: is {}; it must be an object such as {{\"texts\": {{\"font_size\": 12}}}}",
+            short(&defaults)
+        ));
+        return;
+    };
+    for (of, mut values) in defaults {
+        let path = format!("{DEFAULTS}.{}", shortened(&of));
+        let alias = SECTIONS.iter().find(|(alias, _)| *alias == of);
+        let section = Section::of_key(&of).or(alias.map(|(_, section)| *section));
+        let Some(section) = section else {
+            faults.push(format!(
+                "{path}: is not a section of a plan; the sections are {}, \"images\" and \"videos\"",
+                Section::ALL.map(|section| format!("\"{}\"", section.key())).join(", ")
+            ));
+            continue;
+        };
+        let Value::Object(values) = &mut values else {
+            faults.push(format!(
+                "{path}: is {}; it must be an object with keys of items",
+                short(&values)
+            ));
+            continue;
+        };
+        nulls(values, &path, faults);
+        misplaced(section, values, &path, faults);
+        let items = members.get_mut(section.key()).and_then(Value::as_array_mut);
+        for item in items.into_iter().flatten().filter_map(Value::as_object_mut) {
+            if !is_of(item, &of) {
+                continue;
+            }
+            for (key, value) in values.iter() {
+                if !item.contains_key(key) {
+                    item.insert(key.clone(), value.clone());
+                }
+            }
+        }
+    }
+}
+
+/// Whether an item of `visuals` is one of "images" or "videos"; true for other words.
+fn is_of(item: &Object, word: &str) -> bool {
+    let has = |kind: &str| {
+        item.keys().any(|key| key.starts_with(kind))
+            || item.get("type").and_then(Value::as_str) == Some(kind)
+    };
+    match word {
+        "image" | "images" | "pictures" => has("image"),
+        "video" | "videos" => has("video"),
+        _ => true,
+    }
 }
 
 /// Moves what fills a template into `template`, and removes what cannot be in a plan with one.

@@ -38,7 +38,8 @@ pub(crate) struct EditDraft {
     /// add_keyframes (property, points: [{time, value}], easing), clear_keyframes (property, time), clear (what: transition, effect, mask,
     /// animation), track (track, and mute, lock, hide, rename, order, remove), canvas (width, height), rename (name),
     /// settings (fps, magnet, cover: file or time, markers: [{at, title, color}]), add_markers (markers), group (clips), ungroup,
-    /// split_audio (the sound of a video as a clip).
+    /// split_audio (the sound of a video as a clip), duck (clip: music, under: voice, to: 0.25), fade (fade_in, fade_out of the whole video).
+    /// `clip` of set, clear, remove, duck: also a track, "images", "videos", "captions", …, or a list.
     /// Times are seconds.
     #[schemars(with = "Vec<serde_json::Map<String, Value>>")]
     pub operations: Vec<Value>,
@@ -209,6 +210,12 @@ impl EditDraft {
             };
             let mut value = measured(app, value, context).await.map_err(within)?;
             if let Some(members) = value.as_object_mut() {
+                if members.get("op").is_none_or(|op| op != "group")
+                    && !members.contains_key("clip")
+                    && let Some(clips) = members.shift_remove("clips")
+                {
+                    members.insert("clip".to_owned(), clips);
+                }
                 set_values::read_times(members);
                 if members.get("op").is_some_and(|op| op == "freeze") {
                     self.with_still(app, members, context)

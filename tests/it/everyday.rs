@@ -242,3 +242,290 @@ fn everyday_requests_give_the_intended_document_in_every_spelling() {
     assert!(wrong.is_empty(), "of {tried}:\n{}", wrong.join("\n"));
     assert_eq!(tried, 30);
 }
+
+/// A draft with two photos, a video, music under a voice, and two captions.
+fn whole_video(client: &mut Client) -> Value {
+    let made = client.call("create_draft", json!({ "width": 1080, "height": 1920 }));
+    let draft = made.expect("a draft")["draft_id"].clone();
+    let srt = "1\n00:00:00,000 --> 00:00:01,000\nOne\n\n2\n00:00:01,000 --> 00:00:02,000\nTwo\n";
+    for (tool, arguments) in [
+        (
+            "add_image",
+            json!({ "image_url": media("picture.jpg"), "start": 0, "end": 2 }),
+        ),
+        (
+            "add_image",
+            json!({ "image_url": media("logo.png"), "start": 2, "end": 4 }),
+        ),
+        (
+            "add_video",
+            json!({ "video_url": media("clip.mp4"), "target_start": 4, "end": 3 }),
+        ),
+        (
+            "add_audio",
+            json!({ "audio_url": media("music.mp3"), "end": 7, "volume": 0.8, "track_name": "music" }),
+        ),
+        (
+            "add_audio",
+            json!({ "audio_url": media("voice.mp3"), "target_start": 2, "end": 2, "track_name": "voice" }),
+        ),
+        ("add_subtitle", json!({ "srt": srt })),
+    ] {
+        let mut arguments = arguments;
+        arguments["draft_id"] = draft.clone();
+        let added = client.call(tool, arguments);
+        added.unwrap_or_else(|error| panic!("{tool}: {error}"));
+    }
+    draft
+}
+
+fn document(client: &mut Client, draft: &Value) -> Value {
+    let read = client.call("query_script", json!({ "draft_id": draft, "path": "" }));
+    let read = read.expect("a document");
+    serde_json::from_str(read["script"].as_str().expect("a text")).expect("JSON")
+}
+
+/// The clips whose material is in a list, of a type if one is given.
+fn clips_of(document: &Value, list: &str, kind: &str) -> Vec<Value> {
+    let materials = document["materials"][list].as_array().expect("a list");
+    let is_own = |clip: &&Value| {
+        materials.iter().any(|material| {
+            material["id"] == clip["material_id"] && (kind.is_empty() || material["type"] == kind)
+        })
+    };
+    let tracks = document["tracks"].as_array().expect("tracks").iter();
+    let clips = tracks.flat_map(|track| track["segments"].as_array().expect("clips"));
+    clips.filter(is_own).cloned().collect()
+}
+
+/// The keyframes of a clip by property: times from its start in seconds, and values.
+fn keyframes(clip: &Value, property: &str) -> Vec<(f64, f64)> {
+    let lists = clip["common_keyframes"]
+        .as_array()
+        .expect("keyframes")
+        .iter();
+    let points = lists
+        .filter(|list| list["property_type"] == property)
+        .flat_map(|list| list["keyframe_list"].as_array().expect("points"));
+    points
+        .map(|point| {
+            let time = point["time_offset"].as_f64().expect("a time") / 1e6;
+            (time, point["values"][0].as_f64().expect("a value"))
+        })
+        .collect()
+}
+
+fn is_near(points: &[(f64, f64)], expected: &[(f64, f64)]) -> bool {
+    points.len() == expected.len()
+        && points
+            .iter()
+            .zip(expected)
+            .all(|(one, other)| (one.0 - other.0).abs() < 0.04 && (one.1 - other.1).abs() < 0.03)
+}
+
+fn photos_are_gray(document: &Value) -> bool {
+    let all = clips_of(document, "videos", "photo");
+    let is_gray = |clip: &Value| {
+        value(clip, &document["materials"], "effects:saturation/value") == json!(-1.0)
+    };
+    let others = clips_of(document, "videos", "video");
+    all.len() == 2 && all.iter().all(is_gray) && !others.iter().any(is_gray)
+}
+
+fn photos_zoom(document: &Value) -> bool {
+    let all = clips_of(document, "videos", "photo");
+    let zooms = |clip: &Value| {
+        let sizes = keyframes(clip, "KFTypeScaleX");
+        sizes.len() == 2 && sizes[1].1 > sizes[0].1
+    };
+    all.len() == 2 && all.iter().all(zooms)
+}
+
+fn music_is_lower(document: &Value) -> bool {
+    let music = clips_of(document, "audios", "");
+    let expected = [(1.7, 0.8), (2.0, 0.2), (4.0, 0.2), (4.3, 0.8)];
+    music
+        .iter()
+        .any(|clip| is_near(&keyframes(clip, "KFTypeVolume"), &expected))
+}
+
+fn video_fades_out(document: &Value) -> bool {
+    let video = &clips_of(document, "videos", "video")[0];
+    let music = clips_of(document, "audios", "");
+    let fade = |clip: &Value| {
+        value(
+            clip,
+            &document["materials"],
+            "audio_fades/fade_out_duration",
+        )
+    };
+    is_near(
+        &keyframes(video, "KFTypeAlpha"),
+        &[(0.0, 1.0), (2.0, 1.0), (3.0, 0.0)],
+    ) && fade(video) == json!(1_000_000)
+        && music.iter().any(|clip| fade(clip) == json!(1_000_000))
+}
+
+fn captions_are_alike(document: &Value) -> bool {
+    let texts = document["materials"]["texts"].as_array().expect("texts");
+    texts.len() == 2
+        && texts.iter().all(|text| {
+            let content = text["content"].as_str().expect("a text");
+            let content: Value = serde_json::from_str(content).expect("JSON");
+            let style = &content["styles"][0];
+            style["size"] == json!(12.0) && style["bold"] == json!(true)
+        })
+}
+
+#[test]
+fn one_request_changes_several_clips_in_every_spelling() {
+    type IsDone = fn(&Value) -> bool;
+    let requests: [(&str, [Value; 3], IsDone); 5] = [
+        (
+            "make all photos black and white",
+            [
+                json!({ "op": "set", "clip": "photos", "saturation": -1 }),
+                json!({ "op": "set", "clips": "all images", "saturation": "-100%" }),
+                json!({ "op": "set", "clip": ["c1", "c2"], "properties": { "saturation": "-1" } }),
+            ],
+            photos_are_gray,
+        ),
+        (
+            "slow zoom on every photo",
+            [
+                json!({ "op": "set", "clip": "every photo", "motion": "zoom_in" }),
+                json!({ "op": "set", "clip": "images", "motion": "Zoom In", "motion_strength": 30 }),
+                json!({ "op": "set", "clips": ["picture.jpg", "logo.png"], "camera_motion": "zoom-in" }),
+            ],
+            photos_zoom,
+        ),
+        (
+            "lower the music under the voice",
+            [
+                json!({ "op": "duck", "clip": "music", "under": "voice" }),
+                json!({ "op": "duck", "clip": "music.mp3", "under": "voice.mp3", "to": 0.25 }),
+                json!({ "op": "duck", "clips": ["music"], "under": ["voice"], "fade": "300ms" }),
+            ],
+            music_is_lower,
+        ),
+        (
+            "fade the whole video out",
+            [
+                json!({ "op": "fade", "fade_out": 1 }),
+                json!({ "op": "fade", "fade_out": "1s" }),
+                json!({ "op": "fade", "fade_out": "1000ms" }),
+            ],
+            video_fades_out,
+        ),
+        (
+            "the same style for all captions",
+            [
+                json!({ "op": "set", "clip": "captions", "font_size": 12, "bold": true }),
+                json!({ "op": "set", "clip": "all subtitles", "fontSize": "12", "bold": "yes" }),
+                json!({ "op": "set", "clip": "subtitle", "properties": { "font_size": 12, "bold": true } }),
+            ],
+            captions_are_alike,
+        ),
+    ];
+    let home = Home::embedded();
+    let mut client = home.serve_with(&["serve"]);
+    client.initialize("2025-11-25");
+    let mut wrong = Vec::new();
+    let mut tried = 0;
+    for (wish, spellings, is_done) in requests {
+        for operation in spellings {
+            tried += 1;
+            let draft = whole_video(&mut client);
+            let before = document(&mut client, &draft);
+            assert!(!is_done(&before), "{wish}");
+            let edit = json!({ "draft_id": draft, "operations": [operation] });
+            match client.call("edit_draft", edit) {
+                Err(error) => wrong.push(format!("{wish}: {operation}: {error}")),
+                Ok(reply) => {
+                    let now = document(&mut client, &draft);
+                    if !is_done(&now) {
+                        wrong.push(format!("{wish}: {operation}: {reply}: {now}"));
+                    }
+                    client
+                        .call("undo_draft", json!({ "draft_id": draft }))
+                        .expect("undone");
+                    assert_eq!(document(&mut client, &draft), before, "{wish}");
+                }
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "of {tried}:\n{}", wrong.join("\n"));
+    assert_eq!(tried, 15);
+}
+
+/// A plan says the same once for all items of a section.
+#[test]
+fn one_key_of_a_plan_changes_several_items() {
+    let whole = json!({
+        "visuals": [
+            { "image_url": media("picture.jpg"), "duration": 2 },
+            { "image_url": media("logo.png"), "duration": 2 },
+            { "video_url": media("clip.mp4"), "end": 3 },
+        ],
+        "audio": [
+            { "audio_url": media("music.mp3"), "end": 7, "volume": 0.8, "track_name": "music" },
+            { "audio_url": media("voice.mp3"), "at": 2, "end": 2, "track_name": "voice" },
+        ],
+        "subtitles": [{ "srt": "1\n00:00:00,000 --> 00:00:01,000\nOne\n\n2\n00:00:01,000 --> 00:00:02,000\nTwo\n" }],
+        "save": false,
+    });
+    type IsDone = fn(&Value) -> bool;
+    let requests: [(&str, Value, IsDone); 6] = [
+        (
+            "/defaults",
+            json!({ "images": { "saturation": -1 } }),
+            photos_are_gray,
+        ),
+        (
+            "/defaults",
+            json!({ "images": { "motion": "zoom_in" } }),
+            photos_zoom,
+        ),
+        (
+            "/defaults",
+            json!({ "captions": { "font_size": 12, "bold": true } }),
+            captions_are_alike,
+        ),
+        ("/audio/0/duck", json!(true), music_is_lower),
+        ("/audio/0/duck", json!("voice"), music_is_lower),
+        ("/audio/0/duck", json!("yes"), music_is_lower),
+    ];
+    let home = Home::embedded();
+    let mut client = home.connected();
+    for (path, value, is_done) in requests {
+        let mut plan = whole.clone();
+        let (parent, key) = path.rsplit_once('/').expect("a path");
+        plan.pointer_mut(parent).expect("a parent")[key] = value.clone();
+        let made = client.call("compose_draft", json!({ "plan": plan }));
+        let made = made.unwrap_or_else(|error| panic!("{value}: {error}"));
+        assert_eq!(made["status"], "complete", "{value}: {made}");
+        let document = document(&mut client, &made["draft_id"]);
+        assert!(is_done(&document), "{value}: {made}: {document}");
+        // The plan has nothing more to do.
+        let again = json!({ "plan": plan, "resume": made["draft_id"] });
+        client.call("compose_draft", again).expect("resumed");
+        assert_eq!(
+            self::document(&mut client, &made["draft_id"]),
+            document,
+            "{value}"
+        );
+    }
+    for (defaults, says) in [
+        (json!({ "pictuers": {} }), "is not a section of a plan"),
+        (json!({ "texts": 7 }), "it must be an object"),
+        (json!([]), "defaults: is"),
+        (json!({ "texts": { "volume": 1 } }), "defaults.texts.volume"),
+    ] {
+        let mut plan = whole.clone();
+        plan["defaults"] = defaults;
+        let error = client
+            .call("compose_draft", json!({ "plan": plan }))
+            .expect_err("refused");
+        assert!(error.contains(says), "{error}");
+    }
+}

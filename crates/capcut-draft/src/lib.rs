@@ -76,10 +76,11 @@ pub use keyframes::{KeyframeList, KeyframePoint};
 pub use kinds::ClipKind;
 pub use measure::{Measure, Unit};
 pub use ops::{
-    AddKeyframes, AddMarkers, Canvas, Clear, ClearKeyframes, ClearWhat, Cover, Duplicate, Easing,
-    FRAME_RATES, Freeze, Group, KeyframeValue, Marker, MediaFile, MediaFileKind, MediaLength, Move,
-    Operation, OperationReport, Remove, Rename, ReplaceMedia, ReplaceText, Set, Settings, Shift,
-    Split, SplitAudio, TrackChange, Trim, Ungroup, is_adjustment,
+    AddKeyframes, AddMarkers, Canvas, Clear, ClearKeyframes, ClearWhat, Cover, DUCK_FADE, DUCKED,
+    Duck, Duplicate, Easing, FRAME_RATES, Fade, Freeze, Group, KeyframeValue, Marker, MediaFile,
+    MediaFileKind, MediaLength, Move, Operation, OperationReport, Remove, Rename, ReplaceMedia,
+    ReplaceText, Set, Settings, Shift, Split, SplitAudio, TrackChange, Trim, Ungroup, ducked,
+    is_adjustment,
 };
 pub use path::PathPart;
 pub use property::{PROPERTIES, Property, PropertyArgument, PropertyDefault};

@@ -18,6 +18,7 @@ pub(crate) mod picture;
 mod repeat;
 pub(crate) mod session;
 pub(crate) mod sound;
+mod together;
 mod tracks;
 pub(crate) mod whole;
 
@@ -37,6 +38,7 @@ use session::Session;
 pub use easing::Easing;
 pub use media::{MediaFile, MediaFileKind};
 pub use picture::is_adjustment;
+pub use together::{DUCK_FADE, DUCKED, ducked};
 pub use whole::{Cover, FRAME_RATES, Marker};
 
 /// A change of a draft, as JSON: `{"op": "move", "clip": "c3", "at": 4.5}`.
@@ -86,6 +88,10 @@ pub enum Operation {
     Freeze(Box<Freeze>),
     /// Makes the sound of a video a clip of its own, and mutes the video.
     SplitAudio(SplitAudio),
+    /// Lowers clips while others sound.
+    Duck(Duck),
+    /// Fades the whole video.
+    Fade(Fade),
 }
 
 macro_rules! operation_structs {
@@ -301,6 +307,36 @@ operation_structs! {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         track: Option<String>,
     }
+    /// `duck`: music that is quieter under a voice.
+    Duck {
+        /// What becomes quieter: a clip, a track, a kind such as "sounds", or a list.
+        clip: ClipSelector,
+        /// The clips during which it does.
+        under: ClipSelector,
+        /// The part of its loudness that stays, 0 to 1.
+        #[serde(default = "usual_part")]
+        to: f64,
+        /// How long it takes to become quieter and louder, seconds from 0 to 10.
+        #[serde(default = "usual_fade")]
+        fade: Time,
+    }
+    /// `fade`: pictures and sounds together, at the start and the end of the timeline.
+    Fade {
+        /// Length, seconds.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        fade_in: Option<Time>,
+        /// Length, seconds.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        fade_out: Option<Time>,
+    }
+}
+
+fn usual_part() -> f64 {
+    DUCKED
+}
+
+fn usual_fade() -> Time {
+    Time::from_micros(DUCK_FADE)
 }
 
 /// `set`: a clip, and any properties of the list.
@@ -362,7 +398,7 @@ pub struct OperationReport {
     pub notes: Vec<String>,
 }
 
-const NAMES: [&str; 21] = [
+const NAMES: [&str; 23] = [
     "set",
     "replace_media",
     "replace_text",
@@ -384,10 +420,16 @@ const NAMES: [&str; 21] = [
     "ungroup",
     "freeze",
     "split_audio",
+    "duck",
+    "fade",
 ];
 
 /// Names that other programs give to operations, for "did you mean".
-const OTHER_NAMES: [(&str, &str); 19] = [
+const OTHER_NAMES: [(&str, &str); 23] = [
+    ("duck_audio", "duck"),
+    ("ducking", "duck"),
+    ("fade_out", "fade"),
+    ("fade_in", "fade"),
     ("freeze_frame", "freeze"),
     ("delete", "remove"),
     ("delete_clip", "remove"),
@@ -452,6 +494,8 @@ fn keys_of(name: &str) -> Option<&'static [&'static str]> {
         "ungroup" => Ungroup::KEYS,
         "freeze" => Freeze::KEYS,
         "split_audio" => SplitAudio::KEYS,
+        "duck" => Duck::KEYS,
+        "fade" => Fade::KEYS,
         _ => return None,
     })
 }
@@ -585,6 +629,8 @@ impl Operation {
             Self::Ungroup(_) => 18,
             Self::Freeze(_) => 19,
             Self::SplitAudio(_) => 20,
+            Self::Duck(_) => 21,
+            Self::Fade(_) => 22,
         }]
     }
 
@@ -611,6 +657,8 @@ impl Operation {
             Self::Group(operation) => session.group(operation),
             Self::Ungroup(operation) => session.ungroup(operation),
             Self::SplitAudio(operation) => session.split_audio(operation),
+            Self::Duck(operation) => session.duck(operation),
+            Self::Fade(operation) => session.fade(operation),
         }
     }
 }

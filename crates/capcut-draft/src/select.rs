@@ -6,11 +6,13 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::document::{ClipRef, Document, TrackRef};
 use crate::error::{Error, ErrorKind, Result, nearest, quoted_list};
-use crate::field::track;
+use crate::field::{material, track};
 use crate::grid::Seconds;
+use crate::kinds::ClipKind;
 
 /// A clip: a short id (`"c12"`), a full id, `"t2@3.5"` or `{"track": "t2", "at": 3.5}`, the name of its file or
-/// effect, or its words.
+/// effect, or its words. Operations that take several clips also take a track, a kind (`"images"`, `"captions"`, `"all"`),
+/// or a list.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 #[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 #[serde(untagged)]
@@ -23,6 +25,65 @@ pub enum ClipSelector {
         /// Time on the timeline, seconds.
         at: Time,
     },
+    /// Several clips.
+    Many(Vec<ClipSelector>),
+}
+
+/// Clips of one kind.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum ClipGroup {
+    All,
+    Of(ClipKind),
+    Captions,
+}
+
+/// Words for all clips of a kind.
+const GROUPS: [(ClipGroup, &[&str]); 9] = [
+    (
+        ClipGroup::All,
+        &["all", "everything", "clips", "*", "全部", "所有"],
+    ),
+    (
+        ClipGroup::Of(ClipKind::Image),
+        &["image", "photo", "picture", "still", "图片", "照片"],
+    ),
+    (ClipGroup::Of(ClipKind::Video), &["video", "视频"]),
+    (
+        ClipGroup::Of(ClipKind::Audio),
+        &["audio", "sound", "音频", "声音"],
+    ),
+    (ClipGroup::Captions, &["caption", "subtitle", "字幕"]),
+    (
+        ClipGroup::Of(ClipKind::Text),
+        &["text", "title", "文字", "文本"],
+    ),
+    (ClipGroup::Of(ClipKind::Sticker), &["sticker", "贴纸"]),
+    (ClipGroup::Of(ClipKind::Effect), &["effect", "特效"]),
+    (ClipGroup::Of(ClipKind::Filter), &["filter", "滤镜"]),
+];
+
+impl ClipGroup {
+    /// "all photos", "every photo", "photos"; a word for one clip alone, such as "photo", is not a group.
+    fn read(text: &str) -> Option<Self> {
+        let lower = text.trim().to_lowercase();
+        let rest = ["all the ", "all ", "every ", "each ", "所有", "全部"]
+            .iter()
+            .find_map(|word| lower.strip_prefix(word));
+        let is_plain = rest.is_none() && lower.is_ascii();
+        let word = rest.filter(|rest| !rest.is_empty()).unwrap_or(&lower);
+        let word = word.trim().trim_start_matches("clips of ");
+        let is_word = |known: &&str| {
+            let plural = word.strip_suffix('s').is_some_and(|one| one == *known);
+            let same = word == *known;
+            let may_be_one =
+                !is_plain || ["audio", "all", "everything", "clips", "*"].contains(known);
+            plural || (same && may_be_one)
+        };
+        let found = GROUPS
+            .iter()
+            .find(|(_, words)| words.iter().any(|known| is_word(&known)));
+        found.map(|(group, _)| *group)
+    }
 }
 
 impl From<&str> for ClipSelector {
@@ -143,18 +204,85 @@ impl Document {
         match selector {
             ClipSelector::At { track, at } => self.clip_at(self.select_track(track)?, at.micros),
             ClipSelector::Text(text) => self.select_by_text(text.trim()),
+            ClipSelector::Many(list) => match &list[..] {
+                [one] => self.select(one),
+                _ => Err(Error::invalid(format!(
+                    "`clip` is a list of {}, but this takes one clip",
+                    list.len()
+                ))
+                .hint("write one operation for each clip")),
+            },
         }
     }
 
-    /// All clips that a selector names: those of a whole track for the id or name of a track, otherwise one.
+    /// All clips that a selector names: those of a track, of a kind, or of a list; otherwise one.
+    ///
+    /// # Errors
+    /// As [`select`](Self::select); `NotFound` if there is no clip of the kind, `Invalid` for an empty list.
     pub fn select_all(&self, selector: &ClipSelector) -> Result<Vec<ClipRef>> {
+        if let ClipSelector::Many(list) = selector {
+            if list.is_empty() {
+                return Err(Error::invalid("`clip` is an empty list"));
+            }
+            let mut all = Vec::new();
+            for selector in list {
+                let found = self.select_all(selector)?;
+                all.extend(
+                    found
+                        .into_iter()
+                        .filter(|clip| !all.contains(clip))
+                        .collect::<Vec<_>>(),
+                );
+            }
+            return Ok(all);
+        }
         if let ClipSelector::Text(text) = selector
             && self.clip_by_number(text).is_none()
             && let Ok(track) = self.select_track(text)
         {
             return Ok(self.clips(track).collect());
         }
+        // A clip with exactly this name comes first.
+        if let ClipSelector::Text(text) = selector
+            && let Some(group) = ClipGroup::read(text)
+            && !self.is_label(text)
+        {
+            let all: Vec<ClipRef> = self
+                .all_clips()
+                .filter(|clip| self.is_of(*clip, group))
+                .collect();
+            if all.is_empty() {
+                return Err(Error::not_found(format!(
+                    "the draft has no {}",
+                    text.trim()
+                )));
+            }
+            return Ok(all);
+        }
         self.select(selector).map(|clip| vec![clip])
+    }
+
+    fn is_label(&self, text: &str) -> bool {
+        let lower = text.trim().to_lowercase();
+        self.all_clips().any(|clip| {
+            let label = self.words(clip).or_else(|| self.media_name(clip));
+            label.is_some_and(|label| label.to_lowercase() == lower)
+        })
+    }
+
+    fn is_of(&self, clip: ClipRef, group: ClipGroup) -> bool {
+        match group {
+            ClipGroup::All => true,
+            ClipGroup::Of(kind) => self.clip_kind(clip) == kind,
+            ClipGroup::Captions => {
+                let main = self.main_material(clip);
+                let is_subtitle =
+                    main.is_some_and(|main| self.value(main, &material::KIND) == "subtitle");
+                let name = self.value(self.track_of(clip), &track::NAME).to_lowercase();
+                self.clip_kind(clip) == ClipKind::Text
+                    && (is_subtitle || name.starts_with("subtitle") || name.starts_with("caption"))
+            }
+        }
     }
 
     /// The track with this short id, full id or name.

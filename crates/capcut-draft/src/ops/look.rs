@@ -369,7 +369,7 @@ impl Session<'_> {
         }
     }
 
-    fn set_fade(&mut self, own: ClipRef, name: &str, seconds: f64) -> Result<()> {
+    pub(super) fn set_fade(&mut self, own: ClipRef, name: &str, seconds: f64) -> Result<()> {
         self.edit.check_times(own)?;
         let key = if name == "fade_in" {
             "fade_in_duration"
