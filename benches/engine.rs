@@ -1,4 +1,5 @@
 //! The engine against the reference server: `cargo bench --bench engine`. Exits with 1 when a bound is missed.
+//! `cargo bench --bench engine -- search` only measures the search of the catalog.
 //!
 //! The figures of the reference were measured on a machine that also has two cores, with the load generator on
 //! the same machine and the same number of clients.
@@ -28,17 +29,18 @@ const CLIENTS: [usize; 2] = [1, 8];
 fn main() -> ExitCode {
     let home = tempfile::tempdir().expect("a folder");
     let mut report = Report::default();
+    if std::env::args().any(|argument| argument == "search") {
+        searches(&mut report, home.path());
+        return report.code();
+    }
     start(&mut report, home.path());
     throughput(&mut report, home.path());
     in_process(&mut report, home.path());
     queries(&mut report, home.path());
     save(&mut report, home.path());
+    searches(&mut report, home.path());
     memory(&mut report, home.path());
-    if report.missed == 0 {
-        return ExitCode::SUCCESS;
-    }
-    println!("{} bounds are missed", report.missed);
-    ExitCode::FAILURE
+    report.code()
 }
 
 #[derive(Default)]
@@ -47,6 +49,14 @@ struct Report {
 }
 
 impl Report {
+    fn code(&self) -> ExitCode {
+        if self.missed == 0 {
+            return ExitCode::SUCCESS;
+        }
+        println!("{} bounds are missed", self.missed);
+        ExitCode::FAILURE
+    }
+
     fn at_most(&mut self, what: &str, value: f64, bound: f64, unit: &str) {
         self.line(what, value, unit, value <= bound, &format!("<= {bound}"));
     }
@@ -283,6 +293,54 @@ fn in_process(report: &mut Report, home: &Path) {
         let what = "add_text, in process: times the reference";
         report.at_least(what, each_second / REFERENCE_ADD[0], 50.0, "x");
     });
+}
+
+/// The search of the catalog, with words of several kinds, in English and Chinese, misspelt and unknown.
+fn searches(report: &mut Report, home: &Path) {
+    const QUERIES: [&str; 6] = ["fade", "warm retro", "disolve", "淡入", "模糊", "qqqq"];
+    let schema = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/schemas/search_catalog.json");
+    let schema = fs::read(schema).expect("the schema");
+    let schema: Value = serde_json::from_slice(&schema).expect("JSON");
+    let kinds = kinds_in(&schema).expect("the kinds");
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .expect("a runtime");
+    let engine = capcut_mcp::bench::InProcess::open(&home.join("search")).expect("an engine");
+    let slowest = |arguments: &Value| {
+        let times = QUERIES.iter().map(|query| {
+            let mut arguments = arguments.clone();
+            arguments["query"] = json!(query);
+            let times = (0..9).map(|_| {
+                timed(|| {
+                    let found = runtime.block_on(engine.call("search_catalog", arguments.clone()));
+                    found.expect("a reply");
+                })
+            });
+            median(times.collect()) * 1e3
+        });
+        times.fold(0.0, f64::max)
+    };
+    let by_kind = kinds.iter().map(|kind| slowest(&json!({ "kind": kind })));
+    let slowest_kind = by_kind.fold(0.0, f64::max);
+    let what = format!("search_catalog, the slowest of {} kinds", kinds.len());
+    report.at_most(&what, slowest_kind, 5.0, "ms");
+    let all = slowest(&json!({}));
+    report.at_most("search_catalog, over all kinds", all, 20.0, "ms");
+}
+
+/// The values of the argument `kind` in a schema.
+fn kinds_in(schema: &Value) -> Option<Vec<String>> {
+    match schema {
+        Value::Object(members) => {
+            let own = members.get("kind").and_then(|kind| kind["enum"].as_array());
+            let own = own.map(|kinds| kinds.iter().filter_map(Value::as_str).map(str::to_owned));
+            own.map(Iterator::collect)
+                .or_else(|| members.values().find_map(kinds_in))
+        }
+        Value::Array(list) => list.iter().find_map(kinds_in),
+        _ => None,
+    }
 }
 
 fn queries(report: &mut Report, home: &Path) {

@@ -1,6 +1,6 @@
 //! `add_text`: add text.
 
-use capcut_draft::ClipKind;
+use capcut_draft::{ClipKind, TextEffectKind};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -667,6 +667,31 @@ impl Tool for AddText {
             Some(Micros::from_seconds(self.end)),
             None,
         )
+    }
+
+    fn faults(&self) -> Vec<String> {
+        let ids = [
+            (
+                "bubble_effect_id",
+                TextEffectKind::Bubble,
+                &self.bubble_effect_id,
+            ),
+            (
+                "bubble_resource_id",
+                TextEffectKind::Bubble,
+                &self.bubble_resource_id,
+            ),
+            (
+                "effect_effect_id",
+                TextEffectKind::Letters,
+                &self.effect_effect_id,
+            ),
+        ];
+        let faults = ids.into_iter().filter_map(|(argument, kind, id)| {
+            let error = kind.check_id(id.as_deref()?).err()?;
+            Some(format!("`{argument}`: {error}"))
+        });
+        faults.collect()
     }
 
     fn faults_on(&self, canvas: Canvas) -> Faults {

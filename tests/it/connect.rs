@@ -733,3 +733,35 @@ fn a_link_on_the_search_path_is_what_is_written() {
     let block: Value = serde_json::from_slice(&ran.stdout).expect("JSON");
     assert_eq!(block["mcpServers"]["capcut"]["command"], json!(link));
 }
+
+#[test]
+fn an_entry_leaves_out_tools_that_change_something() {
+    let home = home();
+    let ran = home.run(&["connect", "cursor", "--read-only"]).success();
+    assert!(
+        !ran.stdout.contains("create_draft") && ran.stdout.contains("inspect_draft"),
+        "{}",
+        ran.stdout
+    );
+    let (_, file, key) = CLIENTS
+        .into_iter()
+        .find(|(client, ..)| *client == "cursor")
+        .expect("a client");
+    let path = home.path().join(file);
+    let arguments = |path: &Path| entry(path, key, "capcut")["args"].to_string();
+    let is_read_only = |path: &Path| arguments(path).contains("--read-only");
+    assert!(is_read_only(&path), "{}", arguments(&path));
+    // It stays in the entry until it is taken back.
+    let again = home.run(&["connect", "cursor"]).success();
+    assert!(is_read_only(&path), "{}", again.stdout);
+    let back = home
+        .run(&["connect", "cursor", "--read-only=false"])
+        .success();
+    assert!(back.stdout.contains("create_draft"), "{}", back.stdout);
+    assert!(
+        !arguments(&path).contains("--read-only=true")
+            && !arguments(&path).contains("\"--read-only\""),
+        "{}",
+        arguments(&path)
+    );
+}

@@ -5,43 +5,14 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
+use crate::support::drafts::{created, edited, saved_at, script, text};
 use crate::support::{Client, Home, media};
-
-fn text(path: &Path) -> &str {
-    path.to_str().expect("a path in UTF-8")
-}
-
-fn created(client: &mut Client, arguments: Value) -> String {
-    let made = client.call("create_draft", arguments).expect("a draft");
-    made["draft_id"].as_str().expect("an id").to_owned()
-}
-
-fn edited(client: &mut Client, draft: &str, operations: Value) -> Result<Value, String> {
-    client.call(
-        "edit_draft",
-        json!({ "draft_id": draft, "operations": operations }),
-    )
-}
-
-fn script(client: &mut Client, draft: &str) -> String {
-    let read = client.call("query_script", json!({ "draft_id": draft, "path": "" }));
-    read.expect("a document")["script"]
-        .as_str()
-        .expect("a text")
-        .to_owned()
-}
 
 /// Saves a draft; returns its folder, its document and the reply.
 fn saved(client: &mut Client, draft: &str) -> (PathBuf, Value, Value) {
     let saved = client.call("save_draft", json!({ "draft_id": draft, "portable": true }));
     let saved = saved.expect("saved");
-    let folder = saved["folder"].as_str().or(saved["draft_folder"].as_str());
-    let folder = PathBuf::from(folder.expect("a folder"));
-    let document = ["draft_content.json", "draft_info.json"]
-        .iter()
-        .find_map(|name| fs::read(folder.join(name)).ok())
-        .expect("a document");
-    let document = serde_json::from_slice(&document).expect("JSON");
+    let (folder, document) = saved_at(&saved);
     (folder, document, saved)
 }
 

@@ -3,6 +3,7 @@
 
 use serde_json::{Value, json};
 
+use crate::support::drafts::{document, keyframes};
 use crate::support::{Client, Home, media};
 
 /// A request: the tool, three spellings of its arguments, and what the document of the clip must have.
@@ -159,10 +160,7 @@ fn made(
     let mut arguments = arguments.clone();
     arguments["draft_id"] = draft.clone();
     client.call(request.tool, arguments)?;
-    let read = client.call("query_script", json!({ "draft_id": draft, "path": "" }));
-    let read = read.expect("a document");
-    let document: Value =
-        serde_json::from_str(read["script"].as_str().expect("a text")).expect("JSON");
+    let document = document(client, &draft);
     let tracks = document["tracks"].as_array().expect("tracks").iter();
     let mut clips = tracks.flat_map(|track| track["segments"].as_array().into_iter().flatten());
     let clip = clips.next().expect("a clip").clone();
@@ -279,12 +277,6 @@ fn whole_video(client: &mut Client) -> Value {
     draft
 }
 
-fn document(client: &mut Client, draft: &Value) -> Value {
-    let read = client.call("query_script", json!({ "draft_id": draft, "path": "" }));
-    let read = read.expect("a document");
-    serde_json::from_str(read["script"].as_str().expect("a text")).expect("JSON")
-}
-
 /// The clips whose material is in a list, of a type if one is given.
 fn clips_of(document: &Value, list: &str, kind: &str) -> Vec<Value> {
     let materials = document["materials"][list].as_array().expect("a list");
@@ -299,14 +291,8 @@ fn clips_of(document: &Value, list: &str, kind: &str) -> Vec<Value> {
 }
 
 /// The keyframes of a clip by property: times from its start in seconds, and values.
-fn keyframes(clip: &Value, property: &str) -> Vec<(f64, f64)> {
-    let lists = clip["common_keyframes"]
-        .as_array()
-        .expect("keyframes")
-        .iter();
-    let points = lists
-        .filter(|list| list["property_type"] == property)
-        .flat_map(|list| list["keyframe_list"].as_array().expect("points"));
+fn points(clip: &Value, property: &str) -> Vec<(f64, f64)> {
+    let points = keyframes(clip, property).into_iter();
     points
         .map(|point| {
             let time = point["time_offset"].as_f64().expect("a time") / 1e6;
@@ -335,7 +321,7 @@ fn photos_are_gray(document: &Value) -> bool {
 fn photos_zoom(document: &Value) -> bool {
     let all = clips_of(document, "videos", "photo");
     let zooms = |clip: &Value| {
-        let sizes = keyframes(clip, "KFTypeScaleX");
+        let sizes = points(clip, "KFTypeScaleX");
         sizes.len() == 2 && sizes[1].1 > sizes[0].1
     };
     all.len() == 2 && all.iter().all(zooms)
@@ -346,7 +332,7 @@ fn music_is_lower(document: &Value) -> bool {
     let expected = [(1.7, 0.8), (2.0, 0.2), (4.0, 0.2), (4.3, 0.8)];
     music
         .iter()
-        .any(|clip| is_near(&keyframes(clip, "KFTypeVolume"), &expected))
+        .any(|clip| is_near(&points(clip, "KFTypeVolume"), &expected))
 }
 
 fn video_fades_out(document: &Value) -> bool {
@@ -360,7 +346,7 @@ fn video_fades_out(document: &Value) -> bool {
         )
     };
     is_near(
-        &keyframes(video, "KFTypeAlpha"),
+        &points(video, "KFTypeAlpha"),
         &[(0.0, 1.0), (2.0, 1.0), (3.0, 0.0)],
     ) && fade(video) == json!(1_000_000)
         && music.iter().any(|clip| fade(clip) == json!(1_000_000))

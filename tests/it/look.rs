@@ -5,6 +5,7 @@ use std::fs;
 use serde_json::{Value, json};
 
 use crate::plans::{compose, remote};
+use crate::support::drafts::{self, clips, document, document_in, keyframes, of_clip};
 use crate::support::{Client, Home, media};
 
 fn draft(client: &mut Client, edition: &str) -> String {
@@ -16,29 +17,6 @@ fn draft(client: &mut Client, edition: &str) -> String {
         .as_str()
         .expect("an id")
         .to_owned()
-}
-
-fn document(client: &mut Client, draft: &str) -> Value {
-    let read = client.call("query_script", json!({ "draft_id": draft, "path": "" }));
-    let read = read.expect("a document");
-    serde_json::from_str(read["script"].as_str().expect("a text")).expect("JSON")
-}
-
-/// The clips of a document.
-fn clips(document: &Value) -> Vec<Value> {
-    let tracks = document["tracks"].as_array().expect("tracks").iter();
-    let clips = tracks.flat_map(|track| track["segments"].as_array().cloned().unwrap_or_default());
-    clips.collect()
-}
-
-/// The materials of a list that a clip refers to.
-fn of_clip<'d>(document: &'d Value, clip: &Value, list: &str) -> Vec<&'d Value> {
-    let refs = clip["extra_material_refs"].as_array();
-    let refers = |id: &Value| refs.is_some_and(|refs| refs.contains(id));
-    let is_own =
-        |material: &&Value| refers(&material["id"]) || clip["material_id"] == material["id"];
-    let list = document["materials"][list].as_array();
-    list.into_iter().flatten().filter(is_own).collect()
 }
 
 /// Calls an `add_*` tool on a new draft, and gives the reply and its document.
@@ -65,18 +43,9 @@ fn saved(client: &mut Client, home: &Home, draft: &str) -> Value {
     );
     reply.expect("it is saved");
     let own = fs::read_dir(&folder).expect("a folder");
-    let own = own.filter_map(Result::ok).map(|entry| entry.path());
-    let file = own
-        .filter(|path| path.is_dir())
-        .flat_map(|path| {
-            [
-                path.join("draft_info.json"),
-                path.join("draft_content.json"),
-            ]
-        })
-        .find(|file| file.exists());
-    let text = fs::read(file.expect("a document")).expect("it can be read");
-    serde_json::from_slice(&text).expect("JSON")
+    let mut own = own.filter_map(Result::ok).map(|entry| entry.path());
+    own.find_map(|folder| document_in(&folder))
+        .expect("a document")
 }
 
 #[test]
@@ -691,7 +660,7 @@ fn layers_over_a_time_range_are_effects_and_filters() {
             assert_eq!(filter["resource_id"], "7127679308897832206");
         }
         // Its edits and their undo.
-        let before = self::document(&mut client, &draft);
+        let before = drafts::document(&mut client, &draft);
         let clip = clips(&before)
             .into_iter()
             .find(|clip| clip["id"] == filters[0]["id"]);
@@ -703,7 +672,7 @@ fn layers_over_a_time_range_are_effects_and_filters() {
                 json!({ "draft_id": draft, "operations": [set] }),
             )
             .expect("edited");
-        let after = self::document(&mut client, &draft);
+        let after = drafts::document(&mut client, &draft);
         let own = clips(&after)
             .into_iter()
             .find(|clip| clip["id"] == id)
@@ -716,7 +685,7 @@ fn layers_over_a_time_range_are_effects_and_filters() {
         client
             .call("undo_draft", json!({ "draft_id": draft }))
             .expect("undone");
-        assert!(self::document(&mut client, &draft) == before);
+        assert!(drafts::document(&mut client, &draft) == before);
     }
     let draft = draft(&mut client, "capcut");
     let wrong = json!({ "draft_id": draft, "filter": "ABGG" });
@@ -818,12 +787,54 @@ fn the_five_calls_of_the_guides_make_a_draft() {
     }
 }
 
-/// The keyframes of a property of a clip.
-fn keyframes(clip: &Value, key: &str) -> Vec<Value> {
-    let lists = clip["common_keyframes"].as_array().expect("lists");
-    let list = lists.iter().find(|list| list["property_type"] == key);
-    let list = list.unwrap_or_else(|| panic!("no {key} in {lists:?}"));
-    list["keyframe_list"].as_array().expect("keyframes").clone()
+#[test]
+fn curves_of_keyframes_follow_the_speed_of_their_clip() {
+    let home = Home::embedded();
+    let mut client = home.connected();
+    let draft = draft(&mut client, "capcut");
+    let clip = json!({ "draft_id": draft, "video_url": media("clip.mp4"), "end": 4 });
+    client.call("add_video", clip).expect("added");
+    client
+        .call(
+            "add_video_keyframe",
+            json!({
+                "draft_id": draft, "property_types": ["position_x", "position_x"], "times": [0, 2],
+                "values": ["0", "0.5"], "easing": "in_out",
+            }),
+        )
+        .expect("animated");
+    let handles = |client: &mut Client| {
+        let own = clips(&document(client, &draft))[0].clone();
+        let points = keyframes(&own, "KFTypePositionX");
+        let x = |point: &Value, handle: &str| point[handle]["x"].as_f64().expect("a time");
+        (
+            points[1]["time_offset"].as_i64().expect("a time"),
+            x(&points[0], "right_control"),
+            x(&points[1], "left_control"),
+        )
+    };
+    let before = document(&mut client, &draft);
+    assert_eq!(handles(&mut client), (2_000_000, 840_000.0, -840_000.0));
+    for (speed, expected) in [
+        (2.0, (1_000_000, 420_000.0, -420_000.0)),
+        (0.5, (4_000_000, 1_680_000.0, -1_680_000.0)),
+    ] {
+        let operation = json!({ "op": "set", "clip": "c1", "speed": speed });
+        let edit = json!({ "draft_id": draft, "operations": [operation] });
+        client.call("edit_draft", edit).expect("edited");
+        assert_eq!(handles(&mut client), expected, "{speed}");
+        // On the clock of the file, as the app writes them, nothing changes with the speed.
+        let saved = saved(&mut client, &home, &draft);
+        let points = keyframes(&clips(&saved)[0], "KFTypePositionX");
+        assert_eq!(points[1]["time_offset"], 2_000_000, "{speed}");
+        assert_eq!(points[0]["right_control"]["x"], 840_000.0, "{speed}");
+    }
+    for _ in 0..2 {
+        let undo = json!({ "draft_id": draft });
+        client.call("undo_draft", undo).expect("undone");
+    }
+    let after = document(&mut client, &draft);
+    assert_eq!(after["tracks"], before["tracks"]);
 }
 
 #[test]
@@ -877,9 +888,9 @@ fn keyframes_move_along_curves() {
                 json!({ "draft_id": draft, "operations": [operation] }),
             )
             .expect("edited");
-        let own = clips(&self::document(&mut client, &draft))[0].clone();
+        let own = clips(&drafts::document(&mut client, &draft))[0].clone();
         let points = keyframes(&own, "KFTypeTemperature");
-        let edited = self::document(&mut client, &draft);
+        let edited = drafts::document(&mut client, &draft);
         let adjusted = of_clip(&edited, &clips(&edited)[0], "effects");
         assert_eq!(adjusted[0]["type"], "temperature");
         assert_eq!(points[0]["values"], json!([-0.2]));
@@ -1002,6 +1013,7 @@ fn masks_have_keyframes_and_can_be_inverted() {
             { "op": "add_keyframes", "clip": "c1", "property": "mask_center_x", "easing": "out",
                 "points": [{ "time": 0, "value": -1 }, { "time": 1, "value": 0.5 }] },
             { "op": "add_keyframes", "clip": "c1", "property": "mask_feather", "points": [{ "time": 0, "value": 50 }] },
+            { "op": "add_keyframes", "clip": "c1", "property": "mask_round_corner", "points": [{ "time": 0, "value": 20 }] },
         ]);
         client
             .call(
@@ -1025,12 +1037,16 @@ fn masks_have_keyframes_and_can_be_inverted() {
             keyframes(own, "KFTypeCommonMaskFeather")[0]["values"],
             json!([0.5])
         );
+        assert_eq!(
+            keyframes(own, "KFTypeCommonMaskRoundCorner")[0]["values"],
+            json!([0.2])
+        );
         let shown = client.call("inspect_draft", json!({ "draft_id": draft, "query": "c1" }));
         assert!(shown.expect("rows").to_string().contains("mask_feather"));
         client
             .call("undo_draft", json!({ "draft_id": draft }))
             .expect("undone");
-        assert!(self::document(&mut client, &draft)["tracks"] == before["tracks"]);
+        assert!(drafts::document(&mut client, &draft)["tracks"] == before["tracks"]);
     }
     let draft = draft(&mut client, "capcut");
     client
@@ -1071,7 +1087,7 @@ fn a_clip_can_have_an_effect_of_its_own() {
                 json!({ "draft_id": draft, "operations": [none] }),
             )
             .expect("edited");
-        let document = self::document(&mut client, &draft);
+        let document = drafts::document(&mut client, &draft);
         assert!(of_clip(&document, &clips(&document)[0], "video_effects").is_empty());
     }
 }
@@ -1119,7 +1135,7 @@ fn a_frame_can_be_frozen_and_what_follows_moves_later() {
     client
         .call("undo_draft", json!({ "draft_id": draft }))
         .expect("undone");
-    assert!(self::document(&mut client, &draft) == before);
+    assert!(document(&mut client, &draft) == before);
     for (values, expected) in [
         (json!({ "at": 9 }), "`at` is 9 s"),
         (json!({ "clip": "c9", "at": 1 }), "c9"),
@@ -1227,7 +1243,7 @@ fn looks_are_set_in_drafts_of_an_app() {
     let tracks = rows["tracks"].as_array().expect("tracks").iter();
     let mut all = tracks.flat_map(|track| track["clips"].as_array().cloned().unwrap_or_default());
     let id = all.find(|clip| clip["kind"] == "video").expect("a video")["id"].clone();
-    let before = self::document(&mut client, &draft);
+    let before = drafts::document(&mut client, &draft);
     let full = before["materials"]["effects"]
         .as_array()
         .map_or(0, Vec::len);
@@ -1247,7 +1263,7 @@ fn looks_are_set_in_drafts_of_an_app() {
                 json!({ "draft_id": draft, "operations": [values] }),
             )
             .unwrap_or_else(|error| panic!("{values}: {error}"));
-        let after = self::document(&mut client, &draft);
+        let after = drafts::document(&mut client, &draft);
         if let Some(added) = after["materials"]["effects"]
             .as_array()
             .and_then(|all| all.get(full))
@@ -1266,7 +1282,7 @@ fn looks_are_set_in_drafts_of_an_app() {
         client
             .call("undo_draft", json!({ "draft_id": draft }))
             .expect("undone");
-        assert!(self::document(&mut client, &draft) == before, "{values}");
+        assert!(drafts::document(&mut client, &draft) == before, "{values}");
     }
     let operations = json!([
         { "op": "set", "clip": id, "motion": "pulse" },

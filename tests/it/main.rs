@@ -1,5 +1,6 @@
 //! Tests of the executable as users run it: over pipes, over HTTP and from a shell.
 
+mod app_keys;
 mod away;
 mod batch;
 mod check;

@@ -1,6 +1,7 @@
 //! Runs the executable in a separate home, with loopback servers.
 
 mod client;
+pub(crate) mod drafts;
 mod engine;
 mod home;
 mod http;

@@ -6,19 +6,8 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
+use crate::support::drafts::{self, created, document, edited, saved_at, script, text};
 use crate::support::{Client, Home, media};
-
-fn text(path: &Path) -> &str {
-    path.to_str().expect("a path in UTF-8")
-}
-
-fn created(client: &mut Client, edition: &str) -> String {
-    let made = client.call("create_draft", json!({ "edition": edition }));
-    made.expect("a draft")["draft_id"]
-        .as_str()
-        .expect("an id")
-        .to_owned()
-}
 
 fn add(client: &mut Client, draft: &str, tool: &str, arguments: &Value) -> Value {
     let mut arguments = arguments.clone();
@@ -29,38 +18,14 @@ fn add(client: &mut Client, draft: &str, tool: &str, arguments: &Value) -> Value
     }
 }
 
-fn edit(client: &mut Client, draft: &str, operations: Value) -> Result<Value, String> {
-    client.call(
-        "edit_draft",
-        json!({ "draft_id": draft, "operations": operations }),
-    )
-}
-
-fn script(client: &mut Client, draft: &str) -> String {
-    let read = client.call("query_script", json!({ "draft_id": draft, "path": "" }));
-    read.expect("a document")["script"]
-        .as_str()
-        .expect("a text")
-        .to_owned()
-}
-
-fn document_of(client: &mut Client, draft: &str) -> Value {
-    serde_json::from_str(&script(client, draft)).expect("JSON")
-}
-
 fn saved(client: &mut Client, draft: &str) -> (PathBuf, Value) {
     let saved = client.call("save_draft", json!({ "draft_id": draft, "portable": true }));
     let saved = saved.expect("saved");
-    let folder = saved["folder"].as_str().or(saved["draft_folder"].as_str());
-    let folder = PathBuf::from(folder.expect("a folder"));
-    let document = ["draft_content.json", "draft_info.json"]
-        .iter()
-        .find_map(|name| fs::read(folder.join(name)).ok())
-        .expect("a document");
+    let (folder, document) = saved_at(&saved);
     let found = client.call("validate_draft", json!({ "draft": text(&folder) }));
     let found = found.expect("problems");
     assert_eq!(found["errors"], 0, "{found}");
-    (folder, serde_json::from_slice(&document).expect("JSON"))
+    (folder, document)
 }
 
 fn styles(document: &Value) -> Value {
@@ -92,7 +57,7 @@ fn a_loop_animation_fills_what_entrance_and_exit_leave() {
             first(&mut client, "text_outro"),
             first(&mut client, "text_loop"),
         );
-        let draft = created(&mut client, edition);
+        let draft = created(&mut client, json!({ "edition": edition }));
         add(
             &mut client,
             &draft,
@@ -127,19 +92,19 @@ fn a_loop_animation_fills_what_entrance_and_exit_leave() {
             { "op": "set", "clip": "Hello", "intro_duration": 1 },
             { "op": "trim", "clip": "Hello", "end": 6 },
         ]);
-        edit(&mut client, &draft, longer).expect("edited");
+        edited(&mut client, &draft, longer).expect("edited");
         let (_, document) = saved(&mut client, &draft);
         assert_eq!(
             spans(&document)[2],
             ("loop".to_owned(), 1_000_000, 4_000_000)
         );
         let without = json!([{ "op": "set", "clip": "Hello", "text_loop": "none" }]);
-        edit(&mut client, &draft, without).expect("edited");
+        edited(&mut client, &draft, without).expect("edited");
         client
             .call("undo_draft", json!({ "draft_id": draft, "steps": 2 }))
             .expect("undone");
         assert_eq!(script(&mut client, &draft), before);
-        let error = edit(
+        let error = edited(
             &mut client,
             &draft,
             json!([{ "op": "set", "clip": "Hello", "loop_animation": "no such thing" }]),
@@ -153,14 +118,14 @@ fn parts_of_a_text_are_styled_in_the_simple_form() {
     let home = Home::embedded();
     let mut client = home.connected();
     let one = |client: &mut Client, parts: Value| {
-        let draft = created(client, "capcut");
+        let draft = created(client, json!({ "edition": "capcut" }));
         add(
             client,
             &draft,
             "add_text",
             &json!({ "text": "one two one", "duration": 2, "font_size": 8, "text_styles": parts }),
         );
-        styles(&document_of(client, &draft))
+        styles(&document(client, &draft))
     };
     let nested = one(
         &mut client,
@@ -191,7 +156,7 @@ fn parts_of_a_text_are_styled_in_the_simple_form() {
         .filter(|style| style["italic"] == true)
         .collect();
     assert_eq!(italic.len(), 2);
-    let draft = created(&mut client, "capcut");
+    let draft = created(&mut client, json!({ "edition": "capcut" }));
     for (parts, says) in [
         (
             json!([{ "words": "three", "bold": true }]),
@@ -223,7 +188,7 @@ fn parts_of_a_text_are_styled_in_the_simple_form() {
 fn a_saved_style_gives_other_texts_the_same_look() {
     let home = Home::embedded();
     let mut client = home.connected();
-    let draft = created(&mut client, "capcut");
+    let draft = created(&mut client, json!({ "edition": "capcut" }));
     add(
         &mut client,
         &draft,
@@ -279,7 +244,7 @@ fn a_saved_style_gives_other_texts_the_same_look() {
     );
     let before = script(&mut client, &draft);
     let set = json!([{ "op": "set", "clip": "Plain", "style": "Yellow title", "font_size": 20 }]);
-    edit(&mut client, &draft, set).expect("set");
+    edited(&mut client, &draft, set).expect("set");
     let mut expected = model.clone();
     expected["font_size"] = json!(20.0);
     assert_eq!(rows(&mut client, &draft, "Plain"), expected);
@@ -298,6 +263,28 @@ fn a_saved_style_gives_other_texts_the_same_look() {
         rows(&mut client, &planned, "plan")["border_width"],
         model["border_width"]
     );
+    // Captions have it as well; what is given beside it wins.
+    let srt = "1\n00:00:00,000 --> 00:00:01,000\nOne\n\n2\n00:00:01,000 --> 00:00:02,000\nTwo\n";
+    let captioned = client.call("create_draft", json!({})).expect("a draft");
+    let captioned = captioned["draft_id"].as_str().expect("an id").to_owned();
+    add(
+        &mut client,
+        &captioned,
+        "add_subtitle",
+        &json!({ "srt": srt, "style": "yellow title", "font_size": 6 }),
+    );
+    for words in ["One", "Two"] {
+        let look = rows(&mut client, &captioned, words);
+        assert_eq!(
+            (
+                &look["border_width"],
+                &look["font_color"],
+                &look["font_size"]
+            ),
+            (&model["border_width"], &model["font_color"], &json!(6.0)),
+            "{look}"
+        );
+    }
     let error = client.call(
         "add_text",
         json!({ "draft_id": draft, "text": "x", "start": 9, "style": "Blue" }),
@@ -346,7 +333,7 @@ fn curve(document: &Value, kind: &str) -> Vec<(i64, f64)> {
 fn volume_is_a_curve_on_the_clock_of_the_clip() {
     let home = Home::embedded();
     let mut client = home.connected();
-    let draft = created(&mut client, "jianying");
+    let draft = created(&mut client, json!({ "edition": "jianying" }));
     // From 1 s of the file on, at 0.5 s of the timeline, twice as fast.
     add(
         &mut client,
@@ -372,7 +359,7 @@ fn volume_is_a_curve_on_the_clock_of_the_clip() {
     let before = script(&mut client, &draft);
     let set =
         json!([{ "op": "set", "clip": "music.mp3", "volume": [{ "at": 0.5, "value": 0.2 }] }]);
-    edit(&mut client, &draft, set).expect("set");
+    edited(&mut client, &draft, set).expect("set");
     let (_, document) = saved(&mut client, &draft);
     assert_eq!(curve(&document, "audio"), [(1_000_000, 0.2)]);
     client
@@ -405,10 +392,82 @@ fn volume_is_a_curve_on_the_clock_of_the_clip() {
 }
 
 #[test]
+fn each_point_of_loudness_has_its_easing() {
+    let home = Home::embedded();
+    let mut client = home.connected();
+    let points = json!([
+        { "at": 0, "value": 1, "easing": "in_out" },
+        { "at": 1, "value": 0.5 },
+        { "at": 2, "value": 0, "easing": "out" },
+    ]);
+    let music = json!({ "audio_url": media("music.mp3"), "end": 2, "volume": points });
+    let plan = json!({ "audio": [music], "save": false });
+    let mut curves = Vec::new();
+    for by_plan in [false, true] {
+        let draft = if by_plan {
+            let made = client.call("compose_draft", json!({ "plan": plan }));
+            made.expect("made")["draft_id"].clone()
+        } else {
+            let draft =
+                client.call("create_draft", json!({})).expect("a draft")["draft_id"].clone();
+            let mut music = music.clone();
+            music["draft_id"] = draft.clone();
+            client.call("add_audio", music).expect("added");
+            draft
+        };
+        let text = script(&mut client, draft.as_str().expect("an id"));
+        let document: Value = serde_json::from_str(&text).expect("JSON");
+        let tracks = document["tracks"].as_array().expect("tracks");
+        let lists = tracks
+            .iter()
+            .filter(|track| track["type"] == "audio")
+            .map(|track| track["segments"][0]["common_keyframes"][0].clone());
+        let list = lists.last().expect("a list");
+        assert_eq!(list["property_type"], "KFTypeVolume");
+        let of = |index: usize, key: &str| list["keyframe_list"][index][key].clone();
+        assert_eq!(of(0, "right_control"), json!({ "x": 420_000.0, "y": 0.0 }));
+        assert_eq!(of(1, "left_control")["x"], -420_000.0);
+        assert_eq!(of(1, "right_control")["x"], 0.0, "a straight line");
+        curves.push((of(0, "curveType"), of(1, "values")));
+    }
+    assert_eq!(curves[0], (json!("FreeCurveInOut"), json!([0.5])));
+    assert_eq!(curves[0], curves[1]);
+    let draft = created(&mut client, json!({}));
+    let wrong = json!({
+        "draft_id": draft, "audio_url": media("music.mp3"), "end": 2, "volume": [{ "at": 0, "value": 1, "easing": "bounce" }],
+    });
+    let error = client.call("add_audio", wrong).expect_err("refused");
+    assert!(
+        error.contains("easing") && error.contains("in_out"),
+        "{error}"
+    );
+}
+
+#[test]
+fn effects_of_texts_are_given_by_id() {
+    let home = Home::embedded();
+    let mut client = home.connected();
+    let draft = created(&mut client, json!({}));
+    for name in ["effect_effect_id", "text_effect", "bubble_effect_id"] {
+        let mut wrong =
+            json!({ "draft_id": draft, "text": "Hi", "bubble_resource_id": "6742029398926430728" });
+        wrong[name] = json!("golden letters");
+        let error = client.call("add_text", wrong).expect_err("refused");
+        assert!(
+            error.contains("\"golden letters\" is not an id") && error.contains("another draft"),
+            "{error}"
+        );
+    }
+    let right =
+        json!({ "draft_id": draft, "text": "Hi", "effect_effect_id": "7296357486490144036" });
+    client.call("add_text", right).expect("added");
+}
+
+#[test]
 fn the_sound_of_a_video_is_split_off_or_muted() {
     let home = Home::embedded();
     let mut client = home.connected();
-    let draft = created(&mut client, "capcut");
+    let draft = created(&mut client, json!({ "edition": "capcut" }));
     add(
         &mut client,
         &draft,
@@ -418,7 +477,7 @@ fn the_sound_of_a_video_is_split_off_or_muted() {
         }),
     );
     let before = script(&mut client, &draft);
-    let reply = edit(
+    let reply = edited(
         &mut client,
         &draft,
         json!([{ "op": "split_audio", "clip": "c1" }]),
@@ -459,9 +518,9 @@ fn the_sound_of_a_video_is_split_off_or_muted() {
         .expect("undone");
     assert_eq!(script(&mut client, &draft), before);
     let mute = json!([{ "op": "set", "clip": "c1", "mute": true }]);
-    edit(&mut client, &draft, mute).expect("muted");
+    edited(&mut client, &draft, mute).expect("muted");
     let off = json!([{ "op": "set", "clip": "c1", "muted": "off" }]);
-    edit(&mut client, &draft, off).expect("not muted");
+    edited(&mut client, &draft, off).expect("not muted");
     assert!(script(&mut client, &draft).contains("\"volume\":0.8"));
     add(
         &mut client,
@@ -469,13 +528,13 @@ fn the_sound_of_a_video_is_split_off_or_muted() {
         "add_image",
         &json!({ "image_url": text(&media("picture.jpg")), "start": 3, "end": 4, "track_name": "p" }),
     );
-    let error = edit(
+    let error = edited(
         &mut client,
         &draft,
         json!([{ "op": "detach_audio", "clip": "c2" }]),
     );
     assert!(error.expect_err("refused").contains("split_audio"));
-    let error = edit(
+    let error = edited(
         &mut client,
         &draft,
         json!([{ "op": "split_audio", "clip": "c2" }]),
@@ -495,8 +554,8 @@ fn the_sound_of_a_video_is_split_off_or_muted() {
         .expect("opens");
     let opened = opened["draft_id"].as_str().expect("an id").to_owned();
     let split = json!([{ "op": "split_audio", "clip": "c1" }]);
-    edit(&mut client, &opened, split).expect("split off");
-    let edited = document_of(&mut client, &opened);
+    edited(&mut client, &opened, split).expect("split off");
+    let edited = drafts::document(&mut client, &opened);
     let audios = edited["materials"]["audios"].as_array().expect("sounds");
     let new = audios
         .iter()
@@ -526,7 +585,7 @@ fn parts_of_an_existing_text_get_their_own_styles() {
         .as_str()
         .expect("an id")
         .to_owned();
-    let own = created(&mut client, "jianying");
+    let own = created(&mut client, json!({ "edition": "jianying" }));
     add(
         &mut client,
         &own,
@@ -535,14 +594,14 @@ fn parts_of_an_existing_text_get_their_own_styles() {
     );
     for (draft, clip) in [(own.as_str(), "c1"), (opened.as_str(), "c6")] {
         let words = json!([{ "op": "replace_text", "clip": clip, "text": "ab😀cd ef" }]);
-        edit(&mut client, draft, words).expect("replaced");
+        edited(&mut client, draft, words).expect("replaced");
         let before = script(&mut client, draft);
         let set = json!([{ "op": "set", "clip": clip, "text_styles": [
             { "start": 2, "end": 4, "font_color": "red", "font_size": "20" },
             { "words": "ef", "style": { "underline": true }, "border": { "width": 50, "color": "#00ff00" } },
         ] }]);
-        edit(&mut client, draft, set).expect("set");
-        let document = document_of(&mut client, draft);
+        edited(&mut client, draft, set).expect("set");
+        let document = document(&mut client, draft);
         let texts = document["materials"]["texts"].as_array().expect("texts");
         let contents = texts
             .iter()
@@ -596,7 +655,7 @@ fn parts_of_an_existing_text_get_their_own_styles() {
             (json!([{ "start": 0, "end": 1 }]), "what is different there"),
         ] {
             let set = json!([{ "op": "set", "clip": clip, "text_styles": parts }]);
-            let error = edit(&mut client, draft, set).expect_err("refused");
+            let error = edited(&mut client, draft, set).expect_err("refused");
             assert!(error.contains(says), "{says}: {error}");
         }
     }
@@ -611,7 +670,7 @@ fn texts_take_every_property_in_tools_and_plans() {
         "fixed_width": "50%", "vertical": true, "bold": true, "italic": true, "underline": true, "group": "intro",
     });
     for edition in ["capcut", "jianying"] {
-        let draft = created(&mut client, edition);
+        let draft = created(&mut client, json!({ "edition": edition }));
         let mut single = look.clone();
         single["duration"] = json!(2);
         add(&mut client, &draft, "add_text", &single);
@@ -678,10 +737,10 @@ fn texts_take_every_property_in_tools_and_plans() {
             assert!(error.contains(says), "{error}");
         }
         let set = json!([{ "op": "set", "clip": "Hello", "text_effect": "金色描边" }]);
-        let error = edit(&mut client, &draft, set).expect_err("refused");
+        let error = edited(&mut client, &draft, set).expect_err("refused");
         assert!(error.contains("is not an id"), "{error}");
         let set = json!([{ "op": "set", "clip": "Hello", "gradient": "red" }]);
-        let error = edit(&mut client, &draft, set).expect_err("refused");
+        let error = edited(&mut client, &draft, set).expect_err("refused");
         assert!(error.contains("set it in the app"), "{error}");
     }
 }

@@ -1,11 +1,11 @@
 //! Properties that do not fit a clip, which is known only when its file can be read.
 
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde_json::{Value, json};
 
+use crate::support::drafts::saved_at;
 use crate::support::{Answer, Client, Home, Server, media};
 
 /// Serves `clip.mp4` and `voice.mp3`, which are 4 s and 3 s long, once `is_up` is set.
@@ -35,14 +35,6 @@ fn unread(client: &mut Client, calls: &[(&str, Value)]) -> Value {
         client.call(tool, arguments).expect("added unread");
     }
     draft
-}
-
-fn saved_document(reply: &Value) -> Value {
-    let folder = reply["folder"].as_str().expect("a folder");
-    let document = ["draft_content.json", "draft_info.json"]
-        .iter()
-        .find_map(|name| std::fs::read(Path::new(folder).join(name)).ok());
-    serde_json::from_slice(&document.expect("a document")).expect("JSON")
 }
 
 #[test]
@@ -82,7 +74,7 @@ fn a_save_names_every_property_that_does_not_fit_the_file() {
         "{edited}"
     );
     let saved = client.call("save_draft", save).expect("it fits now");
-    let document = saved_document(&saved);
+    let (_, document) = saved_at(&saved);
     let own = &document["tracks"][0]["segments"][0];
     assert_eq!(own["clip"]["rotation"], 30.0, "the others are kept");
     assert_eq!(
@@ -115,7 +107,7 @@ fn fades_are_shortened_to_the_file_and_the_save_says_so() {
     let notes = saved["notes"].to_string();
     let told = "`fade_in` and `fade_out` were shortened to 3 s and ";
     assert_eq!(notes.matches(told).count(), 2, "{notes}");
-    let document = saved_document(&saved);
+    let (_, document) = saved_at(&saved);
     let fades = document["materials"]["audio_fades"]
         .as_array()
         .expect("fades");

@@ -79,8 +79,8 @@ pub use ops::{
     AddKeyframes, AddMarkers, Canvas, Clear, ClearKeyframes, ClearWhat, Cover, DUCK_FADE, DUCKED,
     Duck, Duplicate, Easing, FRAME_RATES, Fade, Freeze, Group, KeyframeValue, Marker, MediaFile,
     MediaFileKind, MediaLength, Move, Operation, OperationReport, Remove, Rename, ReplaceMedia,
-    ReplaceText, Set, Settings, Shift, Split, SplitAudio, TrackChange, Trim, Ungroup, ducked,
-    is_adjustment,
+    ReplaceText, Set, Settings, Shift, Split, SplitAudio, TextEffectKind, TrackChange, Trim,
+    Ungroup, ducked, is_adjustment,
 };
 pub use path::PathPart;
 pub use property::{PROPERTIES, Property, PropertyArgument, PropertyDefault};

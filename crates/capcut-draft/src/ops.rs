@@ -37,6 +37,7 @@ use session::Session;
 
 pub use easing::Easing;
 pub use media::{MediaFile, MediaFileKind};
+pub use named::TextEffectKind;
 pub use picture::is_adjustment;
 pub use together::{DUCK_FADE, DUCKED, ducked};
 pub use whole::{Cover, FRAME_RATES, Marker};

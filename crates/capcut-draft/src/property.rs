@@ -39,6 +39,8 @@ pub(crate) enum Storage {
     Resource(ResourceKind),
     /// `set` does not change it: why, and what does.
     Refused(&'static str),
+    /// An operation makes it, neither `set` nor the calls that add clips: which one.
+    Operation(&'static str),
     /// Only the app can do it: why, and what to do instead.
     InApp(&'static str),
 }
@@ -177,7 +179,7 @@ impl Property {
     #[must_use]
     pub const fn refusal(&self) -> Option<&'static str> {
         match self.storage {
-            Storage::Refused(why) | Storage::InApp(why) => Some(why),
+            Storage::Refused(why) | Storage::Operation(why) | Storage::InApp(why) => Some(why),
             _ => None,
         }
     }
@@ -187,6 +189,15 @@ impl Property {
     pub const fn only_in_app(&self) -> Option<&'static str> {
         match self.storage {
             Storage::InApp(why) => Some(why),
+            _ => None,
+        }
+    }
+
+    /// Why calls that add clips do not take it, and what to do instead.
+    #[must_use]
+    pub const fn not_in_calls(&self) -> Option<&'static str> {
+        match self.storage {
+            Storage::Operation(why) | Storage::InApp(why) => Some(why),
             _ => None,
         }
     }
@@ -216,7 +227,9 @@ impl Property {
 }
 
 use PropertyDefault::{Number, Switch, Text as Words, Unset};
-use Storage::{Adjustment, Clip, InApp, Mask, Material, Refused, Resource, Special, Style};
+use Storage::{
+    Adjustment, Clip, InApp, Mask, Material, Operation, Refused, Resource, Special, Style,
+};
 
 const ONE: PropertyDefault = Number(1.0);
 const ZERO: PropertyDefault = Number(0.0);
@@ -245,7 +258,7 @@ pub static PROPERTIES: &[Property] = &[
     row("remove_background", &["matting", "cutout", "smart_cutout"], "makes the background of a person transparent", &SWITCH, OFF, PICTURES,
         InApp("the app renders the cutout to a file: switch it on in the app, or use `chroma_key` for a background of one colour")),
     row("freeze_frame", &["freeze"], "shows one frame for a while", &SWITCH, OFF, &[Video],
-        InApp("the operation `freeze` of `edit_draft`, with `at` and `duration`, shows a frame for a while")),
+        Operation("the operation `freeze` of `edit_draft`, with `at` and `duration`, shows a frame for a while")),
     row("background_image", &["canvas_image", "background_picture"], "a picture around the clip", &ID, Unset, PICTURES,
         InApp("the app keeps such a picture in its own folder: add it on a track below with `fit` \"cover\"")),
     row("visible", &[], "whether the clip is shown", &SWITCH, Switch(true), ALL, Clip(&["visible"])),
@@ -317,6 +330,8 @@ pub static PROPERTIES: &[Property] = &[
             ("add_effect", "Effect; `search_catalog` kind scene_effect or character_effect.")]),
     row("effect_params", &["params"], "parameters of the effect, in order or by name, such as {\"speed\": 50}",&PARAMETERS, Unset, EFFECTS, Special)
         .argument("Its parameters in order, each 0 to 100", ""),
+    row("effect_keyframes", &["effect_param_keyframes"], "parameters of an effect that change over time", &STRENGTH, Unset, EFFECTS,
+        InApp("the app keeps them in three numbered slots, and no document that an app saved shows which parameter is in which: animate the effect in the app, or use several effect clips with different `effect_params`")),
     row("effect_category", &[], "scene or character effect", &NAME, Unset, EFFECTS, Refused("it follows from the name: set `effect_type`")),
     row("sticker_id", &[], "the sticker", &NUMERIC_ID, Unset, STICKERS, Special)
         .argument("The sticker's resource id, digits; from the app or another draft", ""),
@@ -335,6 +350,8 @@ pub static PROPERTIES: &[Property] = &[
     row("mask_feather", &[], "soft edge of the mask", &STRENGTH, ZERO, MASKED, Mask(&["config", "feather"], 0.01)).argument("Soft edge", "").rare(),
     row("mask_round_corner", &[], "rounding of the mask's corners", &STRENGTH, ZERO, MASKED, Mask(&["config", "roundCorner"], 0.01))
         .argument("Corner rounding", "").rare().but_in(&[("add_image", Unset), ("add_video", Unset)]),
+    row("mask_expansion", &["mask_expand"], "how far the mask grows beyond its shape", &STRENGTH, ZERO, MASKED,
+        InApp("no document that an app saved shows its unit: set it in the app, or make the mask larger with `mask_width` and `mask_height`")),
     row("mask_invert", &[], "shows what is outside the mask", &SWITCH, OFF, MASKED, Mask(&["config", "invert"], 1.0))
         .argument("Shows what is outside the mask", "").rare(),
     row("text", &["words"], "the words", &WORDS, Words(""), TEXTS, Special).argument("The text; `\\n` breaks the line", ""),

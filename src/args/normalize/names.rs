@@ -145,7 +145,7 @@ fn not_here(rules: &[InputRule], name: &str) -> Option<String> {
         _ => None,
     })?;
     let (property, _) = set_values::find(name)?;
-    if let Some(reason) = property.only_in_app() {
+    if let Some(reason) = property.not_in_calls() {
         return Some(reason.to_owned());
     }
     (property.refusal().is_none() && !property.kinds.contains(&kind)).then(|| {

@@ -2,6 +2,7 @@
 
 use crate::document::{ClipRef, Dialect};
 use crate::error::{Error, Result, nearest, quoted_list};
+use crate::field::FieldValue;
 use crate::grid::Seconds;
 use crate::keyframes::{KeyframePoint, list_path};
 use crate::kinds::ClipKind;
@@ -64,7 +65,7 @@ const PART: (f64, f64) = (-1.0, 1.0);
 const STRENGTH: (f64, f64) = (0.0, 100.0);
 
 // The names of colours and masks: public notes on what CapCut 9.0 has. `HightLight` and `Sensatione` are as the app has them.
-pub(crate) static ANIMATED: [AnimatedProperty; 28] = [
+pub(crate) static ANIMATED: [AnimatedProperty; 29] = [
     animated("position_x", "KFTypePositionX", (-10.0, 10.0), Place),
     animated("position_y", "KFTypePositionY", (-10.0, 10.0), Place),
     animated("rotation", "KFTypeRotation", (-36_000.0, 36_000.0), Place),
@@ -114,6 +115,13 @@ pub(crate) static ANIMATED: [AnimatedProperty; 28] = [
         Mask,
     ),
     animated("mask_feather", "KFTypeCommonMaskFeather", STRENGTH, Mask).times(0.01),
+    animated(
+        "mask_round_corner",
+        "KFTypeCommonMaskRoundCorner",
+        STRENGTH,
+        Mask,
+    )
+    .times(0.01),
 ];
 
 fn find_property(name: &str) -> Result<&'static AnimatedProperty> {
@@ -245,12 +253,24 @@ impl Session<'_> {
         Ok(())
     }
 
-    /// Stretches keyframes that count from the clip's start.
+    /// Stretches keyframes that count from the clip's start, with the handles of their curves.
     pub(crate) fn stretch_keyframes(&mut self, own: ClipRef, factor: f64) -> Result<()> {
         for (group, list) in self.edit.keyframes(own).iter().enumerate() {
             for (index, point) in list.points.iter().enumerate() {
                 let offset = self.grid.floor((point.offset as f64 * factor) as i64);
                 self.set_offset(own, group, index, offset)?;
+                for handle in ["left_control", "right_control"] {
+                    let mut path = list_path(group).to_vec();
+                    path.extend([
+                        PathPart::Index(index),
+                        PathPart::Key(handle),
+                        PathPart::Key("x"),
+                    ]);
+                    let time = self.edit.raw_at(own, &path).and_then(f64::read);
+                    if let Some(time) = time.filter(|time| *time != 0.0) {
+                        self.edit.set_at(own, &path, &(time * factor).round())?;
+                    }
+                }
             }
         }
         Ok(())

@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 use crate::document::{ClipRef, Dialect, MaterialRef, RootRef};
 use crate::error::{Error, Result, quoted_list};
 use crate::field::{material, root};
-use crate::kinds::ClipKind;
+use crate::kinds::{ClipKind, shortened};
 use crate::ops::look::scaled;
 use crate::ops::picture::{BLEND_MODE, FILTER};
 use crate::ops::session::Session;
@@ -52,12 +52,36 @@ fn phase(kind: ResourceKind) -> (&'static str, &'static str) {
 
 /// The additional materials of texts that are in one list.
 #[derive(Clone, Copy)]
-pub(super) enum TextEffectKind {
+pub enum TextEffectKind {
+    /// A speech bubble.
     Bubble,
+    /// An effect of the letters.
     Letters,
 }
 
 impl TextEffectKind {
+    /// Refuses what is not an id of the app: names of these effects are not known.
+    ///
+    /// # Errors
+    /// `NotFound` with where an id is found.
+    pub fn check_id(self, id: &str) -> Result<()> {
+        let is_id = id
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte));
+        if is_id {
+            return Ok(());
+        }
+        Err(Error::not_found(format!(
+            "\"{}\" is not an id, and no public table has the names of the app's {}",
+            shortened(id, 80),
+            match self {
+                Self::Bubble => "speech bubbles",
+                Self::Letters => "text effects",
+            }
+        ))
+        .hint("give the id that `inspect_draft` shows for a text of another draft that has it"))
+    }
+
     fn name(self) -> &'static str {
         match self {
             Self::Bubble => "text_shape",
@@ -723,21 +747,8 @@ impl Session<'_> {
             .into_iter()
             .find(|effect| self.edit.value(*effect, &material::KIND) == kind.name());
         let is_removed = [effect_id, resource_id].into_iter().flatten().any(is_none);
-        let is_name = |id: &&str| {
-            !id.bytes()
-                .all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
-        };
-        if let Some(name) = [effect_id, resource_id].into_iter().flatten().find(is_name) {
-            return Err(Error::not_found(format!(
-                "\"{name}\" is not an id, and no public table has the names of the app's {}",
-                match kind {
-                    TextEffectKind::Bubble => "speech bubbles",
-                    TextEffectKind::Letters => "text effects",
-                }
-            ))
-            .hint(
-                "give the id that `inspect_draft` shows for a text of another draft that has it",
-            ));
+        for id in [effect_id, resource_id].into_iter().flatten() {
+            kind.check_id(id)?;
         }
         let given = match old {
             Some(old) if is_removed => {
