@@ -309,6 +309,9 @@ fn is_near(points: &[(f64, f64)], expected: &[(f64, f64)]) -> bool {
             .all(|(one, other)| (one.0 - other.0).abs() < 0.04 && (one.1 - other.1).abs() < 0.03)
 }
 
+/// Whether a document is as a request intends.
+type IsDone = fn(&Value) -> bool;
+
 fn photos_are_gray(document: &Value) -> bool {
     let all = clips_of(document, "videos", "photo");
     let is_gray = |clip: &Value| {
@@ -365,7 +368,6 @@ fn captions_are_alike(document: &Value) -> bool {
 
 #[test]
 fn one_request_changes_several_clips_in_every_spelling() {
-    type IsDone = fn(&Value) -> bool;
     let requests: [(&str, [Value; 3], IsDone); 5] = [
         (
             "make all photos black and white",
@@ -460,7 +462,6 @@ fn one_key_of_a_plan_changes_several_items() {
         "subtitles": [{ "srt": "1\n00:00:00,000 --> 00:00:01,000\nOne\n\n2\n00:00:01,000 --> 00:00:02,000\nTwo\n" }],
         "save": false,
     });
-    type IsDone = fn(&Value) -> bool;
     let requests: [(&str, Value, IsDone); 6] = [
         (
             "/defaults",

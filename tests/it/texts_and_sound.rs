@@ -418,11 +418,11 @@ fn each_point_of_loudness_has_its_easing() {
         let text = script(&mut client, draft.as_str().expect("an id"));
         let document: Value = serde_json::from_str(&text).expect("JSON");
         let tracks = document["tracks"].as_array().expect("tracks");
-        let lists = tracks
+        let mut lists = tracks
             .iter()
             .filter(|track| track["type"] == "audio")
             .map(|track| track["segments"][0]["common_keyframes"][0].clone());
-        let list = lists.last().expect("a list");
+        let list = lists.next_back().expect("a list");
         assert_eq!(list["property_type"], "KFTypeVolume");
         let of = |index: usize, key: &str| list["keyframe_list"][index][key].clone();
         assert_eq!(of(0, "right_control"), json!({ "x": 420_000.0, "y": 0.0 }));

@@ -79,9 +79,7 @@ impl ClipGroup {
                 !is_plain || ["audio", "all", "everything", "clips", "*"].contains(known);
             plural || (same && may_be_one)
         };
-        let found = GROUPS
-            .iter()
-            .find(|(_, words)| words.iter().any(|known| is_word(&known)));
+        let found = GROUPS.iter().find(|(_, words)| words.iter().any(&is_word));
         found.map(|(group, _)| *group)
     }
 }
