@@ -2,6 +2,7 @@
 //!
 //! Lower modules fail with [`Error`]. This module turns it into one line on stderr, a hint and an exit code.
 
+mod access_options;
 mod call;
 mod completions;
 mod compose;
@@ -23,6 +24,7 @@ mod samples;
 mod serve;
 mod shown;
 mod stats;
+mod token;
 mod tool_options;
 pub(crate) mod tools;
 
@@ -173,6 +175,7 @@ enum Command {
     Connect(connect::Connect),
     Disconnect(connect::disconnect::Disconnect),
     Stats(stats::Stats),
+    Token(token::TokenCommand),
     Completions(completions::Completions),
 }
 
@@ -227,7 +230,8 @@ fn execute(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Config(config) => config.run(&options.settings()?),
         Command::Tools(tools) => tools.run(),
         Command::Serve(serve) => {
-            let settings = options.settings_of_server(serve.tools.clone().given())?;
+            let settings = options
+                .settings_of_server(serve.tools.clone().given(), serve.listener.audit_log())?;
             match serve.http {
                 Some(address) => serve.run_http(address, settings),
                 None => wait_here(serve.run(App::new(settings)?)),
@@ -283,8 +287,9 @@ fn execute(cli: Cli) -> anyhow::Result<ExitCode> {
             options.settings()?;
             wait_here(stats.run())
         }
+        Command::Token(token) => token.run(&options.settings()?),
         Command::Engine(engine) => {
-            let settings = options.settings_of_engine()?;
+            let settings = options.settings_of_engine(engine.listener.audit_log())?;
             engine.run(settings)
         }
     }
@@ -297,8 +302,9 @@ impl Options {
     }
 
     /// The settings of `serve`.
-    fn settings_of_server(self, tools: ToolsGiven) -> Result<Settings> {
+    fn settings_of_server(self, tools: ToolsGiven, audit_log: Option<PathBuf>) -> Result<Settings> {
         let given = Given {
+            audit_log,
             tools,
             ..Given::default()
         };
@@ -306,8 +312,9 @@ impl Options {
     }
 
     /// The settings of `engine`. Its default backend is the engine in this process, because it is the API.
-    fn settings_of_engine(self) -> Result<Settings> {
+    fn settings_of_engine(self, audit_log: Option<PathBuf>) -> Result<Settings> {
         let given = Given {
+            audit_log,
             default_backend: BackendChoice::Embedded,
             ..Given::default()
         };

@@ -6,6 +6,7 @@
 mod admission;
 mod answer;
 mod body;
+mod calls;
 mod eager;
 mod files;
 mod health;
@@ -17,16 +18,16 @@ mod tenants;
 #[cfg(test)]
 mod tests;
 mod texts;
+mod tls;
+mod visitors;
 
-use std::future::poll_fn;
-use std::panic::AssertUnwindSafe;
+use std::net::IpAddr;
 use std::sync::Arc;
-use std::task::Poll;
 use std::time::Duration;
 
-use futures::FutureExt as _;
 use futures::future::BoxFuture;
-use hyper::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
+use hyper::body::Body as _;
+use hyper::header::{CONNECTION, CONTENT_TYPE, HeaderMap, HeaderValue};
 use hyper::http::request::Parts;
 use hyper::{Method, StatusCode};
 use serde_json::Value;
@@ -34,12 +35,13 @@ use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio_util::sync::CancellationToken;
 
+use crate::access::{AccessGate, Guest, shown_path, take_token};
 use crate::args::Object;
 use crate::backend::Sender;
-use crate::backend::envelope::{self, ServerErrorText};
+use crate::backend::envelope;
 use crate::caller::{Allowed, From, Manner};
 use crate::draft::ids::DraftId;
-use crate::error::{Error, Kind, Result, shortened};
+use crate::error::{Result, shortened};
 use crate::exec::{App, call_log};
 use crate::manifest::Manifest;
 use crate::mcp::over_http::TooManySessions;
@@ -47,18 +49,21 @@ use crate::mcp::{ListedTools, ToolSet};
 use crate::memory;
 use crate::metrics;
 use crate::settings::ToolChoice;
-use crate::tool::{Request, Spec, Texts};
+use crate::tool::{Request, Spec};
 use admission::Asked;
 pub(crate) use admission::{Admission, parse_name, parse_origin};
 use answer::{Answer, AnswerBody};
 use body::{Body, Unreadable};
+use calls::busy;
 use eager::Eager;
 pub(crate) use health::health;
-pub(crate) use listener::{Connections, Received, accept};
+pub(crate) use listener::{AcceptOptions, Connections, Received, accept};
 use newer::Endpoint;
 use receive::{Receiver, Unreceived};
 use routes::{ApiRoute, Destination, OwnRoute, Routes, resolved};
 use tenants::{Tenant, Tenants};
+pub(crate) use tls::Tls;
+use visitors::RequestOrigin;
 
 /// Calls that run at the same time; further calls are answered 503 with `Retry-After`.
 const CALLS: usize = 512;
@@ -87,11 +92,22 @@ pub(crate) type Health = Box<dyn Fn() -> BoxFuture<'static, (bool, Value)> + Sen
 pub(crate) type MakeLink = Box<dyn Fn(&DraftId) -> String + Send + Sync>;
 
 /// What a listener serves.
-#[derive(Clone, Debug, Default)]
+#[derive(Default)]
 pub(crate) struct ServerOptions {
     /// The tools of `/mcp`; `None`: only the CapCut API.
     pub tools: Option<ToolChoice>,
     pub allowed: Arc<Allowed>,
+    /// Who is served; `None` in tests: everyone.
+    pub gate: Option<AccessGate>,
+    /// `None`: without TLS.
+    pub tls: Option<Tls>,
+}
+
+impl ServerOptions {
+    /// The scheme of the listener's address.
+    pub(crate) fn scheme(&self) -> &'static str {
+        if self.tls.is_some() { "https" } else { "http" }
+    }
 }
 
 /// A listener: the routes of the CapCut API, MCP, and the tenants whose drafts they are about.
@@ -101,6 +117,11 @@ pub(crate) struct HttpServer {
     /// Recognises requests that this process sent itself: they are answered 508 (loop detected).
     own: Option<Sender>,
     admission: Admission,
+    /// Who is served; `None` in tests: everyone.
+    gate: Option<Arc<AccessGate>>,
+    tls: Option<Tls>,
+    /// The lanes of the tools, for the rate limits.
+    manifest: Arc<Manifest>,
     calls: Arc<Semaphore>,
     receiver: Receiver,
     /// Ends the sessions of MCP.
@@ -109,10 +130,13 @@ pub(crate) struct HttpServer {
     message_bytes: usize,
 }
 
-/// A request without its body, and where its client is.
+/// A request without its body, and who sent it.
 struct Head {
     parts: Parts,
     from: From,
+    peer: IpAddr,
+    /// `None`: the path is served to anyone.
+    guest: Option<Guest>,
 }
 
 impl HttpServer {
@@ -130,6 +154,9 @@ impl HttpServer {
         let tenants = Tenants::new(app, options.allowed, tools, &calls, &stop);
         let mut server = Self::new(tenants, calls, stop);
         server.admission = admission;
+        server.gate = options.gate.map(Arc::new);
+        server.tls = options.tls;
+        server.manifest = Arc::clone(&app.manifest);
         server.own = Some(app.servers.sender.clone());
         server.receiver = Receiver::new(&app.manifest.limits);
         server.message_bytes = app.manifest.limits.message_bytes;
@@ -144,14 +171,26 @@ impl HttpServer {
             tenants,
             own: None,
             admission: Admission::new(None, &[], &[]),
+            gate: None,
+            tls: None,
             calls,
             receiver: Receiver::new(&manifest.limits),
             stop,
             message_bytes: manifest.limits.message_bytes,
+            manifest: Arc::new(manifest),
         }
     }
 
     async fn answer(self: Arc<Self>, received: Received) -> Answer {
+        let id = visitors::request_id();
+        let mut answer = self.answered(received, &id).await;
+        visitors::add_headers(answer.headers_mut(), &id, self.tls.is_some());
+        answer
+    }
+
+    async fn answered(self: &Arc<Self>, mut received: Received, id: &str) -> Answer {
+        // From here on, no path has a token.
+        let token = take_token(received.request.uri_mut());
         let admitted = match self.admission.admit(&received.request, received.peer) {
             Ok(admitted) => admitted,
             Err(refusal) => return refusal.answer(),
@@ -160,31 +199,74 @@ impl HttpServer {
         let asked = Asked::of(&head.headers);
         let path = resolved(head.uri.path()).into_owned();
         let route = self.routes.at(&path);
-        let tenant = self.tenants.local();
+        let allow = route.allow();
+        let visitor = RequestOrigin {
+            peer: received.peer,
+            from: admitted.from,
+            id,
+        };
+        let guest = match self
+            .guest(&visitor, &head, route, &path, token.as_ref())
+            .await
+        {
+            Ok(guest) => guest,
+            // The body of a caller who is not served is not read, so that the connection ends with the answer.
+            Err(answer) => {
+                let has_unread = !body.is_end_stream();
+                let answer = if has_unread {
+                    closing(*answer)
+                } else {
+                    *answer
+                };
+                return admitted.with_cors_headers(answer, asked, allow);
+            }
+        };
+        let tenant = match self.tenant_of(guest.as_ref(), &head.headers) {
+            Ok(tenant) => tenant,
+            Err(answer) => return admitted.with_cors_headers(closing(*answer), asked, allow),
+        };
         if let (Destination::Own(OwnRoute::Files), Some(app)) = (route, &tenant.app) {
             let name = path.strip_prefix("files").unwrap_or_default();
             let name = name.strip_prefix('/').unwrap_or_default();
             received.activity.works();
+            if let Some(refused) = self.refused_files(guest.as_ref(), &head.method) {
+                return admitted.with_cors_headers(closing(refused), asked, allow);
+            }
             let answer = files::answer(app, &head.method, name, body, &self.receiver).await;
+            if let Some(guest) = &guest {
+                let is_done = answer.status().is_success();
+                guest.record("files", None, if is_done { "ok" } else { "failed" });
+            }
             log_refusal(&head.method, &path, &answer);
             return admitted.with_cors_headers(answer, asked, files::allow(name));
         }
-        // The body is read even if the request is refused, because the connection is used for further requests.
-        let body = self.receiver.receive(body).await;
+        // The body is read even if the request is refused, because the connection is used for further requests. Those of
+        // callers who are not known take none of the memory that others need.
+        let is_unknown = self.gate.is_some() && guest.is_none();
+        let has_unread = is_unknown && !body.is_end_stream();
+        let body = if is_unknown {
+            Ok(receive::ReceivedBody::empty())
+        } else {
+            self.receiver.receive(body).await
+        };
         if self.own.as_ref().is_some_and(|own| own.sent(&head.headers)) {
             return answer::page(StatusCode::LOOP_DETECTED);
         }
         received.activity.works();
-        let allow = route.allow();
         let head = Head {
+            from: guest
+                .as_ref()
+                .map_or(admitted.from, |guest| guest.place(admitted.from)),
             parts: head,
-            from: admitted.from,
+            peer: received.peer,
+            guest,
         };
         let (method, answer) = (
             head.parts.method.clone(),
             self.at(route, &tenant, head, body).await,
         );
         log_refusal(&method, &path, &answer);
+        let answer = if has_unread { closing(answer) } else { answer };
         admitted.with_cors_headers(answer, asked, allow)
     }
 
@@ -197,15 +279,22 @@ impl HttpServer {
     ) -> Answer {
         let allow = route.allow();
         match route {
-            Destination::Api(route) => self.routed(route, tenant, &head, body, allow).await,
+            Destination::Api(route) => match self.refused_call(&head, route.spec) {
+                Some(answer) => answer,
+                None => self.routed(route, tenant, &head, body, allow).await,
+            },
             Destination::Newer(endpoint) => match &tenant.app {
-                Some(app) => self.newer(app, endpoint, tenant, &head, body).await,
+                Some(app) => match self.refused_endpoint(&head, endpoint.name()) {
+                    Some(answer) => answer,
+                    None => self.newer(app, endpoint, tenant, &head, body).await,
+                },
                 None => answer::page(StatusCode::NOT_FOUND),
             },
             Destination::Own(OwnRoute::Mcp) => self.mcp(tenant, head, body).await,
+            Destination::Own(OwnRoute::SignIn) => self.sign_in(head.peer, &head),
             Destination::Own(route) => match head.parts.method {
                 Method::OPTIONS => answer::options(allow),
-                Method::GET | Method::HEAD => self.own(route, tenant).await,
+                Method::GET | Method::HEAD => self.own(route, tenant, &head).await,
                 _ => answer::not_allowed(allow),
             },
             Destination::None => answer::page(StatusCode::NOT_FOUND),
@@ -213,7 +302,8 @@ impl HttpServer {
     }
 
     /// Health, readiness and metrics.
-    async fn own(&self, route: OwnRoute, tenant: &Tenant) -> Answer {
+    async fn own(&self, route: OwnRoute, tenant: &Tenant, head: &Head) -> Answer {
+        let is_known = self.gate.is_none() || head.guest.is_some();
         let stated = |works: bool| {
             if works {
                 StatusCode::OK
@@ -224,10 +314,20 @@ impl HttpServer {
         match (route, &tenant.app) {
             (OwnRoute::Health, _) => {
                 let (works, health) = (tenant.health)().await;
+                let health = if is_known {
+                    health
+                } else {
+                    health::only_state(works)
+                };
                 answer::json(stated(works), health)
             }
             (OwnRoute::Ready, Some(app)) => {
                 let (works, ready) = health::ready(app).await;
+                let ready = if is_known {
+                    ready
+                } else {
+                    health::only_state(works)
+                };
                 answer::json(stated(works), ready)
             }
             (OwnRoute::Metrics, Some(app)) => {
@@ -262,8 +362,15 @@ impl HttpServer {
             Ok(memory) => memory,
             Err(page) => return *page,
         };
+        if let Some(answer) = self.too_many(&head, &body.bytes) {
+            return answer;
+        }
         let caller = tenant.caller(head.from).in_manner(Manner::Strict);
-        match endpoint.answer(head.parts, body.bytes, caller).await {
+        let mut parts = head.parts;
+        if let Some(guest) = head.guest {
+            parts.extensions.insert(guest);
+        }
+        match endpoint.answer(parts, body.bytes, caller).await {
             Ok(answer) => answer.map(AnswerBody::Stream),
             Err(TooManySessions(most)) => answer::busy(&format!(
                 "{most} sessions are open, which is the limit: close sessions that are not used, or try again in a few minutes"
@@ -279,7 +386,12 @@ impl HttpServer {
         body: Result<receive::ReceivedBody<'_>, Unreceived>,
         allow: &'static str,
     ) -> Answer {
-        let Head { parts: head, from } = head;
+        let Head {
+            parts: head,
+            from,
+            guest,
+            ..
+        } = head;
         let from = *from;
         match (&head.method, route.get) {
             (&Method::OPTIONS, _) => return answer::options(allow),
@@ -293,7 +405,14 @@ impl HttpServer {
         };
         if route.get {
             return self
-                .call(spec, tenant, Ok(whole_list()), from, Manner::Api)
+                .call(
+                    spec,
+                    tenant,
+                    guest.as_ref(),
+                    Ok(whole_list()),
+                    from,
+                    Manner::Api,
+                )
                 .await;
         }
         match self.decoded(&head.headers, body, |name| knows(spec, name)) {
@@ -303,7 +422,14 @@ impl HttpServer {
                     _ => Manner::Api,
                 };
                 let answer = self
-                    .call(spec, tenant, decoded.arguments, from, manner)
+                    .call(
+                        spec,
+                        tenant,
+                        guest.as_ref(),
+                        decoded.arguments,
+                        from,
+                        manner,
+                    )
                     .await;
                 drop(decoded.memory);
                 answer
@@ -394,92 +520,13 @@ impl HttpServer {
             ))),
         }
     }
-
-    /// Runs a call. As with the API, the call completes even if the client disconnects, and a panic in it affects
-    /// no other call. The permit counts the call as running while the server stops.
-    async fn call(
-        self: &Arc<Self>,
-        spec: &'static Spec,
-        tenant: &Arc<Tenant>,
-        arguments: Result<Object>,
-        from: From,
-        manner: Manner,
-    ) -> Answer {
-        let Ok(permit) = Arc::clone(&self.calls).try_acquire_owned() else {
-            return busy();
-        };
-        let tenant = Arc::clone(tenant);
-        let work = async move {
-            let answer = tenant.run_call(spec, arguments, from, manner).await;
-            drop(permit);
-            answer
-        };
-        let mut work = Box::pin(AssertUnwindSafe(work).catch_unwind());
-        let first_poll = poll_fn(|context| Poll::Ready(work.as_mut().poll(context))).await;
-        // Only a call that has to wait gets its own task; most calls finish in the first poll, and a task would
-        // slow them down.
-        let done = match first_poll {
-            Poll::Ready(done) => done.ok(),
-            Poll::Pending => tokio::spawn(work).await.ok().and_then(Result::ok),
-        };
-        done.unwrap_or_else(|| {
-            let error = Error::internal("an internal error in capcut-mcp stopped this call");
-            let error = error.hint(if spec.hints.read_only {
-                "nothing was changed; report this"
-            } else {
-                "check the draft before you call again, and report this"
-            });
-            tracing::error!(tool = spec.name, "{}", error.cause());
-            failed(&spec.texts, &error, None)
-        })
-    }
 }
 
-impl Tenant {
-    async fn run_call(
-        &self,
-        spec: &'static Spec,
-        arguments: Result<Object>,
-        from: From,
-        manner: Manner,
-    ) -> Answer {
-        let caller = self.caller(from);
-        // Other capcut-mcp processes receive the error text of this program, not the wording of the API.
-        let texts = match manner {
-            Manner::Strict => &Texts::NONE,
-            Manner::Api => &spec.texts,
-        };
-        let failed = |error: &Error, draft| failed(texts, error, draft);
-        let arguments = match arguments {
-            Ok(arguments) => arguments,
-            Err(error) => {
-                (self.refused)(spec, &error);
-                return failed(&error, None);
-            }
-        };
-        let mut arguments = arguments;
-        self.name_uploads(&mut arguments);
-        if let Some(missing) = texts::missing(texts, &arguments) {
-            (self.refused)(spec, &Error::invalid(missing));
-            return answer::failure(missing);
-        }
-        let request = match spec.decode(arguments, &caller.in_manner(manner)) {
-            Ok(request) => request,
-            Err(error) => {
-                (self.refused)(spec, &error);
-                return failed(&error, None);
-            }
-        };
-        let draft = request.draft().cloned();
-        let done = match (self.run)(request).await {
-            Ok(done) => done,
-            Err(error) => return failed(&error, draft.as_ref()),
-        };
-        answer::success(spec, done, &self.link).unwrap_or_else(|error| {
-            tracing::error!(tool = spec.name, "{}", error.cause());
-            failed(&error, draft.as_ref())
-        })
-    }
+/// An answer after which the connection is closed, because the request's body was not read.
+fn closing(mut answer: Answer) -> Answer {
+    let close = HeaderValue::from_static("close");
+    answer.headers_mut().insert(CONNECTION, close);
+    answer
 }
 
 /// Logs a request that was refused before it became a call; calls write their own log lines.
@@ -494,29 +541,11 @@ fn log_refusal(method: &Method, path: &str, answer: &Answer) {
     }
     tracing::warn!(
         %method,
-        path = %shortened(path),
+        path = %shortened(&shown_path(path)),
         status = status.as_u16(),
         "request refused: {}",
         status.canonical_reason().unwrap_or_default()
     );
-}
-
-fn failed(texts: &Texts, error: &Error, draft: Option<&DraftId>) -> Answer {
-    let said = error.source.as_deref();
-    let text = match said.and_then(<dyn std::error::Error + Send + Sync>::downcast_ref) {
-        // The error text comes from a server, in the wording that its clients know.
-        Some(ServerErrorText(words)) => words.clone(),
-        None => texts::failure(texts, error, draft.map(DraftId::as_str)),
-    };
-    let mut answer = if error.kind == Kind::Busy {
-        answer::busy(&text)
-    } else {
-        answer::failure(&text)
-    };
-    // The body is exactly the API's; the kind of error is in a header.
-    let kind = HeaderValue::from_static(error.kind.name());
-    answer.headers_mut().insert(envelope::KIND_HEADER, kind);
-    answer
 }
 
 /// Lists are returned whole: the API has no pages.
@@ -549,12 +578,6 @@ fn received(
     })
 }
 
-fn busy() -> Answer {
-    answer::busy(&format!(
-        "{CALLS} calls are under way, which is the limit of this server; try again in a moment"
-    ))
-}
-
 /// `application/json` or `application/*+json`, in any case and with any parameters.
 fn is_json(headers: &HeaderMap) -> bool {
     let Some(Ok(value)) = headers.get(CONTENT_TYPE).map(|value| value.to_str()) else {
@@ -584,14 +607,12 @@ pub(crate) async fn serve(
             }
         }
     };
-    let closed = accept(
-        listener,
-        CONNECTIONS,
-        server.tenants.metrics(),
-        answering,
-        stop,
-    )
-    .await;
+    let accepted = AcceptOptions {
+        connections: CONNECTIONS,
+        metrics: server.tenants.metrics(),
+        tls: server.tls.clone(),
+    };
+    let closed = accept(listener, accepted, answering, stop).await;
     awake.abort();
     let under_way = CALLS - server.calls.available_permits();
     if under_way > 0 {

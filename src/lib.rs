@@ -11,13 +11,14 @@
 //! | 5 | [`backend`], [`manifest`] | the engine in this process or a server; `tools.toml` |
 //! | 4 | [`delivery`], [`tool`], [`tools`] | saved drafts on their way to people's computers; what a tool is; one file per tool, and the one list of them |
 //! | 3 | [`engine`], [`journal`], [`args`], [`lint`], [`uploads`] | drafts: edit, read, save; acknowledged calls; arguments; problems of a draft on disk |
-//! | 2 | [`draft`], [`catalog`], [`media`], [`picture`] | the document, the names, media files, a timeline as a picture |
-//! | 1 | [`caller`], [`encoding`], [`error`], [`regular_file`], [`secrets`], [`printable`], [`units`], [`progress`], [`sorting`], [`settings`], [`styles`], [`metrics`], [`memory`] | the caller and its rights; shared basics |
+//! | 2 | [`draft`], [`catalog`], [`media`], [`picture`], [`access`] | the document, the names, media files, a timeline as a picture, who may use a listener |
+//! | 1 | [`caller`], [`encoding`], [`error`], [`regular_file`], [`rotating_file`], [`secrets`], [`printable`], [`units`], [`progress`], [`sorting`], [`settings`], [`styles`], [`metrics`], [`memory`] | the caller and its rights; shared basics |
 //!
 //! `ARCHITECTURE.md` describes how a call is processed and how to add a tool.
 
 #![cfg_attr(not(test), warn(clippy::unwrap_used))]
 
+mod access;
 mod args;
 mod backend;
 #[doc(hidden)]
@@ -49,6 +50,7 @@ mod picture;
 mod printable;
 mod progress;
 mod regular_file;
+mod rotating_file;
 mod secrets;
 mod settings;
 mod sorting;

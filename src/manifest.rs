@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
+use crate::access::{JwtSection, Network, RateSection};
 use crate::args::located::{self, Misread};
 use crate::error::{Error, Kind, Result};
 use crate::journal::SyncMode;
@@ -59,6 +60,9 @@ pub(crate) struct Manifest {
     _log: LogKeys,
     #[serde(rename = "metrics")]
     _metrics: MetricsKeys,
+    pub http: HttpSection,
+    pub rates: RateSection,
+    pub auth: AuthSection,
     pub api: ApiSection,
     pub journal: JournalSection,
     pub lanes: LanesSection,
@@ -85,6 +89,23 @@ struct LogKeys {
 struct MetricsKeys {
     #[serde(rename = "address")]
     _address: String,
+}
+
+/// Listeners.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct HttpSection {
+    #[serde(rename = "audit_log")]
+    _audit_log: String,
+    /// The proxies whose headers name the client.
+    pub trusted_proxies: Vec<Network>,
+}
+
+/// How callers are identified, besides tokens.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct AuthSection {
+    pub jwt: JwtSection,
 }
 
 /// The CapCut API server.
@@ -414,6 +435,17 @@ impl Manifest {
             let path = |key| format!("retry.{name}.{key}");
             check(wait(policy.first_wait_s), path("first_wait_s"), WAIT);
             check(wait(policy.longest_wait_s), path("longest_wait_s"), WAIT);
+        }
+        for (name, rate) in self.rates.named() {
+            check(
+                rate.per_minute == 0.0 || (0.01..=1e6).contains(&rate.per_minute),
+                format!("rates.{name}.per_minute"),
+                "must be 0 (no limit) or a number from 0.01 to 1000000",
+            );
+            check(rate.burst > 0, format!("rates.{name}.burst"), POSITIVE);
+        }
+        for (key, sentence) in self.auth.jwt.faults() {
+            check(false, format!("auth.jwt.{key}"), sentence);
         }
         let api = |key: &str| format!("api.{key}");
         check(self.api.connections > 0, api("connections"), POSITIVE);

@@ -28,9 +28,9 @@ use rmcp::model::{
     CacheScope, CallToolRequestParams, CallToolResponse, CallToolResult, CompleteRequestParams,
     CompleteResult, ContentBlock, CustomRequest, CustomResult, ErrorCode, ErrorData, Extensions,
     GetPromptRequestParams, GetPromptResponse, Implementation, ListPromptsResult,
-    ListResourceTemplatesResult, ListResourcesResult, ListToolsResult, PaginatedRequestParams,
-    ProgressNotificationParam, ProgressToken, ReadResourceRequestParams, ReadResourceResponse,
-    ServerCapabilities, ServerConfig, Tool, ToolAnnotations,
+    ListResourceTemplatesResult, ListResourcesResult, ListToolsResult, MetaObject,
+    PaginatedRequestParams, ProgressNotificationParam, ProgressToken, ReadResourceRequestParams,
+    ReadResourceResponse, ServerCapabilities, ServerConfig, Tool, ToolAnnotations,
 };
 use rmcp::service::{Peer, RequestContext, ServerInitializeError};
 use rmcp::{RoleServer, ServerHandler, ServiceExt};
@@ -38,6 +38,7 @@ use serde_json::Value;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 
+use crate::access::Guest;
 use crate::args::duplicates::given_twice;
 use crate::error::{Error, Kind, Result, shortened};
 use crate::exec::{App, Context, Step, call_log};
@@ -131,6 +132,9 @@ where
     }
 }
 
+/// The key of the request's id in the metadata of an error.
+const REQUEST_ID: &str = "capcut-mcp/requestId";
+
 /// The server as `rmcp` uses it.
 struct McpServer {
     app: Arc<App>,
@@ -191,8 +195,43 @@ impl McpServer {
         }
     }
 
-    /// Decodes and runs a call.
+    /// Runs a call for a guest whose token allows it, and keeps a record of how it ended.
     async fn call(
+        &self,
+        spec: &'static Spec,
+        arguments: Object,
+        context: RequestContext<RoleServer>,
+    ) -> Result<Value> {
+        let guest = over_http::guest_of(&context.extensions).cloned();
+        let Some(guest) = guest else {
+            return self.run_call(spec, arguments, context).await;
+        };
+        if let Err(refused) = guest.may(spec.name, spec.hints.read_only) {
+            guest.record(spec.name, None, refused.name());
+            return Err(refused.error());
+        }
+        let id_in = |object: &Object| {
+            object
+                .get("draft_id")
+                .and_then(Value::as_str)
+                .map(str::to_owned)
+        };
+        let draft = id_in(&arguments);
+        let ended = self.run_call(spec, arguments, context).await;
+        let made = ended
+            .as_ref()
+            .ok()
+            .and_then(Value::as_object)
+            .and_then(id_in);
+        let result = ended
+            .as_ref()
+            .map_or_else(|error| error.kind.name(), |_| "ok");
+        guest.record(spec.name, draft.or(made).as_deref(), result);
+        ended
+    }
+
+    /// Decodes and runs a call.
+    async fn run_call(
         &self,
         spec: &'static Spec,
         arguments: Object,
@@ -290,11 +329,24 @@ impl ServerHandler for McpServer {
     async fn list_tools(
         &self,
         _: Option<PaginatedRequestParams>,
-        _: RequestContext<RoleServer>,
+        context: RequestContext<RoleServer>,
     ) -> Result<ListToolsResult, ErrorData> {
-        Ok(ListToolsResult::with_all_items(self.tools.all().to_vec())
+        let mut tools = self.tools.all().to_vec();
+        let guest = over_http::guest_of(&context.extensions);
+        // The list of a caller whose token only reads is not that of others.
+        let scope = if guest.is_some_and(Guest::is_read_only) {
+            let set = &self.tools.set;
+            tools.retain(|tool| {
+                set.find(&tool.name)
+                    .is_some_and(|spec| spec.hints.read_only)
+            });
+            CacheScope::Private
+        } else {
+            CacheScope::Public
+        };
+        Ok(ListToolsResult::with_all_items(tools)
             .with_ttl_ms(UNCHANGING_MS)
-            .with_cache_scope(CacheScope::Public))
+            .with_cache_scope(scope))
     }
 
     fn get_tool(&self, name: &str) -> Option<Tool> {
@@ -319,8 +371,9 @@ impl ServerHandler for McpServer {
             return Err(ErrorData::invalid_params(message, None));
         };
         let asked = proportion::LengthOptions::of(&arguments);
+        let guest = over_http::guest_of(&context.extensions).cloned();
         let call = AssertUnwindSafe(self.call(spec, arguments, context));
-        let result = match call.catch_unwind().await {
+        let mut result = match call.catch_unwind().await {
             Ok(Ok(mut reply)) => match picture(spec, &reply).await {
                 Ok(picture) => {
                     name_profiles(&mut reply, set);
@@ -340,6 +393,11 @@ impl ServerHandler for McpServer {
                 failure(&error, set)
             }
         };
+        // With this id, the entry of the call is found in the audit log.
+        if let Some(guest) = guest.filter(|_| result.is_error == Some(true)) {
+            let id = (REQUEST_ID.to_owned(), guest.request().into());
+            result.meta = Some(MetaObject(Object::from_iter([id])));
+        }
         Ok(result.into())
     }
 
@@ -414,11 +472,19 @@ impl ServerHandler for McpServer {
         let caller = self
             .caller(&context.extensions)
             .map_err(|error| ErrorData::internal_error(error.to_string(), None))?;
+        let guest = over_http::guest_of(&context.extensions).cloned();
         let context = Context {
             cancel: context.ct,
             ..Context::of(&caller)
         };
-        match Box::pin(resources::read(&self.app, &request.uri, &context)).await {
+        let read = Box::pin(resources::read(&self.app, &request.uri, &context)).await;
+        if let Some(guest) = guest {
+            let result = read
+                .as_ref()
+                .map_or_else(|error| error.kind.name(), |_| "ok");
+            guest.record("resources/read", None, result);
+        }
+        match read {
             Ok(result) => Ok(result
                 .with_ttl_ms(0)
                 .with_cache_scope(CacheScope::Private)

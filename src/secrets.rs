@@ -5,11 +5,12 @@
 //! write texts too, so text is filtered on output, not where it is created.
 
 use std::borrow::Cow;
+use std::fmt;
 use std::ops::Range;
 use std::sync::{PoisonError, RwLock};
 
 /// The replacement for what is left out.
-const LEFT_OUT: &str = "…";
+pub(crate) const LEFT_OUT: &str = "…";
 
 /// Names whose values are left out everywhere, also as the end of a longer name.
 const NAMES: [&str; 18] = [
@@ -42,6 +43,9 @@ const NETWORK: [&str; 14] = [
 /// Values of this process that must not be shown, such as API keys.
 static KNOWN: RwLock<Vec<String>> = RwLock::new(Vec::new());
 
+/// The start of the tokens that `token add` makes, which are left out wherever they are.
+pub(crate) const TOKEN_PREFIX: &str = "ccmcp_";
+
 /// Shorter values would match parts of ordinary words.
 const SHORTEST: usize = 8;
 
@@ -49,6 +53,16 @@ const SHORTEST: usize = 8;
 const NAME: usize = 128;
 /// The number of bytes in which the end of a user name and password is searched, which bounds the time per text.
 const WORD: usize = 2 << 10;
+
+/// A text that is never shown by accident.
+#[derive(Clone)]
+pub(crate) struct Hidden(pub String);
+
+impl fmt::Debug for Hidden {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(LEFT_OUT)
+    }
+}
 
 /// From now on leaves out `secret` everywhere.
 pub(crate) fn know(secret: &str) {
@@ -126,7 +140,7 @@ fn may_begin(bytes: &[u8], has_user: bool) -> bool {
         // The first letters of `NAMES`.
         first => match first | 0x20 {
             b'a' => matches!(second, b'u' | b'p' | b'c'),
-            b'c' => matches!(second, b'o' | b'r'),
+            b'c' => matches!(second, b'c' | b'o' | b'r'),
             b'p' => second == b'a',
             b's' => matches!(second, b'e' | b'i'),
             b't' => second == b'o',
@@ -189,6 +203,7 @@ fn secret_at(text: &str, at: usize, word_start: usize) -> Option<Range<usize>> {
         }
         _ => None,
     }
+    .or_else(|| token(rest).map(|length| at..at + length))
     .or_else(|| named(rest).map(|value| at + value.start..at + value.end))
     .or_else(bare_user)
 }
@@ -211,6 +226,14 @@ fn is_network(scheme: &str) -> bool {
     NETWORK
         .iter()
         .any(|known| known.eq_ignore_ascii_case(scheme))
+}
+
+/// The length of the token that starts here, if any.
+fn token(rest: &str) -> Option<usize> {
+    let random = rest.strip_prefix(TOKEN_PREFIX)?;
+    let ends = |c: char| !(c.is_ascii_alphanumeric() || matches!(c, '-' | '_'));
+    let length = random.find(ends).unwrap_or(random.len());
+    (length > 0).then_some(TOKEN_PREFIX.len() + length)
 }
 
 /// The length of the user name and password before a host, if any.
@@ -459,6 +482,11 @@ mod tests {
                 "aws_secret_access_key = …",
             ),
             ("client_secret='S3CRET'", "client_secret='…'"),
+            (
+                "GET /t/ccmcp_S3-CR_ET/create_draft",
+                "GET /t/…/create_draft",
+            ),
+            ("got ccmcp_S3CRET, ccmcp_", "got …, ccmcp_"),
             (r#"{"password":"S3CRET"}"#, r#"{"password":"…"}"#),
         ] {
             assert_eq!(without(line), expected);

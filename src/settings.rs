@@ -14,6 +14,7 @@ use std::str::FromStr;
 
 use crate::error::{Error, Result};
 use crate::regular_file;
+use crate::secrets::Hidden;
 use crate::units::Edition;
 
 pub(crate) use choices::{BackendChoice, Recover, ToolChoice, ToolsGiven};
@@ -58,6 +59,15 @@ pub(crate) const VARIABLES: &[(&str, &str)] = &[
         READ_ONLY,
         "`serve --read-only`: `true` leaves out all tools that change something",
     ),
+    (
+        AUDIT_LOG,
+        "`--audit-log`: log who did what over HTTP to this file",
+    ),
+    (
+        TOKENS,
+        "tokens of callers over HTTP, for containers: lines `NAME TOKEN [read-only] [admin]`",
+    ),
+    (TOKENS_FILE, "a file with such lines"),
     (DRAFTS_DIR, "the folder where the app keeps its drafts"),
     (
         TOKEN,
@@ -84,10 +94,13 @@ const CACHE_DIR: &str = "CAPCUT_MCP_CACHE_DIR";
 const TOKEN: &str = "CAPCUT_MCP_TOKEN";
 const LOG_FILE: &str = "CAPCUT_MCP_LOG_FILE";
 const LOG_FORMAT: &str = "CAPCUT_MCP_LOG_FORMAT";
+const AUDIT_LOG: &str = "CAPCUT_MCP_AUDIT_LOG";
+const TOKENS: &str = "CAPCUT_MCP_TOKENS";
+const TOKENS_FILE: &str = "CAPCUT_MCP_TOKENS_FILE";
 const METRICS: &str = "CAPCUT_MCP_METRICS";
 
 /// The keys of the user's settings file that stand for a variable, which overrides them.
-pub(crate) const FILE_KEYS: [(&str, &str); 10] = [
+pub(crate) const FILE_KEYS: [(&str, &str); 11] = [
     ("backend", BACKEND),
     ("edition", EDITION),
     ("recover", RECOVER),
@@ -98,6 +111,7 @@ pub(crate) const FILE_KEYS: [(&str, &str); 10] = [
     ("log.file", LOG_FILE),
     ("log.format", LOG_FORMAT),
     ("metrics.address", METRICS),
+    ("http.audit_log", AUDIT_LOG),
 ];
 
 /// The settings of this process. The command line overrides the environment, which overrides the defaults.
@@ -123,6 +137,12 @@ pub(crate) struct Settings {
     pub log_format: Option<String>,
     /// Where metrics are served, in the words of the user.
     pub metrics: Option<String>,
+    /// The audit log of callers over HTTP.
+    pub audit_log: Option<PathBuf>,
+    /// Tokens of callers over HTTP, as lines.
+    pub tokens: Option<Hidden>,
+    /// A file with such lines.
+    pub tokens_file: Option<PathBuf>,
     /// Which tools clients see and can call.
     pub tools: ToolChoice,
     /// The token for a server.
@@ -152,6 +172,7 @@ pub(crate) struct Given {
     pub log_file: Option<PathBuf>,
     /// `plain` or `json`.
     pub log_format: Option<String>,
+    pub audit_log: Option<PathBuf>,
     pub tools: ToolsGiven,
     pub drafts_dir: Option<PathBuf>,
 }
@@ -172,6 +193,7 @@ impl Given {
             (LOG, self.log.is_some()),
             (LOG_FILE, is_path(&self.log_file)),
             (LOG_FORMAT, self.log_format.is_some()),
+            (AUDIT_LOG, is_path(&self.audit_log)),
         ];
         let given = given.into_iter().filter(|(_, is_given)| *is_given);
         given.map(|(variable, _)| variable).collect()
@@ -268,6 +290,9 @@ impl Settings {
                 None => text(env, LOG_FORMAT)?,
             },
             metrics: text(env, METRICS)?,
+            audit_log: path(given.audit_log, AUDIT_LOG),
+            tokens: text(own, TOKENS)?.map(Hidden),
+            tokens_file: path(None, TOKENS_FILE),
             tools: tools(given.tools, env)?,
             token: text(env, TOKEN)?,
             drafts_dir: path(given.drafts_dir, DRAFTS_DIR),
@@ -315,6 +340,7 @@ impl Settings {
                     .unwrap_or_else(|| "plain".to_owned()),
             ),
             METRICS => self.metrics.clone(),
+            AUDIT_LOG => path(&self.audit_log),
             _ => None,
         };
         let origin = if self.set_by_options.contains(&variable) {
@@ -776,6 +802,7 @@ mod tests {
             log: Some("trace".into()),
             log_file: None,
             log_format: None,
+            audit_log: None,
             tools: ToolsGiven {
                 tools: Some("compose".into()),
                 exclude: Some(String::new()),

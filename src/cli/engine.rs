@@ -16,9 +16,8 @@ use crate::settings::Settings;
 /// CapCut API server at `--api-url`, with the checks, retries, journal and recovery of the other commands. With
 /// `--backend auto` the server makes new drafts while it answers; otherwise the engine does.
 ///
-/// Programs that reach the port can make drafts, read any draft and make the server fetch media from public hosts.
-/// There is no authentication: let only machines that you trust reach the port. Requests with an unknown host name
-/// (see `--public-host`) and requests from web pages (see `--allow-origin`) are refused.
+/// Without tokens (`capcut-mcp token add`) only programs on this machine are served. Requests with an unknown host name (see
+/// `--public-host`) and requests from web pages (see `--allow-origin`) are refused.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   capcut-mcp engine
@@ -33,7 +32,7 @@ pub(super) struct EngineCommand {
     #[arg(long, default_value_t = 9000)]
     port: u16,
     #[command(flatten)]
-    listener: ListenerOptions,
+    pub(super) listener: ListenerOptions,
     #[command(flatten)]
     names: ListenerNames,
     #[command(flatten)]

@@ -10,8 +10,10 @@ use reqwest::Url;
 use tokio::net::TcpListener;
 use tokio::runtime::Builder;
 
+use super::access_options::AccessOptions;
 use super::monitor::Monitor;
 use super::names::ListenerNames;
+use crate::access::AccessGate;
 use crate::caller::Allowed;
 use crate::cli;
 use crate::engine::{self, EngineOptions};
@@ -34,6 +36,8 @@ pub(super) struct ListenerOptions {
     /// The start of `draft_url` in replies, such as https://drafts.example.com.
     #[arg(long, value_name = "URL", value_parser = parse_site)]
     draft_domain: Option<String>,
+    #[command(flatten)]
+    access: AccessOptions,
 }
 
 /// Where a listener is, and which options set that.
@@ -45,6 +49,11 @@ pub(super) struct ListenerAddress {
 }
 
 impl ListenerOptions {
+    /// `--audit-log`.
+    pub(super) fn audit_log(&self) -> Option<PathBuf> {
+        self.access.audit_log.clone()
+    }
+
     /// Serves until the process is told to stop.
     ///
     /// Two threads handle requests. Requests are short and share the journal, where one thread writes while the other
@@ -97,20 +106,24 @@ impl ListenerOptions {
         if let Some(site) = &self.draft_domain {
             options.link = engine::link_at(site);
         }
-        let options_of_server = ServerOptions {
-            tools,
-            allowed: Arc::new(Allowed::new(self.allow_host, self.allow_dir)),
-        };
         let mut app = App::with_options(settings, options)?;
         if let Some(app) = Arc::get_mut(&mut app) {
             not_itself(app, address, at.is_of_http).await?;
         }
-        let has_mcp = options_of_server.tools.is_some();
+        let has_mcp = tools.is_some();
+        let gate = AccessGate::new(self.access.settings(&app.settings, &app.manifest)?, address)?;
+        let options_of_server = ServerOptions {
+            tools,
+            allowed: Arc::new(Allowed::new(self.allow_host, self.allow_dir)),
+            tls: self.access.tls()?,
+            gate: Some(gate),
+        };
+        let scheme = options_of_server.scheme();
         let server = HttpServer::of(&app, options_of_server, names.admission())?;
         monitor.listen(&app, names).await?;
-        if !address.ip().is_loopback() {
+        if self.access.is_open_to_all() && !address.ip().is_loopback() {
             tracing::warn!(
-                "{address} can be reached from other machines, and there is no authentication"
+                "{address} can be reached from other machines, and `--no-auth` serves everyone"
             );
         }
         let edition = app.engine.edition();
@@ -125,9 +138,9 @@ impl ListenerOptions {
             ),
         };
         if has_mcp {
-            tracing::info!("MCP clients connect to http://{address}/mcp");
+            tracing::info!("MCP clients connect to {scheme}://{address}/mcp");
         }
-        tracing::info!("{who} answers at http://{address}");
+        tracing::info!("{who} answers at {scheme}://{address}");
         http::serve(listener, Arc::new(server), end).await;
         Ok(())
     }

@@ -5,7 +5,6 @@
 mod discreet;
 mod levels;
 mod plain;
-mod rotating;
 mod stderr;
 
 use std::path::Path;
@@ -21,8 +20,8 @@ use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::error::{Error, Result};
 use crate::exec::call_log;
+use crate::rotating_file::RotatingFile;
 use discreet::Discreet;
-use rotating::Rotating;
 
 /// The default level.
 const DEFAULT: &str = "info";
@@ -78,7 +77,7 @@ pub(super) fn start(
     let targets = levels::parse(levels.unwrap_or(DEFAULT))?;
     let file = file
         .map(|path| {
-            Rotating::open(path).map_err(|error| {
+            RotatingFile::open(path).map_err(|error| {
                 Error::invalid(format!(
                     "`--log-file`: {} cannot be written",
                     path.display()

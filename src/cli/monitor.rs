@@ -14,7 +14,7 @@ use tokio::net::TcpListener;
 use super::names::ListenerNames;
 use crate::error::{Error, Kind, Result};
 use crate::exec::App;
-use crate::http::{self, Admission, Connections, Received};
+use crate::http::{self, AcceptOptions, Admission, Connections, Received};
 use crate::metrics;
 
 /// A scraper needs one connection.
@@ -89,9 +89,12 @@ async fn serve(listener: TcpListener, app: Arc<App>, admission: Admission) {
         async move { answer(&app, &admission, &received).await }
     };
     let stop = std::future::pending();
-    http::accept(listener, CONNECTIONS, None, answering, stop)
-        .await
-        .await;
+    let options = AcceptOptions {
+        connections: CONNECTIONS,
+        metrics: None,
+        tls: None,
+    };
+    http::accept(listener, options, answering, stop).await.await;
 }
 
 async fn answer(app: &Arc<App>, admission: &Admission, received: &Received) -> Response<String> {

@@ -36,7 +36,7 @@ pub(super) struct Serve {
     #[arg(long, value_name = "ADDRESS", num_args = 0..=1, default_missing_value = "", value_parser = parse_address)]
     pub(super) http: Option<SocketAddr>,
     #[command(flatten)]
-    listener: ListenerOptions,
+    pub(super) listener: ListenerOptions,
     #[command(flatten)]
     names: ListenerNames,
     #[command(flatten)]

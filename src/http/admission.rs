@@ -248,9 +248,10 @@ impl Asked {
 }
 
 /// The headers that pages may send: those of the API and of MCP's Streamable HTTP.
-const REQUEST_HEADERS: &str = "Authorization, Content-Type, Last-Event-ID, Mcp-Method, Mcp-Name, Mcp-Protocol-Version, Mcp-Session-Id";
+const REQUEST_HEADERS: &str = "Authorization, Content-Type, Last-Event-ID, Mcp-Method, Mcp-Name, Mcp-Protocol-Version, Mcp-Session-Id, X-Tenant";
 /// The headers that pages may read.
-const EXPOSED_HEADERS: &str = "Mcp-Session-Id, WWW-Authenticate, X-Capcut-Mcp-Kind";
+const EXPOSED_HEADERS: &str =
+    "Mcp-Session-Id, Retry-After, WWW-Authenticate, X-Capcut-Mcp-Kind, X-Request-Id";
 
 const PRIVATE_NETWORK: HeaderName = HeaderName::from_static("access-control-allow-private-network");
 

@@ -77,3 +77,8 @@ fn probe(folder: &std::path::Path) -> std::io::Result<()> {
     file.as_file().sync_data()?;
     file.close()
 }
+
+/// What a caller without a token gets: orchestrators need the status only.
+pub(super) fn only_state(works: bool) -> Value {
+    json!({ "status": if works { "ok" } else { "unavailable" } })
+}

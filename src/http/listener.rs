@@ -20,6 +20,7 @@ use tokio::net::TcpListener;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 
+use super::tls::Tls;
 use crate::metrics::Metrics;
 
 /// File descriptors reserved for files, media and other servers: this many or a quarter of all, whichever is
@@ -37,6 +38,14 @@ pub(crate) struct Connections {
     pub most: usize,
     /// Time for the head of a request, including the wait for it on an idle connection.
     pub head: Duration,
+}
+
+/// What a listener does with its connections.
+pub(crate) struct AcceptOptions {
+    pub connections: Connections,
+    /// Counts them.
+    pub metrics: Option<Arc<Metrics>>,
+    pub tls: Option<Tls>,
 }
 
 /// A request with the state of its connection.
@@ -201,8 +210,7 @@ fn descriptors() -> Option<u64> {
 /// counted in `metrics`.
 pub(crate) async fn accept<S, F, B>(
     listener: TcpListener,
-    connections: Connections,
-    metrics: Option<Arc<Metrics>>,
+    options: AcceptOptions,
     service: S,
     stop: impl Future<Output = ()>,
 ) -> impl Future<Output = ()>
@@ -211,11 +219,17 @@ where
     F: Future<Output = Response<B>> + Send,
     B: Body<Data: Send, Error: std::error::Error + Send + Sync> + Send + Unpin + 'static,
 {
+    let AcceptOptions {
+        connections,
+        metrics,
+        tls,
+    } = options;
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new())
         .header_read_timeout(connections.head)
         .half_close(true);
     let graceful = GracefulShutdown::new();
+    let http = Arc::new(http);
     let places = Arc::new(Semaphore::new(most(connections.most)));
     let open = Open::default();
     let mut tasks = JoinSet::new();
@@ -265,10 +279,29 @@ where
                 Ok::<_, Infallible>(answer.map(|body| Sent { body, connection }))
             }
         });
-        let served = graceful.watch(http.serve_connection(TokioIo::new(stream), service));
-        let open = open.clone();
+        let (open, http, tls) = (open.clone(), Arc::clone(&http), tls.clone());
+        let watcher = graceful.watcher();
         let counted = metrics.as_ref().map(|metrics| metrics.connection());
         tasks.spawn(async move {
+            let served = async move {
+                let Some(tls) = tls else {
+                    let served = http.serve_connection(TokioIo::new(stream), service);
+                    return watcher
+                        .watch(served)
+                        .await
+                        .map_err(|error| error.to_string());
+                };
+                // A client that is slow or speaks no TLS holds up no one else.
+                let stream = tls
+                    .accept(stream)
+                    .await
+                    .map_err(|error| error.to_string())?;
+                let served = http.serve_connection(TokioIo::new(stream), service);
+                watcher
+                    .watch(served)
+                    .await
+                    .map_err(|error| error.to_string())
+            };
             let mut served = std::pin::pin!(served);
             let ended = loop {
                 tokio::select! {

@@ -38,6 +38,15 @@ pub(super) struct ReceivedBody<'a> {
     pub memory: Option<SemaphorePermit<'a>>,
 }
 
+impl ReceivedBody<'_> {
+    pub(super) fn empty() -> Self {
+        Self {
+            bytes: Bytes::new(),
+            memory: None,
+        }
+    }
+}
+
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Unreceived {
     /// The limit in bytes.
@@ -62,10 +71,7 @@ impl Receiver {
         body: B,
     ) -> Result<ReceivedBody<'_>, Unreceived> {
         if body.is_end_stream() {
-            return Ok(ReceivedBody {
-                bytes: Bytes::new(),
-                memory: None,
-            });
+            return Ok(ReceivedBody::empty());
         }
         timeout(self.whole, self.collect(body))
             .await

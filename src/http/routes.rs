@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 
 use super::newer::Endpoint;
+use crate::access::percent_decoded;
 use crate::manifest::Manifest;
 use crate::tool::Spec;
 use crate::tools::ROUTED;
@@ -58,6 +59,8 @@ pub(super) enum OwnRoute {
     Ready,
     Metrics,
     Mcp,
+    /// Where clients sign in (RFC 9728).
+    SignIn,
     /// Guides name a WebSocket there.
     WebSocket,
     /// Uploaded files, or one of them.
@@ -74,6 +77,7 @@ impl OwnRoute {
             "ws" => Self::WebSocket,
             "files" => Self::Files,
             file if file.starts_with("files/") => Self::Files,
+            _ if path.starts_with(".well-known/oauth-protected-resource") => Self::SignIn,
             _ => return None,
         })
     }
@@ -112,7 +116,7 @@ impl Destination {
 /// The path without leading slashes, with percent codes decoded.
 pub(super) fn resolved(path: &str) -> Cow<'_, str> {
     let path = if path.contains('%') {
-        Cow::Owned(decoded(path))
+        Cow::Owned(percent_decoded(path))
     } else {
         Cow::Borrowed(path)
     };
@@ -120,20 +124,4 @@ pub(super) fn resolved(path: &str) -> Cow<'_, str> {
         Cow::Borrowed(path) => Cow::Borrowed(path.trim_start_matches('/')),
         Cow::Owned(path) => Cow::Owned(path.trim_start_matches('/').to_owned()),
     }
-}
-
-fn decoded(path: &str) -> String {
-    let mut bytes = Vec::with_capacity(path.len());
-    let mut rest = path.as_bytes();
-    while let [first, after @ ..] = rest {
-        let digit = |at: usize| after.get(at).and_then(|&b| char::from(b).to_digit(16));
-        if let (b'%', Some(high), Some(low)) = (first, digit(0), digit(1)) {
-            bytes.push((high * 16 + low) as u8);
-            rest = &after[2..];
-        } else {
-            bytes.push(*first);
-            rest = after;
-        }
-    }
-    String::from_utf8_lossy(&bytes).into_owned()
 }

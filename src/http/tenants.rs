@@ -109,7 +109,6 @@ impl Tenants {
     }
 
     /// The tenant of this name, which is a valid name of a folder.
-    #[expect(dead_code, reason = "used with tokens")]
     pub(super) fn named(&self, name: &str) -> Result<Arc<Tenant>> {
         if name == LOCAL_TENANT {
             return Ok(self.local());

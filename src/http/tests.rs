@@ -11,6 +11,7 @@ use tokio::task::JoinHandle;
 
 use super::*;
 use crate::caller::Caller;
+use crate::error::{Error, Kind};
 use crate::tools::ROUTED;
 
 const DRAFT: &str = "dfd_cat_1700000000_0badcafe";

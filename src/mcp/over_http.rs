@@ -20,6 +20,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::incoming::{GivenTwice, twice_in};
 use super::{ClientOf, ListedTools, McpServer};
+use crate::access::Guest;
 use crate::error::{Error, Result};
 use crate::exec::App;
 use crate::tools::Caller;
@@ -125,6 +126,11 @@ fn removed_method(head: &Parts, body: &[u8]) -> Option<Response<BoxBody<Bytes, I
     let json = HeaderValue::from_static("application/json");
     answer.headers_mut().insert(CONTENT_TYPE, json);
     Some(answer)
+}
+
+/// The guest who sent a request, with its rights.
+pub(super) fn guest_of(extensions: &Extensions) -> Option<&Guest> {
+    extensions.get::<Parts>()?.extensions.get()
 }
 
 /// The caller of a request over HTTP.

@@ -292,6 +292,8 @@ fn the_examples_of_the_help_work() {
          capcut-mcp compose my-video.yaml --draft-folder '{apps}' && cp -r '{apps}/my-video' . && cp -r '{apps}/my-video' 'my-video (1)'
          capcut-mcp call save_draft draft_id=my-video name=Trip draft_folder=made zip=true && cp made/Trip.zip ."
     )).expect("a draft");
+    // Without a token, no server starts at an address that others reach.
+    home.run(&["token", "add", "team"]).success();
     let id = |plan: &str| {
         let ran = home.run(&["compose", plan, "--json"]).success();
         let (_, rest) = ran.stdout.rsplit_once("\"draft_id\":\"").expect("an id");

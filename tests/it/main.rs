@@ -1,5 +1,6 @@
 //! Tests of the executable as users run it: over pipes, over HTTP and from a shell.
 
+mod access;
 mod app_keys;
 mod away;
 mod batch;
@@ -39,18 +40,21 @@ mod pull;
 mod racy;
 mod remote;
 mod resume;
+mod rights;
 mod runs;
 mod save;
 mod save_back;
 mod saves;
 mod secrets;
 mod shells;
+mod sign_in;
 mod start;
 mod stdio;
 mod subtitles;
 mod support;
 mod templates;
 mod texts_and_sound;
+mod tokens;
 mod trust;
 mod unfit;
 mod uploads;

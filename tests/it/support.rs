@@ -87,7 +87,10 @@ impl Said {
         let text = self.text();
         let (_, rest) = text.split_once(words)?;
         let (line, _) = rest.split_once('\n')?;
-        let port = line.trim_start_matches("http://").split(':').nth(1)?;
+        let address = line
+            .trim_start_matches("http://")
+            .trim_start_matches("https://");
+        let port = address.split(':').nth(1)?;
         let port: String = port.chars().take_while(char::is_ascii_digit).collect();
         Some(format!("127.0.0.1:{port}"))
     }

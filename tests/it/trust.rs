@@ -57,7 +57,7 @@ fn drafts(home: &Home) -> usize {
 #[test]
 fn requests_that_a_web_page_could_cause_are_refused_without_effect() {
     let home = Home::new();
-    let served = home.engine(&[]);
+    let served = home.engine(&["--no-auth"]);
     let cases: [(&[&str], u16, &str); 9] = [
         (
             &["Host: evil.example:9000"],
@@ -126,6 +126,7 @@ fn requests_that_a_web_page_could_cause_are_refused_without_effect() {
 fn options_allow_host_names_and_origins() {
     let home = Home::new();
     let served = home.engine(&[
+        "--no-auth",
         "--public-host",
         "Videos.example.com",
         "--allow-origin",
@@ -225,7 +226,7 @@ fn network_clients_reach_no_service_of_this_machine() {
     let home = Home::new();
     let secret = "1\n00:00:00,000 --> 00:00:01,000\nthe secret of a local service\n";
     let media = service(secret);
-    let served = home.engine(&[]);
+    let served = home.engine(&["--no-auth"]);
     let draft = served.output("/create_draft", &json!({})).expect("a draft")["draft_id"].clone();
     let port = media.url.rsplit(':').next().expect("a port");
     let addresses = [
@@ -269,7 +270,7 @@ fn network_clients_reach_no_service_of_this_machine() {
 fn an_allowed_service_is_reachable_for_network_clients() {
     let home = Home::new();
     let media = service("1\n00:00:00,000 --> 00:00:01,000\nhello\n");
-    let served = home.engine(&["--allow-host", "127.0.0.1"]);
+    let served = home.engine(&["--no-auth", "--allow-host", "127.0.0.1"]);
     let draft = served.output("/create_draft", &json!({})).expect("a draft")["draft_id"].clone();
     for (index, lines) in FROM_THE_NETWORK.into_iter().enumerate() {
         let track = format!("subtitle {index}");
@@ -283,7 +284,7 @@ fn an_allowed_service_is_reachable_for_network_clients() {
 #[test]
 fn errors_contain_nothing_of_fetched_content() {
     let home = Home::new();
-    let served = home.engine(&[]);
+    let served = home.engine(&["--no-auth"]);
     let draft = served.output("/create_draft", &json!({})).expect("a draft")["draft_id"].clone();
     for secret in [
         "the-secret-token",
@@ -318,7 +319,7 @@ fn errors_contain_nothing_of_fetched_content() {
 #[test]
 fn errors_over_http_name_no_other_draft() {
     let home = Home::new();
-    let served = home.engine(&[]);
+    let served = home.engine(&["--no-auth"]);
     let draft = served.output("/create_draft", &json!({})).expect("a draft")["draft_id"].clone();
     let draft = draft.as_str().expect("an id");
     let near = &draft[..draft.len() - 1];
@@ -345,7 +346,7 @@ fn errors_over_http_name_no_other_draft() {
 #[test]
 fn refused_reads_and_writes_name_the_option_in_the_answer() {
     let home = Home::new();
-    let served = home.engine(&[]);
+    let served = home.engine(&["--no-auth"]);
     let clip = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/media/clip.mp4");
     let clip = clip.to_string_lossy().into_owned();
     let draft = served.output("/create_draft", &json!({})).expect("a draft")["draft_id"].clone();
@@ -384,7 +385,7 @@ fn refused_reads_and_writes_name_the_option_in_the_answer() {
         0
     );
     drop(served);
-    let served = home.engine(&["--allow-dir", &wanted]);
+    let served = home.engine(&["--no-auth", "--allow-dir", &wanted]);
     let (_, text) = served.post("/save_draft", &body);
     let answer: Value = serde_json::from_str(&text).expect("JSON");
     assert_eq!(answer["success"], true, "{answer}");
@@ -410,7 +411,7 @@ fn peak_memory(pid: u32) -> u64 {
 #[test]
 fn bodies_of_many_values_take_little_memory() {
     let home = Home::new();
-    let served = home.engine(&[]);
+    let served = home.engine(&["--no-auth"]);
     let list = format!("[{}0]", "0,".repeat(30_000_000));
     let members = (0..2_000_000).map(|number| format!("\"{number}\":0"));
     let object = format!("{{{}}}", members.collect::<Vec<_>>().join(","));

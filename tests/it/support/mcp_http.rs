@@ -28,7 +28,12 @@ impl McpOverHttp {
 
     /// A client with a session of this version of the protocol.
     pub(crate) fn connected(server: &str, version: &str) -> Self {
-        let mut client = Self::new(server);
+        Self::new(server).connect(version)
+    }
+
+    /// Opens a session of this version of the protocol.
+    pub(crate) fn connect(self, version: &str) -> Self {
+        let mut client = self;
         version.clone_into(&mut client.version);
         let answer = client.ask(
             "initialize",

@@ -16,7 +16,7 @@ const LARGEST: u64 = 10 << 20;
 /// How many rotated files are kept.
 const KEPT: u32 = 5;
 
-pub(super) struct Rotating {
+pub(crate) struct RotatingFile {
     path: PathBuf,
     file: File,
     /// The day of the file, counted from 1970, in UTC.
@@ -24,8 +24,8 @@ pub(super) struct Rotating {
     largest: u64,
 }
 
-impl Rotating {
-    pub(super) fn open(path: &Path) -> io::Result<Self> {
+impl RotatingFile {
+    pub(crate) fn open(path: &Path) -> io::Result<Self> {
         if let Some(folder) = path.parent() {
             regular_file::create_own_folder(folder)?;
         }
@@ -76,7 +76,7 @@ impl Rotating {
     }
 }
 
-impl Write for Rotating {
+impl Write for RotatingFile {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.write_on(bytes, today())
     }
@@ -110,13 +110,13 @@ fn day(time: SystemTime) -> u64 {
 mod tests {
     use super::*;
 
-    fn open(folder: &tempfile::TempDir) -> Rotating {
-        let mut file = Rotating::open(&folder.path().join("logs/x.log")).expect("it opens");
+    fn open(folder: &tempfile::TempDir) -> RotatingFile {
+        let mut file = RotatingFile::open(&folder.path().join("logs/x.log")).expect("it opens");
         file.largest = 10;
         file
     }
 
-    fn read(file: &Rotating, number: u32) -> Option<String> {
+    fn read(file: &RotatingFile, number: u32) -> Option<String> {
         let path = if number == 0 {
             file.path.clone()
         } else {
