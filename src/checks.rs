@@ -339,10 +339,42 @@ fn client_configurations_start_the_server_with_variables_that_exist() {
         }
         checked += 1;
     }
-    assert_eq!(
-        checked, 5,
-        "Claude Desktop, Claude Code, Cursor, VS Code, Dify"
-    );
+    assert_eq!(checked, 4, "Claude Desktop, Claude Code, Cursor, VS Code");
+}
+
+#[test]
+fn services_of_the_examples_start_commands_that_exist() {
+    let accepts = |path: &Path, line: &str| {
+        let words: Vec<_> = line.split_whitespace().collect();
+        assert!(cli::accepts(&words), "{}: {line}", shown(path));
+    };
+    let mut checked = 0;
+    for path in files("examples/service", "service") {
+        let text = read(&path);
+        let line = text
+            .lines()
+            .find_map(|line| line.strip_prefix("ExecStart=/usr/local/bin/capcut-mcp "));
+        accepts(&path, line.expect("a command"));
+        checked += 1;
+    }
+    for (ending, start, end) in [
+        (
+            "plist",
+            "<string>/usr/local/bin/capcut-mcp</string>",
+            "</array>",
+        ),
+        ("xml", "<Arguments>", "</Arguments>"),
+    ] {
+        for path in files("examples/service", ending) {
+            let text = read(&path);
+            let (_, rest) = text.split_once(start).expect("a command");
+            let (words, _) = rest.split_once(end).expect("it ends");
+            let words = words.replace("<string>", " ").replace("</string>", " ");
+            accepts(&path, &words);
+            checked += 1;
+        }
+    }
+    assert_eq!(checked, 4, "two units, launchd, Windows");
 }
 
 #[test]

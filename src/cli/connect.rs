@@ -37,7 +37,7 @@ const NAME: &str = "capcut";
 const TRIES: usize = 3;
 
 /// Clients without a configuration file: `connect` prints what to enter there.
-const BY_HAND: [&str; 3] = ["cherry-studio", "dify", "json"];
+const BY_HAND: [&str; 4] = ["cherry-studio", "dify", "n8n", "json"];
 
 /// Connects a client: adds this server to its configuration, starts it as the client does and lists its tools.
 ///
@@ -58,7 +58,7 @@ const BY_HAND: [&str; 3] = ["cherry-studio", "dify", "json"];
 )]
 pub(super) struct Connect {
     /// claude-desktop, claude-code, cursor, vscode, windsurf, zed, lm-studio, gemini, codex, copilot or opencode. For
-    /// cherry-studio, dify (stdio plugins) and json, the command prints what to enter.
+    /// cherry-studio, dify, n8n and json, the command prints what to enter.
     #[arg(value_name = "CLIENT", value_parser = named(names, |text| Ok(text.to_owned())), hide_possible_values = true, required_unless_present = "list")]
     client: Option<String>,
     /// Lists each client: whether it is installed, its file, and whether it is connected.
@@ -128,12 +128,6 @@ fn target(named: &str) -> Result<Target> {
     }
     if let Some(name) = BY_HAND.into_iter().find(|name| plain(name) == wanted) {
         return Ok(Target::ByHand(name));
-    }
-    if wanted == "n8n" {
-        return Err(Error::invalid(
-            "n8n connects to MCP servers over HTTP only, and this version serves MCP on stdin and stdout",
-        )
-        .hint("use n8n's node `HTTP Request` with the CapCut API of `capcut-mcp engine` instead"));
     }
     Err(cli::nearest(
         "client",

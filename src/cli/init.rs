@@ -133,7 +133,8 @@ fn with_own_names(text: &str, path: &str, file: &Path, table: &Path) -> String {
         .replace("`batch.csv`", &format!("`{}`", table.display()))
 }
 
-fn quoted(path: &Path) -> String {
+/// A path as a word of a command line.
+pub(super) fn quoted(path: &Path) -> String {
     let text = path.display().to_string();
     if text.contains([' ', '\'', '(', ')', '&', '$']) {
         format!("\"{text}\"")

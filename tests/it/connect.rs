@@ -560,12 +560,34 @@ fn other_clients_are_told_what_to_enter() {
     for part in [EXECUTABLE, "serve", "cherrystudio://mcp/install?servers="] {
         assert!(cherry.contains(part), "{part} in {cherry}");
     }
+    for client in ["dify", "n8n"] {
+        let line = [
+            "connect",
+            client,
+            "--edition",
+            "jianying",
+            "--data-dir",
+            "/srv/my data",
+        ];
+        let told = home.run(&line).success().stdout;
+        for part in [
+            "http://host.docker.internal:8080/mcp",
+            &format!("{EXECUTABLE} token add {client} --data-dir \"/srv/my data\"\n"),
+            &format!("{EXECUTABLE} serve --http 0.0.0.0:8080 --edition jianying"),
+            "host.docker.internal:host-gateway",
+            "300",
+        ] {
+            assert!(told.contains(part), "{part} in {told}");
+        }
+    }
     let dify = home.run(&["connect", "dify"]).success().stdout;
-    assert!(
-        dify.contains("/app/storage/capcut-mcp") && dify.contains("mcpServers"),
-        "{dify}"
-    );
-    fails(&home.run(&["connect", "n8n"]), &["n8n", "HTTP"]);
+    for part in [
+        "SSRF_PROXY_ALLOW_PRIVATE_DOMAINS=host.docker.internal",
+        "Server Identifier:  capcut\n",
+        "Authorization: Bearer TOKEN",
+    ] {
+        assert!(dify.contains(part), "{part} in {dify}");
+    }
     fails(
         &home.run(&["connect", "claud-desktop"]),
         &["`claude-desktop`", "--list"],

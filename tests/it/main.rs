@@ -18,6 +18,8 @@ mod engine;
 mod everyday;
 mod faults;
 mod field;
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+mod flows;
 mod front;
 mod hostile;
 mod http;

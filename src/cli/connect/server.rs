@@ -161,7 +161,8 @@ pub(super) fn fields(shape: Shape) -> &'static [&'static str] {
     }
 }
 
-fn words_of(name: &str, value: &str) -> Vec<String> {
+/// An option and its value as words of a command line.
+pub(super) fn words_of(name: &str, value: &str) -> Vec<String> {
     if name == READ_ONLY {
         return vec![format!("{name}={value}")];
     }
