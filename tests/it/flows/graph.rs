@@ -315,7 +315,8 @@ fn check_tool(node: &Node, tools: &BTreeMap<String, Value>, faults: &mut Vec<Str
     let retry = &node.data["retry_config"];
     // The limits of Dify's editor.
     let is_small = |key: &str, most: u64| retry[key].as_u64().is_some_and(|number| number <= most);
-    if !retry.is_null() && !(is_small("max_retries", 10) && is_small("retry_interval", 5000)) {
+    let is_allowed = is_small("max_retries", 10) && is_small("retry_interval", 5000);
+    if !retry.is_null() && !is_allowed {
         faults.push(format!(
             "{id}: more retries, or longer pauses, than Dify takes"
         ));
