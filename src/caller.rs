@@ -41,6 +41,8 @@ pub(crate) struct Caller {
     pub run: Option<Arc<str>>,
     /// The looks of texts that it saved.
     pub styles: Styles,
+    /// The start of the addresses at which it reaches this server, if saved drafts are delivered to it by links.
+    pub site: Option<Arc<str>>,
 }
 
 impl Caller {
@@ -52,6 +54,7 @@ impl Caller {
             access: Arc::clone(&ACCESS),
             run: None,
             styles: Styles::default(),
+            site: None,
         }
     }
 
@@ -67,6 +70,7 @@ impl Caller {
             }))),
             run: None,
             styles: Styles::default(),
+            site: None,
         }
     }
 
@@ -104,6 +108,14 @@ impl Caller {
     pub(crate) fn in_manner(&self, manner: Manner) -> Self {
         Self {
             manner,
+            ..self.clone()
+        }
+    }
+
+    /// The same client, to which saved drafts are delivered by links that begin with `site`.
+    pub(crate) fn at_site(&self, site: Option<Arc<str>>) -> Self {
+        Self {
+            site,
             ..self.clone()
         }
     }

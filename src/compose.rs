@@ -179,6 +179,7 @@ pub(crate) async fn compose(
             saved: false,
             folder: None,
             zip: None,
+            download_url: None,
             save_error: None,
             totals: Totals::default(),
             items: rows,

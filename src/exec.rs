@@ -4,6 +4,7 @@ mod attempt;
 pub(crate) mod breaker;
 mod breakers;
 pub(crate) mod call_log;
+mod delivery;
 pub(crate) mod drafts;
 pub(crate) mod jobs;
 pub(crate) mod lanes;
@@ -24,7 +25,7 @@ use std::any::Any;
 use std::collections::HashMap;
 use std::panic::AssertUnwindSafe;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use futures::FutureExt;
@@ -34,6 +35,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::backend::{Failure, Reached, Servers};
 use crate::caller::Caller;
+use crate::delivery::saved::SavedDrafts;
 use crate::draft::evidence::Leaves;
 use crate::draft::ids::DraftId;
 use crate::engine::{self, Engine};
@@ -130,6 +132,8 @@ pub(crate) struct App {
     pub servers: Servers,
     pub lanes: Arc<lanes::Lanes>,
     pub metrics: Arc<Metrics>,
+    /// The saved drafts that clients can download, if a listener delivers them.
+    pub saved: OnceLock<SavedDrafts>,
     turns: turns::Turns,
     pulse: pulse::Pulse,
     breakers: Arc<Mutex<HashMap<String, Breaker>>>,
@@ -225,6 +229,7 @@ impl App {
             tenant: LOCAL_TENANT.into(),
             lanes: Arc::new(lanes::Lanes::new(&manifest)),
             metrics: Arc::new(Metrics::new()),
+            saved: OnceLock::new(),
             turns: turns::Turns::default(),
             pulse: pulse::Pulse::default(),
             breakers: Arc::default(),
@@ -576,6 +581,9 @@ impl App {
         };
         if let Some(turn) = &turn {
             turn.succeeded();
+        }
+        if request.save_wish().is_ok_and(|wish| wish.is_some()) {
+            Box::pin(self.deliver(request, &mut reply)).await;
         }
         if let Backend::Remote(remote) = &home.backend {
             let entered = Box::pin(self.enter(remote, home, request, &reply)).await;

@@ -7,6 +7,7 @@ mod admission;
 mod answer;
 mod body;
 mod calls;
+mod drafts;
 mod eager;
 mod files;
 mod health;
@@ -39,7 +40,8 @@ use crate::access::{AccessGate, Guest, shown_path, take_token};
 use crate::args::Object;
 use crate::backend::Sender;
 use crate::backend::envelope;
-use crate::caller::{Allowed, From, Manner};
+use crate::caller::{Allowed, Caller, From, Manner};
+use crate::delivery::links::LinkKey;
 use crate::draft::ids::DraftId;
 use crate::error::{Result, shortened};
 use crate::exec::{App, call_log};
@@ -61,7 +63,7 @@ pub(crate) use listener::{AcceptOptions, Connections, Received, accept};
 use newer::Endpoint;
 use receive::{Receiver, Unreceived};
 use routes::{ApiRoute, Destination, OwnRoute, Routes, resolved};
-use tenants::{Tenant, Tenants};
+use tenants::{Shared, Tenant, Tenants};
 pub(crate) use tls::Tls;
 use visitors::RequestOrigin;
 
@@ -101,12 +103,19 @@ pub(crate) struct ServerOptions {
     pub gate: Option<AccessGate>,
     /// `None`: without TLS.
     pub tls: Option<Tls>,
+    /// The start of links to saved drafts; without it, it is the address of the listener as the client sees it.
+    pub public_url: Option<Arc<str>>,
 }
 
 impl ServerOptions {
     /// The scheme of the listener's address.
     pub(crate) fn scheme(&self) -> &'static str {
         if self.tls.is_some() { "https" } else { "http" }
+    }
+
+    /// Whether clients can download saved drafts. An API without a public address answers as the reference server does.
+    fn delivers(&self) -> bool {
+        self.tools.is_some() || self.public_url.is_some()
     }
 }
 
@@ -128,15 +137,38 @@ pub(crate) struct HttpServer {
     stop: CancellationToken,
     /// The largest message of MCP, in bytes.
     message_bytes: usize,
+    /// Signs the links to saved drafts; `None` if they cannot be downloaded.
+    link_key: Option<Arc<LinkKey>>,
+    public_url: Option<Arc<str>>,
 }
 
 /// A request without its body, and who sent it.
 struct Head {
     parts: Parts,
-    from: From,
+    client: RequestClient,
     peer: IpAddr,
     /// `None`: the path is served to anyone.
     guest: Option<Guest>,
+}
+
+/// The client that sent a request.
+#[derive(Clone)]
+struct RequestClient {
+    from: From,
+    /// See [`Caller::site`].
+    site: Option<Arc<str>>,
+}
+
+impl Head {
+    fn is_reading(&self) -> bool {
+        matches!(self.parts.method, Method::GET | Method::HEAD)
+    }
+}
+
+impl RequestClient {
+    fn caller(&self, tenant: &Tenant) -> Caller {
+        tenant.caller(self.from).at_site(self.site.clone())
+    }
 }
 
 impl HttpServer {
@@ -145,13 +177,34 @@ impl HttpServer {
     /// # Errors
     /// For a choice of tools that leaves none, or names unknown ones.
     pub(crate) fn of(app: &Arc<App>, options: ServerOptions, admission: Admission) -> Result<Self> {
+        let link_key = if options.delivers() {
+            let key = app.settings.data_dir().and_then(LinkKey::of);
+            // Everything else works without it.
+            let key = key.inspect_err(|error| {
+                tracing::error!(
+                    "saved drafts cannot be downloaded from this server until it is started again: {}",
+                    error.cause()
+                );
+            });
+            key.ok().map(Arc::new)
+        } else {
+            None
+        };
         let tools = match options.tools {
             Some(choice) => Some(Arc::new(ListedTools::new(ToolSet::new(choice)?))),
             None => None,
         };
         let calls = Arc::new(Semaphore::new(CALLS));
         let stop = CancellationToken::new();
-        let tenants = Tenants::new(app, options.allowed, tools, &calls, &stop);
+        let shared = Shared {
+            app: Arc::clone(app),
+            allowed: options.allowed,
+            tools,
+            calls: Arc::clone(&calls),
+            stop: stop.clone(),
+            link_key: link_key.clone(),
+        };
+        let tenants = Tenants::new(shared);
         let mut server = Self::new(tenants, calls, stop);
         server.admission = admission;
         server.gate = options.gate.map(Arc::new);
@@ -160,6 +213,8 @@ impl HttpServer {
         server.own = Some(app.servers.sender.clone());
         server.receiver = Receiver::new(&app.manifest.limits);
         server.message_bytes = app.manifest.limits.message_bytes;
+        server.link_key = link_key;
+        server.public_url = options.public_url;
         Ok(server)
     }
 
@@ -178,7 +233,17 @@ impl HttpServer {
             stop,
             message_bytes: manifest.limits.message_bytes,
             manifest: Arc::new(manifest),
+            link_key: None,
+            public_url: None,
         }
+    }
+
+    /// The start of the addresses at which a client reaches this server, if it can download saved drafts. The `Host` is
+    /// one of this server: others are not admitted.
+    fn site(&self, peer: IpAddr, head: &Parts) -> Option<Arc<str>> {
+        self.link_key.as_ref()?;
+        let own = || self.origin(peer, head).into();
+        Some(self.public_url.clone().unwrap_or_else(own))
     }
 
     async fn answer(self: Arc<Self>, received: Received) -> Answer {
@@ -254,9 +319,12 @@ impl HttpServer {
         }
         received.activity.works();
         let head = Head {
-            from: guest
-                .as_ref()
-                .map_or(admitted.from, |guest| guest.place(admitted.from)),
+            client: RequestClient {
+                from: guest
+                    .as_ref()
+                    .map_or(admitted.from, |guest| guest.place(admitted.from)),
+                site: self.site(received.peer, &head),
+            },
             parts: head,
             peer: received.peer,
             guest,
@@ -292,6 +360,9 @@ impl HttpServer {
             },
             Destination::Own(OwnRoute::Mcp) => self.mcp(tenant, head, body).await,
             Destination::Own(OwnRoute::SignIn) => self.sign_in(head.peer, &head),
+            Destination::Own(OwnRoute::Drafts | OwnRoute::DraftFile) if head.is_reading() => {
+                self.drafts(tenant, &head).await
+            }
             Destination::Own(route) => match head.parts.method {
                 Method::OPTIONS => answer::options(allow),
                 Method::GET | Method::HEAD => self.own(route, tenant, &head).await,
@@ -338,6 +409,29 @@ impl HttpServer {
         }
     }
 
+    /// The list of saved drafts, or the file of a link.
+    async fn drafts(&self, tenant: &Tenant, head: &Head) -> Answer {
+        let Parts {
+            uri,
+            method,
+            headers,
+            ..
+        } = &head.parts;
+        let query = uri.query().unwrap_or_default();
+        let path = resolved(uri.path());
+        match (path.strip_prefix("drafts/"), &tenant.app) {
+            (Some(file), _) if !file.is_empty() => {
+                let key = self.link_key.as_deref();
+                drafts::file(&self.tenants, key, (file, query), (method, headers)).await
+            }
+            (_, Some(app)) => match self.refused_list(head) {
+                Some(refused) => refused,
+                None => drafts::list(app, query, head.client.site.as_deref()).await,
+            },
+            (_, None) => answer::page(StatusCode::NOT_FOUND),
+        }
+    }
+
     /// A request of MCP.
     async fn mcp(
         &self,
@@ -365,7 +459,7 @@ impl HttpServer {
         if let Some(answer) = self.too_many(&head, &body.bytes) {
             return answer;
         }
-        let caller = tenant.caller(head.from).in_manner(Manner::Strict);
+        let caller = head.client.caller(tenant).in_manner(Manner::Strict);
         let mut parts = head.parts;
         if let Some(guest) = head.guest {
             parts.extensions.insert(guest);
@@ -388,11 +482,10 @@ impl HttpServer {
     ) -> Answer {
         let Head {
             parts: head,
-            from,
+            client,
             guest,
             ..
         } = head;
-        let from = *from;
         match (&head.method, route.get) {
             (&Method::OPTIONS, _) => return answer::options(allow),
             (&Method::GET | &Method::HEAD, true) | (&Method::POST, false) => {}
@@ -410,7 +503,7 @@ impl HttpServer {
                     tenant,
                     guest.as_ref(),
                     Ok(whole_list()),
-                    from,
+                    client,
                     Manner::Api,
                 )
                 .await;
@@ -427,7 +520,7 @@ impl HttpServer {
                         tenant,
                         guest.as_ref(),
                         decoded.arguments,
-                        from,
+                        client,
                         manner,
                     )
                     .await;
@@ -447,7 +540,7 @@ impl HttpServer {
         head: &Head,
         body: Result<receive::ReceivedBody<'_>, Unreceived>,
     ) -> Answer {
-        let caller = tenant.caller(head.from);
+        let caller = &head.client.caller(tenant);
         let head = &head.parts;
         match &head.method {
             &Method::OPTIONS => return answer::options(endpoint.allow()),

@@ -13,6 +13,7 @@ use toml::de::{DeTable, DeValue};
 
 use crate::access::{JwtSection, Network, RateSection};
 use crate::args::located::{self, Misread};
+use crate::delivery::saved::DeliveryLimits;
 use crate::error::{Error, Kind, Result};
 use crate::journal::SyncMode;
 use crate::media::MediaLimits;
@@ -290,8 +291,27 @@ pub(crate) struct Limits {
 #[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct DeliverySection {
+    /// How long a link is valid, in seconds.
+    pub link_s: u64,
+    /// Maximum number of versions of a draft that a server keeps.
+    pub versions: usize,
+    /// Maximum size of all versions that a server keeps for a tenant.
+    pub kept_bytes: u64,
     /// Maximum size of a draft that is pulled.
     pub pull_bytes: u64,
+    /// Seconds between two requests of `pull --watch`.
+    pub watch_every_s: f64,
+}
+
+impl DeliverySection {
+    /// The limits of a server.
+    pub(crate) fn limits(&self) -> DeliveryLimits {
+        DeliveryLimits {
+            link: Duration::from_secs(self.link_s),
+            versions: self.versions,
+            bytes: self.kept_bytes,
+        }
+    }
 }
 
 /// One tool: its route and its limits.
@@ -477,9 +497,18 @@ impl Manifest {
             api("base_urls"),
             "must be a list of addresses such as \"http://127.0.0.1:9000\"",
         );
+        let delivery = |key: &str| format!("limits.delivery.{key}");
+        let served = &self.limits.delivery;
         check(
-            self.limits.delivery.pull_bytes > 0,
-            "limits.delivery.pull_bytes".into(),
+            (1..=86_400).contains(&served.link_s),
+            delivery("link_s"),
+            "must be a number of seconds from 1 to 86400",
+        );
+        check(served.versions > 0, delivery("versions"), POSITIVE);
+        check(served.pull_bytes > 0, delivery("pull_bytes"), POSITIVE);
+        check(
+            positive(served.watch_every_s),
+            delivery("watch_every_s"),
             POSITIVE,
         );
         check(

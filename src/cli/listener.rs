@@ -38,6 +38,10 @@ pub(super) struct ListenerOptions {
     draft_domain: Option<String>,
     #[command(flatten)]
     access: AccessOptions,
+    /// The address at which clients reach this server, such as https://capcut.example.com: the start of links to saved
+    /// drafts. Default with `--http`: the host that a request names.
+    #[arg(long, value_name = "URL", value_parser = parse_site)]
+    public_url: Option<String>,
 }
 
 /// Where a listener is, and which options set that.
@@ -117,6 +121,7 @@ impl ListenerOptions {
             allowed: Arc::new(Allowed::new(self.allow_host, self.allow_dir)),
             tls: self.access.tls()?,
             gate: Some(gate),
+            public_url: self.public_url.map(Arc::from),
         };
         let scheme = options_of_server.scheme();
         let server = HttpServer::of(&app, options_of_server, names.admission())?;

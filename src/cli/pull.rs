@@ -1,4 +1,6 @@
-//! `pull`: puts a draft from a zip file or a link into the app's folder on this computer.
+//! `pull`: puts a draft from a zip file, a link or a server into the app's folder on this computer.
+
+mod watch;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -27,7 +29,7 @@ use crate::units::Edition;
 /// The folder in the data folder for files that are fetched.
 const FOLDER: &str = "pull";
 
-/// Puts a draft from a zip file or a link into the app's folder on this computer.
+/// Puts a draft from a zip file, a link or a server into the app's folder on this computer.
 ///
 /// The paths in it are changed for this computer, it is added to the app's list of drafts, and every file is verified. A
 /// draft that is here already is not changed, and a draft that was changed in the app is never replaced: the new version
@@ -37,14 +39,21 @@ const FOLDER: &str = "pull";
   capcut-mcp pull 'https://drafts.example.com/drafts/Trip.zip?...'   the `download_url` of a saved draft
   capcut-mcp pull Trip.zip                                         a zip file of a draft
   capcut-mcp pull Trip.zip --to drafts                             into another folder than the app's
+  capcut-mcp pull --server http://nas.local:8080 --watch           every draft that is saved there from now on
   capcut-mcp pull --server http://nas.local:8080 'http://nas.local:8080/drafts/Trip.zip?...'")]
 pub(super) struct Pull {
-    /// A link or a zip file.
-    #[arg(value_name = "URL|FILE", value_hint = ValueHint::AnyPath)]
-    source: String,
+    /// A link or a zip file. Without it, the drafts that were saved on the server since the last call.
+    #[arg(value_name = "URL|FILE", required_unless_present = "server", value_hint = ValueHint::AnyPath)]
+    source: Option<String>,
     /// The server that makes the drafts, which may have a private address.
     #[arg(long, value_name = "URL", value_hint = ValueHint::Url)]
     server: Option<String>,
+    /// Waits for new drafts on the server, until it is stopped.
+    #[arg(long, requires = "server", conflicts_with = "source")]
+    watch: bool,
+    /// Also the drafts that were saved before the first call.
+    #[arg(long, requires = "server", conflicts_with = "source")]
+    all: bool,
     /// The file with the token for the server. The variable CAPCUT_MCP_TOKEN has the token itself.
     #[arg(long, value_name = "FILE", requires = "server", value_hint = ValueHint::FilePath)]
     token_file: Option<PathBuf>,
@@ -52,7 +61,7 @@ pub(super) struct Pull {
     #[arg(long, value_name = "FOLDER", value_hint = ValueHint::DirPath)]
     to: Option<PathBuf>,
     /// The name of the draft in the app. Default: its own.
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", requires = "source")]
     name: Option<String>,
     /// Prints one JSON object for each draft.
     #[arg(long)]
@@ -67,6 +76,8 @@ struct PullTarget {
     name: Option<String>,
     /// The app that the user named, for zip files that do not show it.
     edition: Option<Edition>,
+    /// SHA-256 of the zip file, if a server stated it.
+    sha256: Option<String>,
     most: u64,
     json: bool,
 }
@@ -88,6 +99,7 @@ impl Pull {
             to: self.to.clone(),
             name: self.name.clone(),
             edition,
+            sha256: None,
             most: limits.pull_bytes,
             json: self.json,
             settings,
@@ -95,24 +107,35 @@ impl Pull {
         let folder = target.settings.data_dir()?.join(FOLDER);
         let stop = cli::stop_requested()?;
         let work = async {
-            let put = if is_link(&self.source) {
-                let url = Url::parse(&self.source).map_err(|error| {
-                    Error::invalid(format!(
-                        "{:?} is not an address",
-                        media::shown(&self.source)
-                    ))
-                    .source(error)
-                })?;
-                let downloads = Downloads::new(folder, server, limits.pull_bytes)?;
-                let file = fetched(&downloads, &url, self.json).await?;
-                target.put_fetched(file, media::shown(&self.source)).await?
-            } else {
-                let path = PathBuf::from(&self.source);
-                let shown = path.file_name().unwrap_or(path.as_os_str());
-                let shown = shown.to_string_lossy().into_owned();
-                target.put(path, shown).await?
-            };
-            target.report(&put)
+            match &self.source {
+                Some(source) if is_link(source) => {
+                    let url = Url::parse(source).map_err(|error| {
+                        Error::invalid(format!("{:?} is not an address", media::shown(source)))
+                            .source(error)
+                    })?;
+                    let downloads = Downloads::new(folder, server, limits.pull_bytes)?;
+                    let shown = media::shown(source);
+                    let file = fetched(&downloads, &url, self.json).await?;
+                    let put = target
+                        .put_fetched(file, shown, IfTaken::NumberIfEdited)
+                        .await?;
+                    target.report(&put)
+                }
+                Some(source) => {
+                    let path = PathBuf::from(source);
+                    let shown = path.file_name().unwrap_or(path.as_os_str());
+                    let shown = shown.to_string_lossy().into_owned();
+                    let put = target.put(path, shown, IfTaken::NumberIfEdited).await?;
+                    target.report(&put)
+                }
+                None => {
+                    let downloads = Downloads::new(folder.clone(), server, limits.pull_bytes)?;
+                    let every = crate::manifest::seconds(limits.watch_every_s);
+                    let address = self.server.as_deref().unwrap_or_default();
+                    let watch = watch::Watch::new(&target, &downloads, &folder, address)?;
+                    watch.run(self.all, self.watch.then_some(every)).await
+                }
+            }
         };
         tokio::select! {
             done = Box::pin(work) => done,
@@ -177,8 +200,13 @@ async fn fetched(downloads: &Downloads, url: &Url, json: bool) -> Result<Downloa
 
 impl PullTarget {
     /// Puts a fetched file there; it is removed unless the same file may be used by the next call.
-    async fn put_fetched(&self, file: DownloadedFile, shown: String) -> Result<PulledDraft> {
-        let put = self.put(file.path.clone(), shown).await;
+    async fn put_fetched(
+        &self,
+        file: DownloadedFile,
+        shown: String,
+        if_taken: IfTaken,
+    ) -> Result<PulledDraft> {
+        let put = self.put(file.path.clone(), shown, if_taken).await;
         // A damaged file is fetched again, while a running app or a full disk is no reason for that.
         if put
             .as_ref()
@@ -190,15 +218,25 @@ impl PullTarget {
         put
     }
 
-    async fn put(&self, path: PathBuf, shown: String) -> Result<PulledDraft> {
+    async fn put(&self, path: PathBuf, shown: String, if_taken: IfTaken) -> Result<PulledDraft> {
         let target = self.clone();
-        let put = tokio::task::spawn_blocking(move || target.put_now(&path, &shown));
+        let put = tokio::task::spawn_blocking(move || target.put_now(&path, &shown, if_taken));
         put.await
             .map_err(|error| Error::internal("unpacking the draft failed").source(error))?
     }
 
-    fn put_now(&self, path: &Path, shown: &str) -> Result<PulledDraft> {
+    fn put_now(&self, path: &Path, shown: &str, if_taken: IfTaken) -> Result<PulledDraft> {
         let mut archive = DraftArchive::open(path, shown, self.most)?;
+        if self
+            .sha256
+            .as_ref()
+            .is_some_and(|stated| *stated != archive.sha256)
+        {
+            return Err(Error::media(format!(
+                "{shown} is not the file that the server lists: its SHA-256 is {}",
+                archive.sha256
+            )));
+        }
         let edition = archive.edition()?.or(self.edition);
         let edition = edition.unwrap_or(self.settings.edition);
         let drafts = self.drafts(edition)?;
@@ -211,7 +249,7 @@ impl PullTarget {
                 .manifest
                 .as_ref()
                 .map(|manifest| manifest.media.clone()),
-            if_taken: IfTaken::NumberIfEdited,
+            if_taken,
             drafts,
         };
         if let Some(found) = request.found()? {

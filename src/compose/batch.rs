@@ -335,6 +335,7 @@ fn take(line: &mut BatchLine, report: &RunReport) {
     line.draft_id.clone_from(&report.draft_id);
     line.folder.clone_from(&report.folder);
     line.zip.clone_from(&report.zip);
+    line.download_url.clone_from(&report.download_url);
     line.notes.clone_from(&report.notes);
     line.ok = report.totals.ok;
     line.asked = report.totals.asked;

@@ -364,6 +364,7 @@ impl FinishedRun<'_> {
         self.report.saved = true;
         self.report.folder = reply["folder"].as_str().map(str::to_owned);
         self.report.zip = reply["zip"].as_str().map(str::to_owned);
+        self.report.download_url = reply["download_url"].as_str().map(str::to_owned);
         self.report.next = reply["next"].as_str().map(str::to_owned);
         for note in reply["notes"].as_array().into_iter().flatten() {
             if let Some(note) = note.as_str() {

@@ -167,6 +167,9 @@ pub(crate) struct RunReport {
     /// The draft as a zip file, if `save` requests one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub zip: Option<String>,
+    /// A link to the saved draft as a zip file, from a server.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub download_url: Option<String>,
     /// Why the save failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub save_error: Option<String>,

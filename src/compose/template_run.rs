@@ -38,6 +38,7 @@ pub(crate) fn checked(plan: &Plan) -> RunReport {
         saved: false,
         folder: None,
         zip: None,
+        download_url: None,
         save_error: None,
         totals: Totals::default(),
         items: plan.template.as_ref().map_or_else(Vec::new, rows),

@@ -1,4 +1,4 @@
-//! Fetches zip files of drafts. A download that was interrupted in any way continues where it
+//! Fetches zip files of drafts, and lists those of a server. A download that was interrupted in any way continues where it
 //! stopped, also in another process.
 
 use std::fs::{self, File};
@@ -14,6 +14,7 @@ use reqwest::{Client, Response, StatusCode, Url};
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncSeekExt as _, AsyncWriteExt as _};
 
+use super::PATH;
 use crate::caller::{Access, Allowed, Caller, From, Manner, refused_host};
 use crate::engine::marker;
 use crate::engine::registry;
@@ -29,6 +30,8 @@ const REDIRECTS: usize = 5;
 const TRIES: u32 = 5;
 const FIRST_WAIT: Duration = Duration::from_millis(500);
 const LONGEST_WAIT: Duration = Duration::from_secs(10);
+/// Maximum size of a list of drafts.
+const LIST_BYTES: usize = 16 << 20;
 /// How long the part of a file is kept for a download that does not continue.
 const KEPT: Duration = Duration::from_hours(7 * 24);
 
@@ -61,6 +64,22 @@ impl NamedServer {
     fn is_origin_of(&self, url: &Url) -> bool {
         self.url.origin() == url.origin()
     }
+}
+
+/// A version that a server lists.
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct ListedVersion {
+    pub version: String,
+    pub draft_id: String,
+    pub name: String,
+    pub sha256: String,
+    pub download_url: String,
+}
+
+/// The answer to a request for a list.
+#[derive(Debug, Deserialize)]
+struct VersionList {
+    drafts: Vec<ListedVersion>,
 }
 
 /// Requests of `pull`, and the files that they fetch.
@@ -327,6 +346,64 @@ impl Downloads {
         error.hint(format!(
             "links lead to public hosts or to the server that you name, and {named}; if you trust this one, add `--server {address}`"
         ))
+    }
+
+    /// The versions that the server has after the version `after`, the newest first; only those before `before`.
+    pub(crate) async fn list(
+        &self,
+        after: Option<&str>,
+        before: Option<&str>,
+    ) -> Result<Vec<ListedVersion>> {
+        let server = self
+            .server
+            .as_ref()
+            .ok_or_else(|| Error::internal("no server is named"))?;
+        let unusable = |_| Error::internal("the address of the list is not valid");
+        let mut url = server.url.join(PATH).map_err(unusable)?;
+        for (key, value) in [("after", after), ("before", before)] {
+            if let Some(value) = value {
+                url.query_pairs_mut().append_pair(key, value);
+            }
+        }
+        let shown = media::shown(server.url.as_str());
+        let sent = self.send((&url, &shown), None).await;
+        let mut response = sent.map_err(|failed| failed.error)?;
+        let mut body = Vec::new();
+        loop {
+            let piece = tokio::time::timeout(PIECE, response.chunk()).await;
+            match piece {
+                Ok(Ok(Some(piece))) if body.len() + piece.len() <= LIST_BYTES => {
+                    body.extend_from_slice(&piece);
+                }
+                Ok(Ok(None)) => break,
+                _ => return Err(cut_off(&shown, body.len() as u64, None)),
+            }
+        }
+        let list: VersionList = serde_json::from_slice(&body).map_err(|error| {
+            Error::new(
+                Kind::Media,
+                format!("{shown} has no list of drafts: the answer is not one"),
+            )
+            .hint("`--server` takes the address of `capcut-mcp serve --http`")
+            .source(error)
+        })?;
+        Ok(list.drafts)
+    }
+
+    /// The address of a version.
+    pub(crate) fn address(&self, version: &ListedVersion) -> Result<Url> {
+        let server = self.server.as_ref().map(|server| &server.url);
+        let parsed = match server {
+            Some(server) => server.join(&version.download_url),
+            None => Url::parse(&version.download_url),
+        };
+        parsed.map_err(|error| {
+            Error::media(format!(
+                "the link to the draft \"{}\" is not an address",
+                version.name
+            ))
+            .source(error)
+        })
     }
 
     fn too_large(&self, shown: &str) -> Error {

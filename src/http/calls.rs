@@ -11,11 +11,11 @@ use serde_json::Value;
 
 use super::answer::{self, Answer};
 use super::tenants::Tenant;
-use super::{CALLS, HttpServer, texts};
+use super::{CALLS, HttpServer, RequestClient, texts};
 use crate::access::Guest;
 use crate::args::Object;
 use crate::backend::envelope::{self, ServerErrorText};
-use crate::caller::{From, Manner};
+use crate::caller::Manner;
 use crate::draft::ids::DraftId;
 use crate::error::{Error, Kind, Result};
 use crate::tool::{Spec, Texts};
@@ -29,15 +29,15 @@ impl HttpServer {
         tenant: &Arc<Tenant>,
         guest: Option<&Guest>,
         arguments: Result<Object>,
-        from: From,
+        client: &RequestClient,
         manner: Manner,
     ) -> Answer {
         let Ok(permit) = Arc::clone(&self.calls).try_acquire_owned() else {
             return busy();
         };
-        let (tenant, recorded) = (Arc::clone(tenant), guest.cloned());
+        let (tenant, recorded, client) = (Arc::clone(tenant), guest.cloned(), client.clone());
         let work = async move {
-            let ended = tenant.run_call(spec, arguments, from, manner).await;
+            let ended = tenant.run_call(spec, arguments, &client, manner).await;
             if let Some(guest) = recorded {
                 guest.record(
                     spec.name,
@@ -85,10 +85,10 @@ impl Tenant {
         &self,
         spec: &'static Spec,
         arguments: Result<Object>,
-        from: From,
+        client: &RequestClient,
         manner: Manner,
     ) -> EndedCall {
-        let caller = self.caller(from);
+        let caller = client.caller(self);
         // Other capcut-mcp processes receive the error text of this program, not the wording of the API.
         let texts = match manner {
             Manner::Strict => &Texts::NONE,

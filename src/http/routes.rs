@@ -61,6 +61,10 @@ pub(super) enum OwnRoute {
     Mcp,
     /// Where clients sign in (RFC 9728).
     SignIn,
+    /// The list of saved drafts.
+    Drafts,
+    /// A saved draft, by a link.
+    DraftFile,
     /// Guides name a WebSocket there.
     WebSocket,
     /// Uploaded files, or one of them.
@@ -78,6 +82,8 @@ impl OwnRoute {
             "files" => Self::Files,
             file if file.starts_with("files/") => Self::Files,
             _ if path.starts_with(".well-known/oauth-protected-resource") => Self::SignIn,
+            "drafts" => Self::Drafts,
+            file if file.starts_with("drafts/") => Self::DraftFile,
             _ => return None,
         })
     }

@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 use super::{Done, Health, MakeLink, Run, health};
 use crate::args::Object;
 use crate::caller::{Allowed, Caller, From, Manner};
+use crate::delivery::links::LinkKey;
 use crate::error::{Error, Result};
 use crate::exec::{App, Context, LOCAL_TENANT, Output};
 use crate::mcp::ListedTools;
@@ -63,31 +64,22 @@ pub(super) struct Tenants {
 }
 
 /// What all tenants of a listener share.
-struct Shared {
-    app: Arc<App>,
-    allowed: Arc<Allowed>,
-    tools: Option<Arc<ListedTools>>,
-    calls: Arc<Semaphore>,
-    stop: CancellationToken,
+pub(super) struct Shared {
+    /// The drafts of the user of this process.
+    pub app: Arc<App>,
+    pub allowed: Arc<Allowed>,
+    /// The tools of MCP, if the listener has it.
+    pub tools: Option<Arc<ListedTools>>,
+    pub calls: Arc<Semaphore>,
+    pub stop: CancellationToken,
+    /// Signs the links to saved drafts, if they can be downloaded.
+    pub link_key: Option<Arc<LinkKey>>,
 }
 
 impl Tenants {
-    pub(super) fn new(
-        app: &Arc<App>,
-        allowed: Arc<Allowed>,
-        tools: Option<Arc<ListedTools>>,
-        calls: &Arc<Semaphore>,
-        stop: &CancellationToken,
-    ) -> Self {
-        let shared = Shared {
-            app: Arc::clone(app),
-            allowed,
-            tools,
-            calls: Arc::clone(calls),
-            stop: stop.clone(),
-        };
+    pub(super) fn new(shared: Shared) -> Self {
         Self {
-            local: Arc::new(shared.tenant(app)),
+            local: Arc::new(shared.tenant(&shared.app)),
             others: Mutex::default(),
             shared: Some(shared),
         }
@@ -147,6 +139,11 @@ impl Tenants {
 
 impl Shared {
     fn tenant(&self, app: &Arc<App>) -> Tenant {
+        if let Some(key) = &self.link_key
+            && let Err(error) = app.deliver_saves(key)
+        {
+            tracing::error!("saved drafts cannot be downloaded: {}", error.cause());
+        }
         let (health_app, run_app, refused_app) =
             (Arc::clone(app), Arc::clone(app), Arc::clone(app));
         let engine = Arc::clone(&app.engine);

@@ -56,12 +56,15 @@ pub(super) fn add_headers(headers: &mut HeaderMap, id: &str, is_tls: bool) {
     }
 }
 
-/// Whether anyone may ask: preflights of browsers, which have no `Authorization` header, and what clients read in order
-/// to sign in.
+/// Whether anyone may ask: preflights of browsers, which have no `Authorization` header, what clients read in order to
+/// sign in, and saved drafts, whose links are signed.
 fn is_public(route: Destination, method: &Method, path: &str) -> bool {
     *method == Method::OPTIONS
         || path.starts_with(".well-known/")
-        || matches!(route, Destination::Own(OwnRoute::WebSocket))
+        || matches!(
+            route,
+            Destination::Own(OwnRoute::WebSocket | OwnRoute::DraftFile)
+        )
 }
 
 impl HttpServer {
@@ -160,6 +163,11 @@ impl HttpServer {
         self.refused_with(guest, "files", only_reads, CallClass::Other)
     }
 
+    /// The same for the list of saved drafts.
+    pub(super) fn refused_list(&self, head: &Head) -> Option<Answer> {
+        self.refused_with(head.guest.as_ref(), "drafts", true, CallClass::Other)
+    }
+
     fn refused_with(
         &self,
         guest: Option<&Guest>,
@@ -206,7 +214,7 @@ impl HttpServer {
     }
 
     /// The address of this listener as its client sees it.
-    fn origin(&self, peer: IpAddr, head: &Parts) -> String {
+    pub(super) fn origin(&self, peer: IpAddr, head: &Parts) -> String {
         let host = head
             .uri
             .authority()
@@ -216,7 +224,8 @@ impl HttpServer {
         let own = (self.tls.is_some(), host.unwrap_or("localhost"));
         match &self.gate {
             Some(gate) => gate.origin(peer, &head.headers, own),
-            None => String::new(),
+            // Only in tests.
+            None => format!("http://{}", own.1),
         }
     }
 
@@ -239,6 +248,7 @@ fn action(route: Destination) -> &'static str {
         Destination::Newer(endpoint) => endpoint.name(),
         Destination::Own(OwnRoute::Mcp) => "mcp",
         Destination::Own(OwnRoute::Metrics) => "metrics",
+        Destination::Own(OwnRoute::Drafts | OwnRoute::DraftFile) => "drafts",
         Destination::Own(OwnRoute::Files) => "files",
         Destination::Own(_) => "health",
         Destination::None => "unknown path",

@@ -122,6 +122,12 @@ pub(crate) struct Saved {
     /// The zip file.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub zip: Option<String>,
+    /// A link to the zip file, for `capcut-mcp pull` or a browser.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub download_url: Option<String>,
+    /// The same link, under the name that guides use.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub video_url: Option<String>,
     /// The number of media files in it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub files: Option<u64>,
@@ -382,6 +388,9 @@ impl Tool for SaveDraft {
 
     fn reply_to_api(reply: Saved, _link: &dyn Fn(&DraftId) -> String) -> Value {
         let mut output = json!({ "success": true, "draft_url": "" });
+        if let Some(link) = reply.download_url {
+            output["draft_url"] = link.into();
+        }
         if let Some(elsewhere) = reply.elsewhere {
             output["message"] = elsewhere.into();
         }

@@ -2,6 +2,7 @@
 
 mod hostile;
 mod links;
+mod server;
 
 use std::collections::BTreeMap;
 use std::fs;

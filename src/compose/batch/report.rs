@@ -30,6 +30,9 @@ pub(crate) struct BatchLine {
     /// The same as one file, if the plan's `save` asks for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub zip: Option<String>,
+    /// A link to the saved draft as a zip file, from a server.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub download_url: Option<String>,
     /// Items that are in the draft.
     #[serde(default)]
     pub ok: usize,
@@ -85,6 +88,7 @@ impl BatchLine {
             draft_id: None,
             folder: None,
             zip: None,
+            download_url: None,
             ok: 0,
             asked: 0,
             errors: Vec::new(),

@@ -23,7 +23,13 @@ impl Home {
 
     /// MCP and the API over HTTP on a free port, ready to answer.
     pub(crate) fn serve_http(&self, arguments: &[&str]) -> Served {
-        let mut line = vec!["serve", "--http", "127.0.0.1:0"];
+        self.serve_http_at(0, arguments)
+    }
+
+    /// Like [`serve_http`](Self::serve_http), on this port.
+    pub(crate) fn serve_http_at(&self, port: u16, arguments: &[&str]) -> Served {
+        let address = format!("127.0.0.1:{port}");
+        let mut line = vec!["serve", "--http", &address];
         line.extend(arguments);
         Self::served(self.command(&line))
     }

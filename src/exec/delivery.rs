@@ -1,0 +1,58 @@
+//! Saved drafts that clients of a listener download: each save is packed, and its reply has a link.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use super::{App, settling};
+use crate::delivery::links::LinkKey;
+use crate::delivery::saved::SavedDrafts;
+use crate::error::Result;
+use crate::tool::Request;
+
+impl App {
+    /// From now on saved drafts are packed for clients that can be given a link.
+    pub(crate) fn deliver_saves(&self, key: &Arc<LinkKey>) -> Result<()> {
+        if self.saved.get().is_some() {
+            return Ok(());
+        }
+        let saved = SavedDrafts::in_folder(
+            self.settings.data_dir()?,
+            &self.tenant,
+            Arc::clone(key),
+            self.manifest.limits.delivery.limits(),
+        )?;
+        // Another request may have done the same.
+        let _ = self.saved.set(saved);
+        Ok(())
+    }
+
+    /// Packs the draft that a call saved, and adds the link to the reply. The draft is saved in any case: a failure is a note.
+    pub(super) async fn deliver(&self, request: &dyn Request, reply: &mut Value) {
+        let (Some(saved), Some(site)) = (self.saved.get(), &request.call().caller.site) else {
+            return;
+        };
+        let folder = reply["folder"].as_str().map(Path::new);
+        let folder = folder.filter(|folder| folder.is_dir());
+        // A server of the API may not say where the folder is.
+        let (Some(folder), Some(draft)) = (folder, request.draft()) else {
+            return;
+        };
+        let added = saved
+            .add(folder, draft.as_str(), self.engine.edition())
+            .await;
+        let linked = added.and_then(|(version, notes)| Ok((saved.link(site, &version)?, notes)));
+        match linked {
+            Ok((link, notes)) => {
+                reply["download_url"] = link.as_str().into();
+                reply["video_url"] = link.into();
+                settling::note(reply, &notes);
+            }
+            Err(error) => {
+                let note = format!("the draft is saved, but it cannot be downloaded: {error}");
+                settling::note(reply, &[note]);
+            }
+        }
+    }
+}

@@ -1,0 +1,314 @@
+//! `/drafts`: the saved drafts of a tenant as a list, and as files behind signed links, in whole or in parts.
+
+use std::convert::Infallible;
+use std::ops::Range;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use futures::{StreamExt as _, TryStreamExt as _};
+use http_body_util::{BodyExt, StreamBody};
+use hyper::body::{Bytes, Frame};
+use hyper::header::{
+    ACCEPT_RANGES, CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE,
+    ETAG, HeaderMap, HeaderName, HeaderValue, IF_NONE_MATCH, IF_RANGE, RANGE,
+    X_CONTENT_TYPE_OPTIONS,
+};
+use hyper::{Method, StatusCode};
+use reqwest::Url;
+use serde_json::json;
+
+use super::answer::{self, Answer, AnswerBody};
+use super::tenants::Tenants;
+use crate::delivery::links::LinkKey;
+use crate::delivery::saved::SavedDrafts;
+use crate::error::Error;
+use crate::exec::App;
+
+/// How many drafts a list has; further ones are asked for with `before`.
+const LISTED: usize = 200;
+
+/// The list of a tenant's saved drafts, the newest first. `query` may have `after` and `before`, versions between which
+/// the listed ones are.
+pub(super) async fn list(app: &App, query: &str, site: Option<&str>) -> Answer {
+    let (Some(saved), Some(site)) = (app.saved.get(), site) else {
+        return answer::page(StatusCode::NOT_FOUND);
+    };
+    let value = |name: &str| {
+        let url = Url::parse(&format!("http://localhost/?{query}")).ok()?;
+        let mut found = url.query_pairs().filter(|(key, _)| key == name);
+        found.next().map(|(_, value)| value.into_owned())
+    };
+    let (after, before) = (value("after"), value("before"));
+    let listed = saved
+        .list(after.as_deref(), before.as_deref(), LISTED)
+        .await;
+    let rows = listed.and_then(|versions| {
+        let row = |version| {
+            let mut row = crate::args::to_value(version)?;
+            row["download_url"] = saved.link(site, version)?.into();
+            Ok(row)
+        };
+        versions.iter().map(row).collect::<Result<Vec<_>, Error>>()
+    });
+    match rows {
+        Ok(rows) => answer::json(StatusCode::OK, json!({ "drafts": rows })),
+        Err(error) => {
+            tracing::error!("the saved drafts cannot be listed: {}", error.cause());
+            answer::refusal(
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "the saved drafts cannot be listed: see the server's log",
+            )
+        }
+    }
+}
+
+/// The file that a link leads to. Every link that is not valid has the same answer.
+pub(super) async fn file(
+    tenants: &Tenants,
+    key: Option<&LinkKey>,
+    (path, query): (&str, &str),
+    (method, headers): (&Method, &HeaderMap),
+) -> Answer {
+    let gone = || {
+        answer::refusal(
+            StatusCode::NOT_FOUND,
+            "this link is not valid, or no longer: save the draft again, or list the drafts for a new link",
+        )
+    };
+    let target = key.and_then(|key| key.target(path, query, SystemTime::now()));
+    let Some(target) = target else {
+        return gone();
+    };
+    let Ok(tenant) = tenants.named(&target.tenant) else {
+        return gone();
+    };
+    let Some(app) = tenant.app.as_ref().filter(|app| app.saved.get().is_some()) else {
+        return gone();
+    };
+    let size = match app.saved.get().map(SavedDrafts::store) {
+        Some(store) => store.size(&target.key).await,
+        None => Ok(None),
+    };
+    let Ok(Some(size)) = size else {
+        return gone();
+    };
+    // The key is that of one version, whose content never changes.
+    let tag = format!("\"{}\"", target.key.rsplit('/').next().unwrap_or_default());
+    let part = asked_for(headers, size, &tag);
+    let mut answer = match &part {
+        AskedPart::Unchanged => bare(StatusCode::NOT_MODIFIED),
+        AskedPart::Beyond => {
+            let mut answer = bare(StatusCode::RANGE_NOT_SATISFIABLE);
+            set(&mut answer, CONTENT_RANGE, &format!("bytes */{size}"));
+            answer
+        }
+        AskedPart::Whole => sent(app, &target.key, 0..size, StatusCode::OK, method).await,
+        AskedPart::Of(range) => {
+            let status = StatusCode::PARTIAL_CONTENT;
+            let mut answer = sent(app, &target.key, range.clone(), status, method).await;
+            let shown = format!("bytes {}-{}/{size}", range.start, range.end - 1);
+            set(&mut answer, CONTENT_RANGE, &shown);
+            answer
+        }
+    };
+    set(&mut answer, ETAG, &tag);
+    set(&mut answer, ACCEPT_RANGES, "bytes");
+    set(&mut answer, CACHE_CONTROL, "private, no-transform");
+    set(&mut answer, X_CONTENT_TYPE_OPTIONS, "nosniff");
+    set(
+        &mut answer,
+        CONTENT_DISPOSITION,
+        &disposition(&format!("{}.zip", target.name)),
+    );
+    answer
+}
+
+/// An answer with a part of the file, or only its head.
+async fn sent(
+    app: &Arc<App>,
+    key: &str,
+    range: Range<u64>,
+    status: StatusCode,
+    method: &Method,
+) -> Answer {
+    let length = range.end - range.start;
+    let mut answer = bare(status);
+    set(&mut answer, CONTENT_TYPE, "application/zip");
+    if method != Method::HEAD {
+        let store = app.saved.get().map(SavedDrafts::store);
+        let read = match store {
+            Some(store) => store.read(key, range).await.ok(),
+            None => None,
+        };
+        let Some(read) = read else {
+            return answer::page(StatusCode::INTERNAL_SERVER_ERROR);
+        };
+        // A file that cannot be read to its end gives a body that is too short, which clients notice.
+        let pieces = read
+            .inspect_err(|error| tracing::error!("a saved draft cannot be read: {error}"))
+            .take_while(|piece| std::future::ready(piece.is_ok()))
+            .filter_map(|piece| std::future::ready(piece.ok()))
+            .map(|piece: Bytes| Ok::<_, Infallible>(Frame::data(piece)));
+        *answer.body_mut() = AnswerBody::Stream(BodyExt::boxed(StreamBody::new(pieces)));
+    }
+    set(&mut answer, CONTENT_LENGTH, &length.to_string());
+    answer
+}
+
+fn bare(status: StatusCode) -> Answer {
+    answer::text(status, "application/zip", String::new())
+}
+
+fn set(answer: &mut Answer, name: HeaderName, value: &str) {
+    if let Ok(value) = HeaderValue::from_str(value) {
+        answer.headers_mut().insert(name, value);
+    }
+}
+
+/// What a request wants of a file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum AskedPart {
+    Whole,
+    Of(Range<u64>),
+    /// A part that begins after the end.
+    Beyond,
+    /// The client has the file.
+    Unchanged,
+}
+
+fn asked_for(headers: &HeaderMap, size: u64, tag: &str) -> AskedPart {
+    let text = |name: HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
+    if let Some(known) = text(IF_NONE_MATCH) {
+        let mut known = known
+            .split(',')
+            .map(|one| one.trim().trim_start_matches("W/"));
+        if known.any(|known| known == tag || known == "*") {
+            return AskedPart::Unchanged;
+        }
+    }
+    // The file has changed: the client needs all of it.
+    if text(IF_RANGE).is_some_and(|known| known.trim() != tag) {
+        return AskedPart::Whole;
+    }
+    match text(RANGE).and_then(|range| part(range, size)) {
+        None => AskedPart::Whole,
+        Some(range) if range.is_empty() => AskedPart::Beyond,
+        Some(range) => AskedPart::Of(range),
+    }
+}
+
+/// The bytes of a `Range` header, none if they are beyond the end. Other units, several parts and malformed values are
+/// ignored, as the standard allows: the answer is the whole file.
+fn part(text: &str, size: u64) -> Option<Range<u64>> {
+    let (first, last) = text.trim().strip_prefix("bytes=")?.split_once('-')?;
+    let number = |text: &str| {
+        let text = text.trim();
+        let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+        // A number that is too large is beyond the end.
+        is_number.then(|| text.parse().unwrap_or(u64::MAX))
+    };
+    match (first.trim(), last.trim()) {
+        ("", last) => {
+            let count = number(last)?.min(size);
+            Some(size - count..size)
+        }
+        (first, "") => Some(number(first)?.min(size)..size),
+        (first, last) => {
+            let (first, last) = (number(first)?, number(last)?);
+            (first <= last).then(|| first.min(size)..last.saturating_add(1).min(size))
+        }
+    }
+}
+
+/// The name of a file for browsers: in ASCII for old ones, and as it is.
+fn disposition(name: &str) -> String {
+    let ascii: String = name
+        .chars()
+        .map(|c| match c {
+            '"' | '\\' | '%' => '_',
+            c if c.is_ascii() && !c.is_ascii_control() => c,
+            _ => '_',
+        })
+        .collect();
+    let mut encoded = String::new();
+    for byte in name.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            encoded.push(char::from(byte));
+        } else {
+            encoded.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    format!("attachment; filename=\"{ascii}\"; filename*=UTF-8''{encoded}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_are_within_the_file() {
+        for (text, expected) in [
+            ("bytes=0-", Some(0..10)),
+            ("bytes=3-5", Some(3..6)),
+            ("bytes=3-99", Some(3..10)),
+            ("bytes=-4", Some(6..10)),
+            ("bytes=-99", Some(0..10)),
+            ("bytes=9-9", Some(9..10)),
+            ("bytes=10-", Some(10..10)),
+            ("bytes=99999999999999999999999-", Some(10..10)),
+            ("bytes=-0", Some(10..10)),
+            ("bytes=5-3", None),
+            ("bytes=0-1,3-4", None),
+            ("bytes=a-", None),
+            ("bytes=-", None),
+            ("bytes=+1-2", None),
+            ("items=0-1", None),
+            ("", None),
+        ] {
+            assert_eq!(part(text, 10), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_part_is_sent_only_of_the_file_that_the_client_knows() {
+        let asked = |headers: &[(HeaderName, &str)]| {
+            let mut all = HeaderMap::new();
+            for (name, value) in headers {
+                all.insert(name.clone(), HeaderValue::from_str(value).expect("a value"));
+            }
+            asked_for(&all, 10, "\"a\"")
+        };
+        let range = (RANGE, "bytes=2-");
+        assert_eq!(asked(&[]), AskedPart::Whole);
+        assert_eq!(asked(std::slice::from_ref(&range)), AskedPart::Of(2..10));
+        assert_eq!(
+            asked(&[range.clone(), (IF_RANGE, "\"a\"")]),
+            AskedPart::Of(2..10)
+        );
+        assert_eq!(
+            asked(&[range.clone(), (IF_RANGE, "\"b\"")]),
+            AskedPart::Whole
+        );
+        assert_eq!(
+            asked(&[range.clone(), (IF_RANGE, "W/\"a\"")]),
+            AskedPart::Whole
+        );
+        assert_eq!(asked(&[(RANGE, "bytes=10-")]), AskedPart::Beyond);
+        for known in ["\"a\"", "W/\"a\"", "\"x\", \"a\"", "*"] {
+            assert_eq!(
+                asked(&[range.clone(), (IF_NONE_MATCH, known)]),
+                AskedPart::Unchanged
+            );
+        }
+        assert_eq!(asked(&[(IF_NONE_MATCH, "\"b\"")]), AskedPart::Whole);
+    }
+
+    #[test]
+    fn names_of_any_language_reach_browsers() {
+        assert_eq!(
+            disposition("夏 \"a\".zip"),
+            "attachment; filename=\"_ _a_.zip\"; filename*=UTF-8''%E5%A4%8F%20%22a%22.zip"
+        );
+        assert!(HeaderValue::from_str(&disposition("a\r\nSet-Cookie: x")).is_ok());
+    }
+}
