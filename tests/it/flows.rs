@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::support::{Home, Served, media_server};
+use crate::support::{Home, Served, http, media_server};
 use dify::{Registered, Run};
 use graph::{Flow, example};
 
@@ -58,6 +58,21 @@ fn the_basic_workflow_of_dify_makes_a_saved_draft() {
 fn check_saved(place: &Value) {
     let folder = place.as_str().expect("a text");
     assert!(std::path::Path::new(folder).is_dir(), "{folder}");
+}
+
+#[test]
+fn dify_sends_its_token_with_every_request() {
+    let home = Home::new();
+    let token = home.run(&["token", "add", "dify"]).success().stdout;
+    let authorization = format!("Bearer {}", token.trim());
+    let served = home.serve_http(&["--backend", "embedded", "--allow-host", "127.0.0.1"]);
+    let media = media_server();
+    let dify = Registered::new(&served.url, &[("Authorization", &authorization)]);
+    let inputs = basic_inputs(&format!("{}/range/clip.mp4", media.url));
+    let ran = run("dify/basic.yml", &dify, &inputs);
+    assert_eq!(ran.end, "result", "{ran:?}");
+    let (status, _) = http("POST", &format!("{}/mcp", served.url), &[], b"{}");
+    assert_eq!(status, 401);
 }
 
 #[test]
