@@ -54,10 +54,12 @@ fn the_basic_workflow_of_dify_makes_a_saved_draft() {
     );
 }
 
-/// A saved draft is where the workflow's result says.
-fn check_saved(place: &Value) {
-    let folder = place.as_str().expect("a text");
-    assert!(std::path::Path::new(folder).is_dir(), "{folder}");
+/// A saved draft can be downloaded from the link of the workflow's result.
+fn check_saved(link: &Value) {
+    let link = link.as_str().expect("a link");
+    let (status, body) = http("GET", link, &[], b"");
+    assert_eq!(status, 200, "{link}");
+    assert!(body.starts_with("PK"), "{link} is not a zip file");
 }
 
 #[test]
