@@ -108,7 +108,12 @@ fn tenants_do_not_see_each_other_and_an_admin_sees_all() {
         .call("create_draft", &json!({}))
         .expect("a draft of stdio");
     let local = local["draft_id"].as_str().expect("an id").to_owned();
-    let served = home.serve_http(&["--tools", "full"]);
+    // This test asks more than people do.
+    let unlimited = ["audio", "visual", "draft", "query", "other"]
+        .map(|class| format!("{class} = {{ per_minute = 0, burst = 1 }}\n"));
+    let config = home.file("rates.toml", format!("[rates]\n{}", unlimited.concat()));
+    let config = config.display().to_string();
+    let served = home.serve_http(&["--tools", "full", "--config", &config]);
     let (_, made) = create(&served, &[("Authorization", &bearer(&alice))]);
     let own = id_of(&made);
     let unknown = "dfd_cat_1700000000_0badcafe";
@@ -153,31 +158,60 @@ fn tenants_do_not_see_each_other_and_an_admin_sees_all() {
         .headers
         .push(("Authorization".to_owned(), bearer(&bob)));
     let mut client = client.connect("2025-06-18");
-    for tool in [
-        "show_draft",
-        "query_script",
-        "history",
-        "delete_draft",
-        "undo",
-        "add_text",
-        "save_draft",
-        "recover_draft",
-    ] {
-        if client
-            .ask("tools/list", &json!({}))
-            .to_string()
-            .contains(&format!("\"{tool}\""))
+    let listed = client.ask("tools/list", &json!({}));
+    let mut walked = 0;
+    for tool in listed["result"]["tools"].as_array().expect("tools") {
+        let name = tool["name"].as_str().expect("a name");
+        let properties = &tool["inputSchema"]["properties"];
+        let argument = ["draft_id", "draft", "template"]
+            .into_iter()
+            .find(|argument| properties.get(argument).is_some());
+        let Some(argument) = argument else {
+            continue;
+        };
+        walked += 1;
+        let mut arguments = json!({});
+        for required in tool["inputSchema"]["required"]
+            .as_array()
+            .into_iter()
+            .flatten()
         {
-            let answer = |client: &mut McpOverHttp, draft: &str| {
-                let arguments = json!({ "draft_id": draft });
-                let mut result = client.result(tool, &arguments);
-                let id = result["_meta"]["capcut-mcp/requestId"].take();
-                assert_eq!(id.as_str().map(str::len), Some(16), "{tool}");
-                result.to_string().replace(draft, "DRAFT")
+            let required = required.as_str().expect("a name");
+            arguments[required] = match (required, properties[required]["type"].as_str()) {
+                ("operations", _) => json!([{ "op": "remove", "clip": "c1" }]),
+                (_, Some("number" | "integer")) => json!(1),
+                (_, Some("array")) => json!(["x"]),
+                (_, Some("object")) => json!({}),
+                _ => json!("x"),
             };
-            let (foreign, nothing) = (answer(&mut client, &own), answer(&mut client, unknown));
-            assert_eq!(foreign, nothing, "{tool}");
         }
+        let answer = |client: &mut McpOverHttp, draft: &str| {
+            let mut arguments = arguments.clone();
+            arguments[argument] = draft.into();
+            let mut result = client.result(name, &arguments);
+            let id = result["_meta"]["capcut-mcp/requestId"].take();
+            // These do not look for the draft: one makes a text from the id, one lists styles.
+            let looks = !["generate_draft_url", "style_presets"].contains(&name);
+            assert_eq!(result["isError"], looks, "{name}: {result}");
+            if looks {
+                assert_eq!(id.as_str().map(str::len), Some(16), "{name}");
+            }
+            result.to_string().replace(draft, "DRAFT")
+        };
+        for foreign in [&own, &local] {
+            let (theirs, nothing) = (answer(&mut client, foreign), answer(&mut client, unknown));
+            assert_eq!(theirs, nothing, "{name}");
+        }
+    }
+    assert!(walked >= 20, "only {walked} tools take a draft");
+    for foreign in [&own, &local] {
+        let mut read = |draft: &str| {
+            let uri = format!("draft://{draft}");
+            let answer = client.ask("resources/read", &json!({ "uri": uri }));
+            assert!(answer.get("error").is_some(), "{answer}");
+            answer["error"].to_string().replace(draft, "DRAFT")
+        };
+        assert_eq!(read(foreign), read(unknown));
     }
     let list = client.call("list_drafts", &json!({}));
     assert_eq!(list["drafts"], json!([]));
@@ -378,4 +412,90 @@ fn nothing_below_holds(folder: &Path, texts: &[String]) -> usize {
         }
     }
     checked
+}
+
+#[test]
+fn uploaded_files_belong_to_the_token() {
+    let home = Home::embedded();
+    let (alice, bob) = (add(&home, &["alice"]), add(&home, &["bob"]));
+    let served = home.serve_http(&[]);
+    let ask = |method: &str, path: &str, token: &str, body: &[u8]| {
+        let token = bearer(token);
+        let headers = [
+            ("Authorization", token.as_str()),
+            ("Content-Type", "application/json"),
+        ];
+        http(method, &format!("{}{path}", served.url), &headers, body)
+    };
+    let clip = fs::read(crate::support::media("picture.jpg")).expect("an example");
+    assert_eq!(ask("PUT", "/files/a.jpg", &alice, &clip).0, 201);
+    let listed = |token: &str| {
+        let (_, text) = ask("GET", "/files", token, b"");
+        let list: Value = serde_json::from_str(&text).expect("JSON");
+        list["files"].as_array().expect("files").len()
+    };
+    assert_eq!((listed(&alice), listed(&bob)), (1, 0));
+    assert_eq!(ask("DELETE", "/files/a.jpg", &bob, b"").0, 404);
+    let stored = home.data().join("tenants/alice/files/a.jpg");
+    assert!(stored.is_file(), "{}", stored.display());
+    let add_image = |token: &str, image: &str| {
+        let (_, made) = create(&served, &[("Authorization", &bearer(token))]);
+        let body = json!({ "draft_id": id_of(&made), "image_url": image, "end": 1 });
+        let (_, text) = ask("POST", "/add_image", token, body.to_string().as_bytes());
+        let answer: Value = serde_json::from_str(&text).expect("JSON");
+        answer["success"] == true
+    };
+    let path = stored.display().to_string();
+    assert!(add_image(&alice, "files/a.jpg"));
+    assert!(!add_image(&bob, "files/a.jpg"));
+    assert!(!add_image(&bob, &path), "bob reads a file of alice");
+}
+
+#[test]
+fn a_tenant_has_limits_and_the_user_of_the_process_has_none() {
+    let home = Home::embedded();
+    let alice = add(&home, &["alice"]);
+    let local = add(&home, &["local"]);
+    let config = home.file(
+        "limits.toml",
+        "[limits]\ntenant_drafts = 2\ntenant_bytes = 3000000\n",
+    );
+    let served = home.serve_http(&["--config", &config.display().to_string()]);
+    let ask = |token: &str, path: &str, body: &Value| {
+        let token = bearer(token);
+        let headers = [
+            ("Authorization", token.as_str()),
+            ("Content-Type", "application/json"),
+        ];
+        let url = format!("{}{path}", served.url);
+        let (_, text) = http("POST", &url, &headers, body.to_string().as_bytes());
+        serde_json::from_str::<Value>(&text).expect("JSON")
+    };
+    let first = ask(&alice, "/create_draft", &json!({}));
+    ask(&alice, "/create_draft", &json!({}));
+    let third = ask(&alice, "/create_draft", &json!({}));
+    let error = third["error"].as_str().expect("an error");
+    assert!(error.contains("tenant_drafts"), "{error}");
+    for _ in 0..3 {
+        assert_eq!(ask(&local, "/create_draft", &json!({}))["success"], true);
+    }
+    let token = bearer(&alice);
+    let put = |name: &str, size: usize| {
+        let headers = [("Authorization", token.as_str())];
+        let url = format!("{}/files/{name}", served.url);
+        http("PUT", &url, &headers, &vec![b'x'; size])
+    };
+    assert_eq!(put("a.srt", 2_000_000).0, 201);
+    let (status, text) = put("b.srt", 2_000_000);
+    assert_eq!(status, 400, "{text}");
+    assert!(text.contains("tenant_bytes"), "{text}");
+    let draft = json!({ "draft_id": id_of(&first) });
+    fs::write(
+        home.data().join("tenants/alice/files/rest.srt"),
+        vec![b'x'; 2_000_000],
+    )
+    .expect("written");
+    let full = ask(&alice, "/save_draft", &draft);
+    let error = full["error"].as_str().expect("an error");
+    assert!(error.contains("tenant_bytes"), "{error}");
 }
