@@ -694,7 +694,8 @@ pub(crate) async fn serve(
         move |received| {
             let (server, eager) = (Arc::clone(&server), eager.clone());
             async move {
-                let answer = server.answer(received).await;
+                // Boxed, because a connection keeps room for it also while it is idle.
+                let answer = Box::pin(server.answer(received)).await;
                 eager.answered();
                 answer
             }
