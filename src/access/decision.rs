@@ -137,12 +137,12 @@ impl Refused {
     fn words(&self) -> (String, &'static str) {
         match self {
             Self::TokenNeeded => (
-                "this server needs a token: send it as `Authorization: Bearer TOKEN`, or begin the path with `/t/TOKEN/`".to_owned(),
+                "this server needs a token: send it in the header `Authorization`, as `Bearer TOKEN`, or begin the path with `/t/TOKEN/`".to_owned(),
                 "the person who runs the server makes a token with `capcut-mcp token add NAME`",
             ),
             Self::OnlyLocal => (
                 "this server serves only programs on its own machine, because it has no tokens".to_owned(),
-                "the person who runs the server makes a token with `capcut-mcp token add NAME`; send it as `Authorization: Bearer TOKEN`",
+                "the person who runs the server makes a token with `capcut-mcp token add NAME`; send it in the header `Authorization`, as `Bearer TOKEN`",
             ),
             Self::WrongToken(what) => (
                 format!("the token was not accepted: {what}"),

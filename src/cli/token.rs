@@ -145,7 +145,7 @@ fn print_new(token: &str, entry: &TokenEntry, made: &str, json: bool) -> anyhow:
     }
     cli::say(&format!(
         "{made}
-It is shown only now: keep it where its user finds it. Clients send it as `Authorization: Bearer TOKEN`; clients of the
+It is shown only now: keep it where its user finds it. Clients send it in the header `Authorization`, as `Bearer TOKEN`; clients of the
 CapCut API that can send no header begin the path with it: http://HOST:PORT/t/TOKEN/create_draft"
     ));
     cli::print(token)

@@ -32,7 +32,7 @@ fn a_token_is_printed_once_and_only_its_hash_is_kept() {
         "a script reads the token from stdout"
     );
     assert!(
-        made.stderr.contains("alice") && made.stderr.contains("Authorization: "),
+        made.stderr.contains("alice") && made.stderr.contains("`Authorization`"),
         "{made:#?}"
     );
     assert!(!made.stderr.contains(token));
@@ -198,4 +198,14 @@ fn tokens_that_are_made_at_the_same_time_are_all_kept() {
         .map(|number| json!(format!("user{number}")))
         .collect();
     assert_eq!(names, expected);
+}
+
+#[test]
+fn the_words_around_a_new_token_are_shown_whole() {
+    let home = Home::new();
+    let made = home.run(&["token", "add", "alice"]).success();
+    // What looks like a secret is removed from messages, with the rest of its line.
+    for words in ["as `Bearer TOKEN`; clients of the", "/t/TOKEN/create_draft"] {
+        assert!(made.stderr.contains(words), "{}", made.stderr);
+    }
 }
