@@ -561,7 +561,10 @@ impl Document {
 /// Times and values of keyframes by property.
 fn keyframe_rows(list: &[u8], time: impl Fn(i64) -> f64) -> BTreeMap<String, Vec<[f64; 2]>> {
     let mut all: BTreeMap<String, Vec<[f64; 2]>> = BTreeMap::new();
-    for KeyframeList { property, points } in read_keyframes(list) {
+    for KeyframeList {
+        property, points, ..
+    } in read_keyframes(list)
+    {
         let known = ANIMATED.iter().find(|known| known.key == property);
         let name = match property.as_str() {
             "KFTypeGlobalAlpha" => "opacity".to_owned(),

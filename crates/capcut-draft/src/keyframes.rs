@@ -12,6 +12,8 @@ use crate::value::RawJson;
 pub struct KeyframeList {
     /// The app's name of the property, such as `KFTypePositionX`.
     pub property: String,
+    /// The id of what is animated, if it is not the clip itself: `constant_material_id` of a mask.
+    pub material: String,
     /// In the order of the document.
     pub points: Vec<KeyframePoint>,
 }
@@ -25,6 +27,10 @@ pub struct KeyframePoint {
     pub value: Option<f64>,
     /// The number of values; 1 except for points and colours.
     pub values: usize,
+    /// Whether a curve, and not a straight line, leads to or from it.
+    pub is_curve: bool,
+    /// The control points of the curves to it and from it: microseconds and change of the value, both from the keyframe.
+    pub handles: [(f64, f64); 2],
     /// Whether it is an object; lists of damaged documents may have other values.
     pub is_object: bool,
 }
@@ -115,6 +121,11 @@ pub(crate) fn read_keyframes(text: &[u8]) -> Vec<KeyframeList> {
                 list.property = unescape(property.of(text)).into_owned();
                 Ok(())
             }
+            (b"material_id", b'"') => {
+                let material = scanner.string()?;
+                list.material = unescape(material.of(text)).into_owned();
+                Ok(())
+            }
             (b"keyframe_list", b'[') => scanner
                 .list(0, |scanner| {
                     list.points.push(read_point(scanner)?);
@@ -141,6 +152,19 @@ fn read_point(scanner: &mut Scanner<'_>) -> Scan<KeyframePoint> {
             point.offset = micros(offset.of(text)).unwrap_or_default();
             Ok(())
         }
+        (b"curveType", b'"') => {
+            let curve = scanner.string()?;
+            point.is_curve = !matches!(curve.of(text), b"" | b"Line");
+            Ok(())
+        }
+        (b"left_control", b'{') => {
+            point.handles[0] = read_handle(scanner)?;
+            Ok(())
+        }
+        (b"right_control", b'{') => {
+            point.handles[1] = read_handle(scanner)?;
+            Ok(())
+        }
         (b"values", b'[') => scanner
             .list(0, |scanner| {
                 let value = scanner.skip(0)?;
@@ -154,6 +178,22 @@ fn read_point(scanner: &mut Scanner<'_>) -> Scan<KeyframePoint> {
         _ => scanner.skip(0).map(drop),
     })?;
     Ok(point)
+}
+
+fn read_handle(scanner: &mut Scanner<'_>) -> Scan<(f64, f64)> {
+    let text = scanner.text;
+    let mut handle = (0.0, 0.0);
+    each_member(scanner, |scanner, key| {
+        let value = scanner.skip(0)?;
+        let value = number(value.of(text)).unwrap_or_default();
+        match key {
+            b"x" => handle.0 = value,
+            b"y" => handle.1 = value,
+            _ => {}
+        }
+        Ok(())
+    })?;
+    Ok(handle)
 }
 
 /// Calls `member` with the keys of an object; skips any other value.
@@ -187,8 +227,26 @@ mod tests {
             value: Some(2.0),
             values: 2,
             is_object: true,
+            ..KeyframePoint::default()
         };
         assert_eq!(lists[1].points, [KeyframePoint::default(), point]);
         assert_eq!(point.single(), None);
+    }
+
+    #[test]
+    fn curves_have_handles() {
+        let text = br#"[{"material_id": "M", "keyframe_list": [
+            {"curveType": "Line", "right_control": {"x": 1, "y": 2}},
+            {"curveType": "FreeCurveInOut", "left_control": {"x": -5e2, "y": null}, "right_control": [7]}]}]"#;
+        let list = &read_keyframes(text)[0];
+        assert_eq!(list.material, "M");
+        let [first, second] = &list.points[..] else {
+            panic!("{list:?}");
+        };
+        assert_eq!((first.is_curve, first.handles[1]), (false, (1.0, 2.0)));
+        assert_eq!(
+            (second.is_curve, second.handles),
+            (true, [(-500.0, 0.0), (0.0, 0.0)])
+        );
     }
 }

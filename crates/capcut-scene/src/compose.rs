@@ -1,0 +1,179 @@
+//! Draws scenes.
+
+use std::sync::Arc;
+
+use tiny_skia::Pixmap;
+
+use crate::geometry::Affine;
+use crate::paint::{Paint, Scratch, Stroke, draw, over_color};
+use crate::scene::{Color, Content, Layer, PictureContent, Scene};
+
+/// The largest side of frames that are asked for, pixels.
+const LARGEST_FRAME: f64 = 8192.0;
+
+/// The frame of a file that a scene shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WantedFrame {
+    /// The index in [`Movie::media`](crate::Movie::media).
+    pub medium: usize,
+    /// The index in [`Medium::uses`](crate::Medium::uses).
+    pub usage: usize,
+    /// Microseconds in the file; before its start the first frame is meant, after its end the last one.
+    pub at: i64,
+    /// The largest size at which the whole picture is shown while the clip lasts, pixels of the target. A larger or smaller
+    /// frame is scaled.
+    pub size: (u32, u32),
+}
+
+/// The frame of a file.
+#[derive(Clone, Debug)]
+pub enum Frame {
+    /// The whole picture, upright, premultiplied, of any size.
+    Picture(Arc<Pixmap>),
+    /// There is none: why, in a few words, which are drawn on a placeholder.
+    Missing(String),
+}
+
+/// Where a composer gets frames of files.
+pub trait Frames {
+    fn frame(&mut self, wanted: &WantedFrame) -> Frame;
+}
+
+/// Draws scenes; it keeps its buffers from one to the next.
+#[derive(Default)]
+pub struct Composer {
+    scratch: Scratch,
+    /// Pictures of compound clips that are not used at the moment.
+    spare: Vec<Pixmap>,
+}
+
+impl Composer {
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Draws a scene over the whole target, whose size may differ from the canvas: the scene is scaled to it.
+    pub fn compose(&mut self, scene: &Scene, frames: &mut dyn Frames, target: &mut Pixmap) {
+        let scale = Affine::scale(
+            f64::from(target.width()) / scene.canvas.0,
+            f64::from(target.height()) / scene.canvas.1,
+        );
+        let background = scene.background.unwrap_or(Color {
+            alpha: 0.0,
+            ..Color::BLACK
+        });
+        over_color(target, background);
+        self.layers(&scene.layers, scale, frames, target);
+    }
+
+    fn layers(
+        &mut self,
+        layers: &[Layer],
+        scale: Affine,
+        frames: &mut dyn Frames,
+        target: &mut Pixmap,
+    ) {
+        for layer in layers {
+            self.layer(layer, scale, frames, target);
+        }
+    }
+
+    fn layer(
+        &mut self,
+        layer: &Layer,
+        scale: Affine,
+        frames: &mut dyn Frames,
+        target: &mut Pixmap,
+    ) {
+        if layer.opacity <= 0.0 {
+            return;
+        }
+        let (width, height) = layer.content.size();
+        let place = Affine::scale(width, height).then(layer.place).then(scale);
+        match &layer.content {
+            Content::Picture(picture) => {
+                let wanted = wanted(picture, scale);
+                match frames.frame(&wanted) {
+                    Frame::Picture(frame) => {
+                        let paint = Paint::Picture(&frame, picture.crop);
+                        self.paint(layer, paint, place, target);
+                    }
+                    Frame::Missing(label) => self.placeholder(layer, &label, place, target),
+                }
+            }
+            Content::Color { color, .. } => {
+                self.paint(layer, Paint::Color(*color), place, target);
+            }
+            Content::Placeholder { label, .. } => self.placeholder(layer, label, place, target),
+            Content::Scene(scene) => self.compound(layer, scene, place, scale, frames, target),
+        }
+    }
+
+    fn paint(&mut self, layer: &Layer, paint: Paint<'_>, place: Affine, target: &mut Pixmap) {
+        let stroke = Stroke {
+            paint,
+            place,
+            opacity: layer.opacity,
+            blend: layer.blend,
+        };
+        draw(target, &stroke, &mut self.scratch);
+    }
+
+    fn placeholder(&mut self, layer: &Layer, _label: &str, place: Affine, target: &mut Pixmap) {
+        let color = Color::opaque(64, 64, 72);
+        self.paint(layer, Paint::Color(color), place, target);
+    }
+
+    /// Draws the scene of a compound clip as a picture.
+    fn compound(
+        &mut self,
+        layer: &Layer,
+        scene: &Scene,
+        place: Affine,
+        scale: Affine,
+        frames: &mut dyn Frames,
+        target: &mut Pixmap,
+    ) {
+        let (across, down) = place.lengths();
+        let limit = |length: f64, side: u32| length.ceil().clamp(1.0, f64::from(side) * 2.0) as u32;
+        let size = (limit(across, target.width()), limit(down, target.height()));
+        let _ = scale;
+        let Some(mut inner) = self.buffer(size) else {
+            return;
+        };
+        self.compose(scene, frames, &mut inner);
+        self.paint(
+            layer,
+            Paint::Picture(&inner, Affine::IDENTITY),
+            place,
+            target,
+        );
+        self.spare.push(inner);
+    }
+
+    fn buffer(&mut self, (width, height): (u32, u32)) -> Option<Pixmap> {
+        let fits = |own: &Pixmap| own.width() == width && own.height() == height;
+        match self.spare.iter().position(fits) {
+            Some(index) => Some(self.spare.swap_remove(index)),
+            None => {
+                self.spare.truncate(3);
+                Pixmap::new(width, height)
+            }
+        }
+    }
+}
+
+fn wanted(picture: &PictureContent, scale: Affine) -> WantedFrame {
+    let (across, down) = scale.lengths();
+    let side = |side: f64| side.ceil().clamp(1.0, LARGEST_FRAME) as u32;
+    WantedFrame {
+        medium: picture.medium,
+        usage: picture.usage,
+        at: picture.at,
+        size: (
+            side(picture.largest.0 * across),
+            side(picture.largest.1 * down),
+        ),
+    }
+}

@@ -1,0 +1,605 @@
+//! Reads documents into timelines.
+
+mod sound;
+
+use std::collections::HashMap;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use capcut_draft::{
+    ClipKind, ClipRef, Dialect, Document, KeyframeList, MaterialRef, RootRef, TimeRange, TrackRef,
+    field,
+};
+
+use crate::animated::{Animated, Key};
+use crate::clock::{Clock, SpeedPoint};
+use crate::geometry::Affine;
+use crate::movie::{Clip, Medium, MediumKind, MediumUse, Movie, Timeline, Track, What};
+use crate::scene::{Blend, SceneNote};
+
+/// The sides that a canvas can have, pixels. The apps have 4K at most.
+const SIDES: std::ops::RangeInclusive<i64> = 2..=8192;
+/// The canvas of a document without one, as in new drafts of the apps.
+const USUAL_CANVAS: (f64, f64) = (1920.0, 1080.0);
+/// How deep compound clips are drawn.
+const MAX_DEPTH: usize = 8;
+/// How many clips are read, with those of compound clips once for each clip that shows them.
+const MAX_CLIPS: usize = 50_000;
+/// How many bytes of documents of compound clips are read.
+const MAX_COMPOUND_BYTES: usize = 256 * 1024 * 1024;
+/// How many notes are kept.
+const MAX_NOTES: usize = 5_000;
+
+/// Reads a document and those of its compound clips.
+pub(crate) fn read(document: &Document) -> Movie {
+    let fps = document.grid().fps();
+    let mut reader = Reader {
+        movie: Movie {
+            timelines: Vec::new(),
+            media: Vec::new(),
+            sounds: Vec::new(),
+            notes: Vec::new(),
+            fps,
+        },
+        media: HashMap::new(),
+        clips_left: MAX_CLIPS,
+        bytes_left: MAX_COMPOUND_BYTES,
+    };
+    let outer = Outer {
+        prefix: String::new(),
+        stretch: 1.0,
+        offset: 0.0,
+        window: TimeRange {
+            start: 0,
+            duration: i64::MAX / 4,
+        },
+        gains: Vec::new(),
+        depth: 0,
+    };
+    reader.timeline(document, &outer);
+    reader.movie.measure();
+    reader.movie
+}
+
+/// Where a document stands in the movie.
+#[derive(Clone)]
+struct Outer {
+    /// The ids of the clips that contain it.
+    prefix: String,
+    /// A time in it, times this and plus `offset`, is a time of the movie.
+    stretch: f64,
+    offset: f64,
+    /// When it is seen, in the movie.
+    window: TimeRange,
+    /// Of the clips that contain it.
+    gains: Vec<crate::movie::Gain>,
+    depth: usize,
+}
+
+impl Outer {
+    fn time(&self, inner: i64) -> i64 {
+        (inner as f64 * self.stretch + self.offset).round() as i64
+    }
+
+    fn range(&self, inner: TimeRange) -> TimeRange {
+        TimeRange::between(self.time(inner.start), self.time(inner.end()))
+    }
+
+    /// When something in it is seen in the movie.
+    fn shown(&self, inner: TimeRange) -> TimeRange {
+        let range = self.range(inner);
+        let start = range.start.max(self.window.start);
+        TimeRange::between(start, range.end().min(self.window.end()).max(start))
+    }
+
+    fn inner_time(&self, time: i64) -> i64 {
+        ((time as f64 - self.offset) / self.stretch).round() as i64
+    }
+}
+
+struct Reader {
+    movie: Movie,
+    /// By path and kind.
+    media: HashMap<(String, bool), usize>,
+    clips_left: usize,
+    bytes_left: usize,
+}
+
+/// A document that is being read.
+struct Source<'d> {
+    document: &'d Document,
+    outer: &'d Outer,
+    /// The documents of compound clips that were parsed already.
+    compounds: HashMap<MaterialRef, Option<Rc<Document>>>,
+}
+
+impl Reader {
+    fn note(&mut self, clip: &Arc<str>, subject: &str, is_left_out: bool, text: impl Into<String>) {
+        if self.movie.notes.len() >= MAX_NOTES {
+            return;
+        }
+        let note = SceneNote {
+            clip: clip.clone(),
+            subject: subject.to_owned(),
+            is_left_out,
+            text: text.into(),
+        };
+        if self.movie.notes.last() != Some(&note) {
+            self.movie.notes.push(note);
+        }
+    }
+
+    /// Reads a document; returns the index of its timeline.
+    fn timeline(&mut self, document: &Document, outer: &Outer) -> usize {
+        let index = self.movie.timelines.len();
+        let canvas = self.canvas(document, outer);
+        self.movie.timelines.push(Timeline {
+            canvas,
+            duration: document.end().max(0),
+            tracks: Vec::new(),
+        });
+        let mut source = Source {
+            document,
+            outer,
+            compounds: HashMap::new(),
+        };
+        let by_track = document.value(RootRef, &field::root::RENDER_INDEX_TRACK_MODE);
+        let mut tracks = Vec::new();
+        for (position, track) in document.tracks().into_iter().enumerate() {
+            let position = by_track.then_some(position as i64);
+            let mut clips = self.track(&mut source, track, position);
+            clips.sort_by_key(|clip| clip.clock.target.start);
+            let longest = clips.iter().map(|clip| clip.clock.target.duration).max();
+            tracks.push(Track {
+                longest: longest.unwrap_or_default(),
+                clips,
+            });
+        }
+        self.movie.timelines[index].tracks = tracks;
+        index
+    }
+
+    fn canvas(&mut self, document: &Document, outer: &Outer) -> (f64, f64) {
+        let side = |field| document.value(RootRef, field);
+        let width = side(&field::root::CANVAS_WIDTH);
+        let height = side(&field::root::CANVAS_HEIGHT);
+        if SIDES.contains(&width) && SIDES.contains(&height) {
+            return (width as f64, height as f64);
+        }
+        let clip = outer.prefix.trim_end_matches('/').into();
+        self.note(
+            &clip,
+            "canvas",
+            false,
+            format!(
+                "the canvas is {width} × {height} pixels; it is drawn as 1920 × 1080, because sides must be from {} to {} pixels",
+                SIDES.start(),
+                SIDES.end()
+            ),
+        );
+        USUAL_CANVAS
+    }
+
+    fn track(
+        &mut self,
+        source: &mut Source<'_>,
+        track: TrackRef,
+        position: Option<i64>,
+    ) -> Vec<Clip> {
+        let document = source.document;
+        let attribute = document.value(track, &field::track::ATTRIBUTE);
+        let (is_muted, is_hidden) = (attribute & 1 != 0, attribute & 2 != 0);
+        let clips: Vec<ClipRef> = document.clips(track).collect();
+        let mut seen = Vec::new();
+        for own in clips {
+            if self.clips_left == 0 {
+                let whole = Arc::from("");
+                self.note(
+                    &whole,
+                    "clips",
+                    true,
+                    format!(
+                        "only the first {MAX_CLIPS} clips are drawn, with those of compound clips"
+                    ),
+                );
+                break;
+            }
+            self.clips_left -= 1;
+            let target = document.target(own);
+            if target.duration <= 0 || !document.value(own, &field::clip::VISIBLE) {
+                continue;
+            }
+            let Some(main) = document.main_material(own) else {
+                continue;
+            };
+            let name: Arc<str> =
+                format!("{}{}", source.outer.prefix, document.short_id(own)).into();
+            let kind = document.clip_kind(own);
+            let clock = clock(document, own, kind);
+            if !is_muted && matches!(kind, ClipKind::Video | ClipKind::Audio) {
+                self.sound(source, own, main, kind, &name, &clock);
+            }
+            if is_hidden && kind != ClipKind::Compound {
+                continue;
+            }
+            let Some(what) = self.what(source, own, main, kind, &name, &clock, is_muted) else {
+                continue;
+            };
+            if is_hidden {
+                continue;
+            }
+            let order = || document.value(own, &field::clip::RENDER_INDEX);
+            let order = position.unwrap_or_else(order);
+            seen.push(self.clip(source, own, name, what, clock, order));
+        }
+        seen
+    }
+
+    /// What a clip shows; none if nothing is seen of it.
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "the parts of a clip that were read already"
+    )]
+    fn what(
+        &mut self,
+        source: &mut Source<'_>,
+        own: ClipRef,
+        main: MaterialRef,
+        kind: ClipKind,
+        name: &Arc<str>,
+        clock: &Clock,
+        is_muted: bool,
+    ) -> Option<What> {
+        match kind {
+            ClipKind::Video | ClipKind::Image => {
+                Some(self.picture(source, main, kind, name, clock))
+            }
+            ClipKind::Compound => self.compound(source, own, main, name, clock, is_muted),
+            _ => None,
+        }
+    }
+
+    fn picture(
+        &mut self,
+        source: &Source<'_>,
+        main: MaterialRef,
+        kind: ClipKind,
+        name: &Arc<str>,
+        clock: &Clock,
+    ) -> What {
+        let document = source.document;
+        let path = document.value(main, &field::material::PATH);
+        let is_video = kind == ClipKind::Video;
+        let side = |field| u32::try_from(document.value(main, field)).unwrap_or_default();
+        let size = (
+            side(&field::material::WIDTH).min(1 << 16),
+            side(&field::material::HEIGHT).min(1 << 16),
+        );
+        let duration = document.value(main, &field::material::DURATION).max(0);
+        let media = &mut self.movie.media;
+        let medium = *self
+            .media
+            .entry((path.clone(), is_video))
+            .or_insert_with(|| {
+                media.push(Medium {
+                    path,
+                    kind: if is_video {
+                        MediumKind::Video
+                    } else {
+                        MediumKind::Picture
+                    },
+                    size,
+                    duration,
+                    uses: Vec::new(),
+                });
+                media.len() - 1
+            });
+        let uses = &mut self.movie.media[medium].uses;
+        uses.push(usage(source.outer, name, clock, clock.target));
+        What::Picture {
+            medium,
+            usage: uses.len() - 1,
+            crop: crop(document, main),
+        }
+    }
+
+    fn compound(
+        &mut self,
+        source: &mut Source<'_>,
+        own: ClipRef,
+        main: MaterialRef,
+        name: &Arc<str>,
+        clock: &Clock,
+        is_muted: bool,
+    ) -> Option<What> {
+        let document = source.document;
+        let material = if document.list_name(main) == "drafts" {
+            main
+        } else {
+            document.companion(own, &["drafts"])?
+        };
+        if source.outer.depth >= MAX_DEPTH {
+            self.note(
+                name,
+                "compound clip",
+                true,
+                format!("compound clips are drawn {MAX_DEPTH} levels deep"),
+            );
+            return Some(What::Placeholder("compound clip".into()));
+        }
+        let left = &mut self.bytes_left;
+        let inner = source.compounds.entry(material).or_insert_with(|| {
+            let text = document.raw(material, &["draft"])?;
+            *left = left.checked_sub(text.len())?;
+            Document::parse_object(text).ok().map(Rc::new)
+        });
+        let Some(inner) = inner.clone() else {
+            self.note(
+                name,
+                "compound clip",
+                true,
+                "the draft of the compound clip cannot be read; a placeholder is drawn",
+            );
+            return Some(What::Placeholder("compound clip".into()));
+        };
+        if !clock.curve.is_empty() {
+            self.note(
+                name,
+                "speed_curve",
+                false,
+                "sounds inside a compound clip are played at its average speed",
+            );
+        }
+        let outer = self.outer_of(source, own, name, clock, is_muted);
+        Some(What::Compound(self.timeline(&inner, &outer)))
+    }
+
+    /// Where the document of a compound clip stands in the movie.
+    fn outer_of(
+        &mut self,
+        source: &Source<'_>,
+        own: ClipRef,
+        name: &Arc<str>,
+        clock: &Clock,
+        is_muted: bool,
+    ) -> Outer {
+        let outer = source.outer;
+        let speed = if clock.curve.is_empty() || clock.source.duration <= 0 {
+            clock.speed
+        } else {
+            clock.source.duration as f64 / clock.target.duration as f64
+        };
+        let stretch = outer.stretch / speed;
+        let start = clock.target.start as f64 * outer.stretch + outer.offset;
+        let mut gains = outer.gains.clone();
+        gains.push(sound::gain(source, own, clock, is_muted));
+        Outer {
+            prefix: format!("{name}/"),
+            stretch,
+            offset: start - clock.source.start as f64 * stretch,
+            window: outer.shown(clock.target),
+            gains,
+            depth: outer.depth + 1,
+        }
+    }
+
+    fn clip(
+        &mut self,
+        source: &Source<'_>,
+        own: ClipRef,
+        name: Arc<str>,
+        what: What,
+        clock: Clock,
+        order: i64,
+    ) -> Clip {
+        let document = source.document;
+        let lists = document.keyframes(own);
+        let keys_on_source = self.keys_on_source(document, own, &name, &clock, &lists);
+        let number = |path: &[&str], default: f64| number(document, own, path, default);
+        let animated = |key: &str, base: f64| animated(&lists, key, base);
+        let mut scale_x = animated("KFTypeScaleX", number(&["clip", "scale", "x"], 1.0));
+        let mut scale_y = animated("KFTypeScaleY", number(&["clip", "scale", "y"], 1.0));
+        let is_uniform = document.flag(own, &["uniform_scale", "on"]) != Some(false);
+        // A uniform scale is the horizontal scale alone.
+        if is_uniform && !scale_x.is_fixed() && scale_y.is_fixed() {
+            scale_y = scale_x.clone();
+        } else if is_uniform && scale_x.is_fixed() && !scale_y.is_fixed() {
+            scale_x = scale_y.clone();
+        }
+        let uniform = animated("UNIFORM_SCALE", 1.0);
+        if !uniform.is_fixed() {
+            (scale_x, scale_y) = (uniform.clone(), uniform);
+        }
+        let flag = |path: &[&str]| document.flag(own, path) == Some(true);
+        let alpha = animated("KFTypeAlpha", number(&["clip", "alpha"], 1.0));
+        Clip {
+            name,
+            what,
+            keys_on_source,
+            order,
+            x: animated("KFTypePositionX", number(&["clip", "transform", "x"], 0.0)),
+            y: animated("KFTypePositionY", number(&["clip", "transform", "y"], 0.0)),
+            scale_x,
+            scale_y,
+            rotation: animated("KFTypeRotation", number(&["clip", "rotation"], 0.0)),
+            opacity: alpha,
+            flip: (
+                flag(&["clip", "flip", "horizontal"]),
+                flag(&["clip", "flip", "vertical"]),
+            ),
+            blend: Blend::Normal,
+            clock,
+        }
+    }
+
+    /// Whether the keyframes of a clip are on the clock of its file. Documents of the reference server, and of tools like
+    /// it, count them from the start of the clip.
+    fn keys_on_source(
+        &mut self,
+        document: &Document,
+        own: ClipRef,
+        name: &Arc<str>,
+        clock: &Clock,
+        lists: &[KeyframeList],
+    ) -> bool {
+        let on_source = counts_on_source(document, own, clock, lists);
+        let is_moved = !on_source
+            && document.dialect() == Dialect::App
+            && clock.source.start > 0
+            && has_source(document, own)
+            && lists.iter().any(|list| !list.points.is_empty());
+        if is_moved {
+            self.note(
+                name,
+                "keyframes",
+                false,
+                "all keyframes are before the part of the file that is shown; they are taken as counted from the start of the clip",
+            );
+        }
+        on_source
+    }
+}
+
+fn has_source(document: &Document, own: ClipRef) -> bool {
+    let raw = document.raw(own, &["source_timerange"]);
+    raw.is_some_and(|raw| raw.starts_with(b"{"))
+}
+
+/// As [`Reader::keys_on_source`], without a note.
+fn counts_on_source(
+    document: &Document,
+    own: ClipRef,
+    clock: &Clock,
+    lists: &[KeyframeList],
+) -> bool {
+    if document.dialect() == Dialect::Api || !has_source(document, own) {
+        return false;
+    }
+    let mut offsets = lists
+        .iter()
+        .flat_map(|list| &list.points)
+        .map(|point| point.offset);
+    let before_source = 0..clock.source.start;
+    before_source.is_empty() || !offsets.all(|offset| before_source.contains(&offset))
+}
+
+/// A number that makes sense, or its default.
+fn number(document: &Document, own: ClipRef, path: &[&str], default: f64) -> f64 {
+    let number = document.number(own, path).unwrap_or(default);
+    limited(number)
+}
+
+/// Numbers in documents are limited, so that products of them stay finite.
+fn limited(number: f64) -> f64 {
+    if number.is_finite() {
+        number.clamp(-1e6, 1e6)
+    } else {
+        0.0
+    }
+}
+
+/// A value with the keyframes of the app's property.
+fn animated(lists: &[KeyframeList], key: &str, base: f64) -> Animated {
+    let Some(list) = lists
+        .iter()
+        .find(|list| list.property == key && !list.points.is_empty())
+    else {
+        return Animated::fixed(base);
+    };
+    let mut keys: Vec<Key> = list
+        .points
+        .iter()
+        .filter_map(|point| {
+            let handle = |(x, y): (f64, f64)| (limited_time(x), limited(y));
+            Some(Key {
+                time: point.offset,
+                value: limited(point.value?),
+                handles: point.is_curve.then(|| point.handles.map(handle)),
+            })
+        })
+        .collect();
+    keys.sort_by_key(|key| key.time);
+    Animated { base, keys }
+}
+
+fn limited_time(time: f64) -> f64 {
+    if time.is_finite() {
+        time.clamp(-1e13, 1e13)
+    } else {
+        0.0
+    }
+}
+
+/// Which part of its file a clip shows, and how fast.
+fn clock(document: &Document, own: ClipRef, kind: ClipKind) -> Clock {
+    let target = document.target(own);
+    let source = document
+        .get(own, &field::clip::SOURCE)
+        .unwrap_or(TimeRange {
+            start: 0,
+            duration: target.duration,
+        });
+    if !matches!(
+        kind,
+        ClipKind::Video | ClipKind::Audio | ClipKind::Compound | ClipKind::Image
+    ) {
+        return Clock::new(target, source, 1.0, Vec::new());
+    }
+    let material = document.companion(own, &["speeds"]);
+    let speed = document
+        .get(own, &field::clip::SPEED)
+        .or_else(|| document.get(material?, &field::material::SPEED))
+        .unwrap_or(1.0);
+    let curve = material.map_or_else(Vec::new, |material| speed_curve(document, material));
+    Clock::new(target, source, speed, curve)
+}
+
+fn speed_curve(document: &Document, material: MaterialRef) -> Vec<SpeedPoint> {
+    let points = document.raw(material, &["curve_speed", "speed_points"]);
+    let points = points.and_then(|raw| serde_json::from_slice::<serde_json::Value>(raw).ok());
+    let points = points.as_ref().and_then(serde_json::Value::as_array);
+    let points = points.into_iter().flatten();
+    points
+        .filter_map(|point| {
+            Some(SpeedPoint {
+                at: point.get("x")?.as_f64()?,
+                speed: point.get("y")?.as_f64()?,
+            })
+        })
+        .collect()
+}
+
+/// From the visible part of a picture, as a square, to the whole picture as a square.
+fn crop(document: &Document, main: MaterialRef) -> Affine {
+    let corner = |key: &str, default: f64| {
+        let number = document.number(main, &["crop", key]).unwrap_or(default);
+        limited(number).clamp(0.0, 1.0)
+    };
+    let (left, top) = (corner("upper_left_x", 0.0), corner("upper_left_y", 0.0));
+    let crop = Affine {
+        a: corner("upper_right_x", 1.0) - left,
+        b: corner("upper_right_y", 0.0) - top,
+        c: corner("lower_left_x", 0.0) - left,
+        d: corner("lower_left_y", 1.0) - top,
+        e: left,
+        f: top,
+    };
+    // What is as good as nothing cannot be enlarged to the canvas.
+    if (crop.a * crop.d - crop.b * crop.c).abs() < 1e-6 {
+        return Affine::IDENTITY;
+    }
+    crop
+}
+
+/// When a clip shows which part of its file.
+fn usage(outer: &Outer, name: &Arc<str>, clock: &Clock, range: TimeRange) -> MediumUse {
+    let shown = outer.shown(range);
+    let source = |time: i64| clock.source_at(outer.inner_time(time)).clamp(-1e13, 1e13) as i64;
+    let start = source(shown.start);
+    MediumUse {
+        clip: name.clone(),
+        shown,
+        source: TimeRange::between(start, source(shown.end()).max(start)),
+        largest: (1.0, 1.0),
+    }
+}

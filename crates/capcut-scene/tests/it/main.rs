@@ -1,0 +1,4 @@
+//! Documents are drawn, and the pixels compared with what the documents say.
+
+mod places;
+mod support;
