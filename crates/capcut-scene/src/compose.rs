@@ -5,8 +5,8 @@ use std::sync::Arc;
 use tiny_skia::Pixmap;
 
 use crate::geometry::Affine;
-use crate::paint::{Paint, Scratch, Stroke, draw, over_color};
-use crate::scene::{Color, Content, Layer, PictureContent, Scene};
+use crate::paint::{Paint, Scratch, Stroke, adjust, blur, draw, over_color};
+use crate::scene::{Blend, Color, Content, Layer, PictureContent, Scene};
 
 /// The largest side of frames that are asked for, pixels.
 const LARGEST_FRAME: f64 = 8192.0;
@@ -43,8 +43,9 @@ pub trait Frames {
 #[derive(Default)]
 pub struct Composer {
     scratch: Scratch,
-    /// Pictures of compound clips that are not used at the moment.
+    /// Pictures of compound clips and groups that are not used at the moment.
     spare: Vec<Pixmap>,
+    line: Vec<[u8; 4]>,
 }
 
 impl Composer {
@@ -97,32 +98,66 @@ impl Composer {
                 match frames.frame(&wanted) {
                     Frame::Picture(frame) => {
                         let paint = Paint::Picture(&frame, picture.crop);
-                        self.paint(layer, paint, place, target);
+                        self.paint(layer, paint, place, scale, target);
                     }
-                    Frame::Missing(label) => self.placeholder(layer, &label, place, target),
+                    Frame::Missing(label) => self.placeholder(layer, &label, place, scale, target),
                 }
             }
             Content::Color { color, .. } => {
-                self.paint(layer, Paint::Color(*color), place, target);
+                self.paint(layer, Paint::Color(*color), place, scale, target);
             }
-            Content::Placeholder { label, .. } => self.placeholder(layer, label, place, target),
-            Content::Scene(scene) => self.compound(layer, scene, place, scale, frames, target),
+            Content::Placeholder { label, .. } => {
+                self.placeholder(layer, label, place, scale, target);
+            }
+            Content::Scene(scene) => {
+                self.compound(layer, scene, (place, scale), frames, target);
+            }
+            Content::Group { layers, size, blur } => self.group(
+                layer,
+                (layers, *size, *blur),
+                (place, scale),
+                frames,
+                target,
+            ),
+            Content::Adjustment { .. } => {
+                adjust(target, &layer.look, layer.opacity, &mut self.scratch);
+            }
         }
     }
 
-    fn paint(&mut self, layer: &Layer, paint: Paint<'_>, place: Affine, target: &mut Pixmap) {
+    fn paint(
+        &mut self,
+        layer: &Layer,
+        paint: Paint<'_>,
+        place: Affine,
+        scale: Affine,
+        target: &mut Pixmap,
+    ) {
+        let covers = layer.covers.iter().map(|cover| cover.then(scale));
+        // What cannot be placed shows nothing.
+        let covers: Option<Vec<_>> = covers.map(|cover| cover.tester()).collect();
+        let Some(covers) = covers else { return };
         let stroke = Stroke {
             paint,
             place,
             opacity: layer.opacity,
             blend: layer.blend,
+            look: (!layer.look.is_plain()).then(|| layer.look.compile()),
+            covers,
         };
         draw(target, &stroke, &mut self.scratch);
     }
 
-    fn placeholder(&mut self, layer: &Layer, _label: &str, place: Affine, target: &mut Pixmap) {
+    fn placeholder(
+        &mut self,
+        layer: &Layer,
+        _label: &str,
+        place: Affine,
+        scale: Affine,
+        target: &mut Pixmap,
+    ) {
         let color = Color::opaque(64, 64, 72);
-        self.paint(layer, Paint::Color(color), place, target);
+        self.paint(layer, Paint::Color(color), place, scale, target);
     }
 
     /// Draws the scene of a compound clip as a picture.
@@ -130,25 +165,64 @@ impl Composer {
         &mut self,
         layer: &Layer,
         scene: &Scene,
-        place: Affine,
-        scale: Affine,
+        (place, scale): (Affine, Affine),
         frames: &mut dyn Frames,
         target: &mut Pixmap,
     ) {
+        let (width, height) = (f64::from(target.width()), f64::from(target.height()));
+        let inner_scale = Affine::scale(width / scene.canvas.0, height / scene.canvas.1);
+        let is_whole = place.is_near(Affine::scale(width, height));
+        if is_whole && is_plain(layer) && scene.layers.iter().all(mixes_alone) {
+            self.layers(&scene.layers, inner_scale, frames, target);
+            return;
+        }
         let (across, down) = place.lengths();
-        let limit = |length: f64, side: u32| length.ceil().clamp(1.0, f64::from(side) * 2.0) as u32;
-        let size = (limit(across, target.width()), limit(down, target.height()));
-        let _ = scale;
+        let limit = |length: f64, side: f64| length.ceil().clamp(1.0, side * 2.0) as u32;
+        let size = (limit(across, width), limit(down, height));
         let Some(mut inner) = self.buffer(size) else {
             return;
         };
         self.compose(scene, frames, &mut inner);
-        self.paint(
-            layer,
-            Paint::Picture(&inner, Affine::IDENTITY),
-            place,
-            target,
+        let paint = Paint::Picture(&inner, Affine::IDENTITY);
+        self.paint(layer, paint, place, scale, target);
+        self.spare.push(inner);
+    }
+
+    /// Draws layers on a canvas of their own, which is smaller the more it is blurred.
+    fn group(
+        &mut self,
+        layer: &Layer,
+        (layers, size, radius): (&[Layer], (f64, f64), f64),
+        (place, scale): (Affine, Affine),
+        frames: &mut dyn Frames,
+        target: &mut Pixmap,
+    ) {
+        let (across, down) = scale.lengths();
+        let radius = radius * (across * down).sqrt();
+        let smaller = (radius / 4.0).clamp(1.0, 64.0);
+        let side = |side: f64, scale: f64, limit: u32| {
+            let side = (side * scale / smaller).round();
+            side.clamp(1.0, f64::from(limit)) as u32
+        };
+        let pixels = (
+            side(size.0, across, target.width()),
+            side(size.1, down, target.height()),
         );
+        let Some(mut inner) = self.buffer(pixels) else {
+            return;
+        };
+        over_color(
+            &mut inner,
+            Color {
+                alpha: 0.0,
+                ..Color::BLACK
+            },
+        );
+        let own = Affine::scale(f64::from(pixels.0) / size.0, f64::from(pixels.1) / size.1);
+        self.layers(layers, own, frames, &mut inner);
+        blur(&mut inner, radius / smaller, &mut self.line);
+        let paint = Paint::Picture(&inner, Affine::IDENTITY);
+        self.paint(layer, paint, place, scale, target);
         self.spare.push(inner);
     }
 
@@ -162,6 +236,19 @@ impl Composer {
             }
         }
     }
+}
+
+/// Whether a layer is drawn as its content is.
+fn is_plain(layer: &Layer) -> bool {
+    layer.opacity >= 1.0
+        && layer.blend == Blend::Normal
+        && layer.covers.is_empty()
+        && layer.look.is_plain()
+}
+
+/// Whether it makes no difference for a layer on what it is drawn.
+fn mixes_alone(layer: &Layer) -> bool {
+    layer.blend == Blend::Normal && !matches!(layer.content, Content::Adjustment { .. })
 }
 
 fn wanted(picture: &PictureContent, scale: Affine) -> WantedFrame {

@@ -120,6 +120,20 @@ impl Affine {
             .then_some(map)
     }
 
+    /// Whether it maps all pixels of a canvas to the same place as another, for the eye.
+    #[must_use]
+    pub fn is_near(self, other: Self) -> bool {
+        let pairs = [
+            (self.a, other.a),
+            (self.b, other.b),
+            (self.c, other.c),
+            (self.d, other.d),
+            (self.e, other.e),
+            (self.f, other.f),
+        ];
+        pairs.iter().all(|(own, other)| (own - other).abs() < 1e-6)
+    }
+
     /// How much longer a step to the right and a step down become.
     #[must_use]
     pub fn lengths(self) -> (f64, f64) {

@@ -14,17 +14,24 @@
 )]
 
 mod animated;
+mod animation;
 mod clock;
 mod compose;
+mod cover;
 mod geometry;
+mod look;
 mod movie;
 mod paint;
 mod read;
 mod scene;
+mod stage;
+mod transition;
 
 pub use animated::{Animated, Key};
 pub use clock::{Clock, SpeedPoint};
 pub use compose::{Composer, Frame, Frames, WantedFrame};
+pub use cover::{Cover, Shape};
 pub use geometry::Affine;
-pub use movie::{Medium, MediumKind, MediumUse, Movie, Sound};
+pub use look::{Adjustment, ChromaKey, Look};
+pub use movie::{Gain, Medium, MediumKind, MediumUse, Movie, Sound};
 pub use scene::{Blend, Color, Content, Layer, PictureContent, Scene, SceneNote};

@@ -5,10 +5,14 @@ use std::sync::Arc;
 use capcut_draft::{Document, TimeRange};
 
 use crate::animated::Animated;
+use crate::animation::{AnimationForm, AnimationPhase};
 use crate::clock::Clock;
 use crate::geometry::Affine;
+use crate::look::{Adjustment, ChromaKey};
 use crate::read::read;
-use crate::scene::{Blend, Color, Content, Layer, PictureContent, Scene, SceneNote};
+use crate::scene::{Blend, Color, Scene, SceneNote};
+use crate::stage::{fit, visible_size};
+use crate::transition::TransitionForm;
 
 /// A document, read to be drawn.
 #[derive(Clone, Debug)]
@@ -126,6 +130,69 @@ pub(crate) struct Track {
     pub clips: Vec<Clip>,
     /// The longest clip, to find those that overlap.
     pub longest: i64,
+    /// By start.
+    pub joints: Vec<Joint>,
+}
+
+/// A transition between two clips of a track.
+#[derive(Clone, Debug)]
+pub(crate) struct Joint {
+    /// Indexes of clips.
+    pub first: usize,
+    pub second: usize,
+    pub range: TimeRange,
+    pub form: TransitionForm,
+}
+
+/// An animation of a clip.
+#[derive(Clone, Debug)]
+pub(crate) struct Animation {
+    pub form: AnimationForm,
+    pub phase: AnimationPhase,
+    /// From the start of the clip, microseconds on the timeline.
+    pub range: TimeRange,
+}
+
+/// The shape of a mask.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum MaskShape {
+    Linear,
+    Mirror,
+    Circle,
+    Rectangle,
+    Heart,
+    Star,
+}
+
+/// A mask of a clip.
+#[derive(Clone, Debug)]
+pub(crate) struct Mask {
+    pub shape: MaskShape,
+    /// Half pictures from the centre, upwards.
+    pub x: Animated,
+    pub y: Animated,
+    /// Parts of the picture.
+    pub width: Animated,
+    pub height: Animated,
+    /// Degrees, clockwise.
+    pub rotation: Animated,
+    /// From 0 to 1.
+    pub feather: Animated,
+    pub round_corner: Animated,
+    pub inverted: bool,
+}
+
+/// What is around the picture of a clip.
+#[derive(Clone, Debug)]
+pub(crate) enum Backdrop {
+    Color(Color),
+    /// The clip itself, blurred; from 0 to 1.
+    Blur(f64),
+    /// A picture that covers the canvas.
+    Picture {
+        medium: usize,
+        usage: usize,
+    },
 }
 
 /// A clip that is seen.
@@ -149,6 +216,11 @@ pub(crate) struct Clip {
     pub opacity: Animated,
     pub flip: (bool, bool),
     pub blend: Blend,
+    pub masks: Vec<Mask>,
+    pub adjustments: Vec<(Adjustment, Animated)>,
+    pub chroma: Option<ChromaKey>,
+    pub backdrop: Option<Backdrop>,
+    pub animations: Vec<Animation>,
 }
 
 #[derive(Clone, Debug)]
@@ -160,6 +232,8 @@ pub(crate) enum What {
     },
     /// A draft within the draft: the index of its timeline.
     Compound(usize),
+    /// Its adjustments change all that is below.
+    Adjustment,
     Placeholder(Arc<str>),
 }
 
@@ -222,62 +296,7 @@ impl Movie {
     /// What is seen at a time, microseconds on the timeline.
     #[must_use]
     pub fn scene(&self, at: i64) -> Scene {
-        let mut scene = self.scene_of(0, at);
-        scene.background = Some(Color::BLACK);
-        scene
-    }
-
-    fn scene_of(&self, index: usize, at: i64) -> Scene {
-        let timeline = &self.timelines[index];
-        let mut shown: Vec<(i64, Vec<Layer>)> = Vec::new();
-        for track in &timeline.tracks {
-            for clip in track.at(at) {
-                let layers = vec![self.layer(timeline, clip, at)];
-                shown.push((clip.order, layers));
-            }
-        }
-        shown.sort_by_key(|(order, _)| *order);
-        Scene {
-            canvas: timeline.canvas,
-            background: None,
-            layers: shown.into_iter().flat_map(|(_, layers)| layers).collect(),
-        }
-    }
-
-    fn layer(&self, timeline: &Timeline, clip: &Clip, at: i64) -> Layer {
-        let content = match &clip.what {
-            What::Picture {
-                medium,
-                usage,
-                crop,
-            } => Content::Picture(PictureContent {
-                medium: *medium,
-                usage: *usage,
-                at: match self.media[*medium].kind {
-                    MediumKind::Picture => 0,
-                    MediumKind::Video => clip.clock.source_at(at).round() as i64,
-                },
-                size: visible_size(timeline.canvas, self.media[*medium].size, *crop),
-                crop: *crop,
-                largest: self.media[*medium].uses[*usage].largest,
-            }),
-            What::Compound(inner) => {
-                let at = clip.clock.source_at(at).round() as i64;
-                Content::Scene(Box::new(self.scene_of(*inner, at)))
-            }
-            What::Placeholder(label) => Content::Placeholder {
-                label: label.clone(),
-                size: timeline.canvas,
-            },
-        };
-        let place = clip.place(timeline.canvas, content.size(), at);
-        Layer {
-            clip: clip.name.clone(),
-            content,
-            place,
-            opacity: clip.value(&clip.opacity, at).clamp(0.0, 1.0),
-            blend: clip.blend,
-        }
+        crate::stage::scene(self, at)
     }
 
     /// Sets the largest sizes at which files are seen.
@@ -306,66 +325,5 @@ impl Movie {
                 );
             }
         }
-    }
-}
-
-/// The size of the visible part of a file, pixels; that of the canvas if it is not known.
-fn visible_size(canvas: (f64, f64), file: (u32, u32), crop: Affine) -> (f64, f64) {
-    let (width, height) = match file {
-        (0, _) | (_, 0) => canvas,
-        (width, height) => (f64::from(width), f64::from(height)),
-    };
-    let across = (crop.a * width).hypot(crop.b * height);
-    let down = (crop.c * width).hypot(crop.d * height);
-    (across.max(1.0), down.max(1.0))
-}
-
-/// The factor with which a picture is contained in the canvas.
-fn fit(canvas: (f64, f64), size: (f64, f64)) -> f64 {
-    (canvas.0 / size.0).min(canvas.1 / size.1)
-}
-
-impl Track {
-    /// The clips that are seen at a time.
-    fn at(&self, at: i64) -> impl Iterator<Item = &Clip> {
-        let end = self
-            .clips
-            .partition_point(|clip| clip.clock.target.start <= at);
-        let start = self.clips[..end]
-            .partition_point(|clip| clip.clock.target.start.saturating_add(self.longest) <= at);
-        self.clips[start..end]
-            .iter()
-            .filter(move |clip| at < clip.clock.target.end())
-    }
-}
-
-impl Clip {
-    /// The time for its keyframes, microseconds.
-    fn key_time(&self, at: i64) -> f64 {
-        if self.keys_on_source {
-            self.clock.source_at(at)
-        } else {
-            (at - self.clock.target.start) as f64
-        }
-    }
-
-    pub(crate) fn value(&self, animated: &Animated, at: i64) -> f64 {
-        animated.at(self.key_time(at))
-    }
-
-    /// From pixels of the content to those of the canvas.
-    fn place(&self, canvas: (f64, f64), size: (f64, f64), at: i64) -> Affine {
-        let fit = fit(canvas, size);
-        let sign = |flipped: bool| if flipped { -1.0 } else { 1.0 };
-        let value = |animated: &Animated| self.value(animated, at);
-        let x = canvas.0 / 2.0 * (1.0 + value(&self.x));
-        let y = canvas.1 / 2.0 * (1.0 - value(&self.y));
-        Affine::translate(-size.0 / 2.0, -size.1 / 2.0)
-            .then(Affine::scale(
-                fit * value(&self.scale_x) * sign(self.flip.0),
-                fit * value(&self.scale_y) * sign(self.flip.1),
-            ))
-            .then(Affine::rotate(value(&self.rotation)))
-            .then(Affine::translate(x, y))
     }
 }

@@ -1,14 +1,18 @@
 //! Draws one layer onto a picture, row by row: samples its pixels, changes their colours, cuts them by masks, and mixes them
 //! with what is below. Pixels are premultiplied RGBA, packed in little-endian words.
 
+mod blur;
 mod mix;
 mod sample;
 
 use tiny_skia::Pixmap;
 
+use crate::cover::CoverTester;
 use crate::geometry::Affine;
+use crate::look::{CompiledLook, Look};
 use crate::scene::{Blend, Color};
 
+pub(crate) use blur::blur;
 pub(crate) use mix::over_color;
 
 /// Where the pixels of a layer come from.
@@ -25,6 +29,10 @@ pub(crate) struct Stroke<'p> {
     pub place: Affine,
     pub opacity: f64,
     pub blend: Blend,
+    /// None leaves the colours as they are.
+    pub look: Option<CompiledLook>,
+    /// In pixels of the target.
+    pub covers: Vec<CoverTester>,
 }
 
 /// Buffers that are used again for each layer.
@@ -151,11 +159,25 @@ pub(crate) fn draw(target: &mut Pixmap, stroke: &Stroke<'_>, scratch: &mut Scrat
             Source::Picture(sampler) => sampler.row(span.start, y, row),
             Source::Color(color) => row.fill(*color),
         }
+        if let Some(look) = &stroke.look {
+            look.row(row, |index| {
+                let x = (span.start + index) as f64 + 0.5;
+                quad.back.apply(x, y as f64 + 0.5)
+            });
+        }
         let edges = (span.start..span.full_start).chain(span.full_end..span.end);
         for x in edges {
             let part = (quad.coverage(x, y) * 255.0).round() as u32;
             let pixel = &mut row[x - span.start];
             *pixel = mix::scaled(*pixel, part);
+        }
+        for cover in &stroke.covers {
+            for (index, pixel) in row.iter_mut().enumerate() {
+                let part = (cover.at(span.start + index, y) * 255.0).round() as u32;
+                if part < 255 {
+                    *pixel = mix::scaled(*pixel, part);
+                }
+            }
         }
         if opacity < 255 {
             for pixel in row.iter_mut() {
@@ -163,6 +185,26 @@ pub(crate) fn draw(target: &mut Pixmap, stroke: &Stroke<'_>, scratch: &mut Scrat
             }
         }
         mix::row(below, row, stroke.blend);
+    }
+}
+
+/// Changes the colours of what is drawn already.
+pub(crate) fn adjust(target: &mut Pixmap, look: &Look, opacity: f64, scratch: &mut Scratch) {
+    let (width, height) = (target.width() as usize, f64::from(target.height()));
+    let part = (opacity.clamp(0.0, 1.0) * 256.0).round() as u32;
+    let look = look.compile();
+    let row = &mut scratch.row;
+    let (pixels, _) = target.data_mut().as_chunks_mut::<4>();
+    for (y, pixels) in pixels.chunks_exact_mut(width).enumerate() {
+        row.clear();
+        row.extend(pixels.iter().map(|pixel| u32::from_le_bytes(*pixel)));
+        look.row(row, |x| {
+            ((x as f64 + 0.5) / width as f64, (y as f64 + 0.5) / height)
+        });
+        for (pixel, changed) in pixels.iter_mut().zip(row.iter()) {
+            let mixed = mix::lerp(u32::from_le_bytes(*pixel), *changed, part);
+            *pixel = mixed.to_le_bytes();
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! Reads documents into timelines.
 
+mod effects;
 mod sound;
 
 use std::collections::HashMap;
@@ -16,6 +17,7 @@ use crate::clock::{Clock, SpeedPoint};
 use crate::geometry::Affine;
 use crate::movie::{Clip, Medium, MediumKind, MediumUse, Movie, Timeline, Track, What};
 use crate::scene::{Blend, SceneNote};
+use crate::transition::TransitionForm;
 
 /// The sides that a canvas can have, pixels. The apps have 4K at most.
 const SIDES: std::ops::RangeInclusive<i64> = 2..=8192;
@@ -148,10 +150,12 @@ impl Reader {
         for (position, track) in document.tracks().into_iter().enumerate() {
             let position = by_track.then_some(position as i64);
             let mut clips = self.track(&mut source, track, position);
-            clips.sort_by_key(|clip| clip.clock.target.start);
+            clips.sort_by_key(|(clip, _)| clip.clock.target.start);
+            let (clips, transitions): (Vec<Clip>, Vec<_>) = clips.into_iter().unzip();
             let longest = clips.iter().map(|clip| clip.clock.target.duration).max();
             tracks.push(Track {
                 longest: longest.unwrap_or_default(),
+                joints: self.joints(outer, &clips, &transitions),
                 clips,
             });
         }
@@ -180,12 +184,13 @@ impl Reader {
         USUAL_CANVAS
     }
 
+    /// The clips of a track that are seen, with their transitions.
     fn track(
         &mut self,
         source: &mut Source<'_>,
         track: TrackRef,
         position: Option<i64>,
-    ) -> Vec<Clip> {
+    ) -> Vec<(Clip, Option<(TransitionForm, i64)>)> {
         let document = source.document;
         let attribute = document.value(track, &field::track::ATTRIBUTE);
         let (is_muted, is_hidden) = (attribute & 1 != 0, attribute & 2 != 0);
@@ -230,7 +235,9 @@ impl Reader {
             }
             let order = || document.value(own, &field::clip::RENDER_INDEX);
             let order = position.unwrap_or_else(order);
-            seen.push(self.clip(source, own, name, what, clock, order));
+            let transition = self.transition(document, own, &name);
+            let clip = self.clip(source, own, name, what, clock, order);
+            seen.push((clip, transition));
         }
         seen
     }
@@ -255,7 +262,41 @@ impl Reader {
                 Some(self.picture(source, main, kind, name, clock))
             }
             ClipKind::Compound => self.compound(source, own, main, name, clock, is_muted),
-            _ => None,
+            ClipKind::Adjust => Some(What::Adjustment),
+            ClipKind::Filter => {
+                let filter = source.document.value(main, &field::material::NAME);
+                let is_drawn = effects::is_gray(&filter);
+                if !is_drawn {
+                    let text = format!("the filter \"{filter}\" is not drawn");
+                    self.note(name, "filter", true, text);
+                }
+                is_drawn.then_some(What::Adjustment)
+            }
+            ClipKind::Effect => {
+                let effect = source.document.value(main, &field::material::NAME);
+                let text = format!("the effect \"{effect}\" is not drawn");
+                self.note(name, "effect_type", true, text);
+                None
+            }
+            ClipKind::Sticker => {
+                self.note(
+                    name,
+                    "sticker_id",
+                    true,
+                    "the sticker is not drawn: its picture is in the app",
+                );
+                None
+            }
+            ClipKind::TextTemplate => {
+                self.note(
+                    name,
+                    "text template",
+                    true,
+                    "the text template is not drawn",
+                );
+                None
+            }
+            ClipKind::Text | ClipKind::Audio | ClipKind::Unknown => None,
         }
     }
 
@@ -276,24 +317,17 @@ impl Reader {
             side(&field::material::HEIGHT).min(1 << 16),
         );
         let duration = document.value(main, &field::material::DURATION).max(0);
-        let media = &mut self.movie.media;
-        let medium = *self
-            .media
-            .entry((path.clone(), is_video))
-            .or_insert_with(|| {
-                media.push(Medium {
-                    path,
-                    kind: if is_video {
-                        MediumKind::Video
-                    } else {
-                        MediumKind::Picture
-                    },
-                    size,
-                    duration,
-                    uses: Vec::new(),
-                });
-                media.len() - 1
-            });
+        let medium = self.medium(Medium {
+            path,
+            kind: if is_video {
+                MediumKind::Video
+            } else {
+                MediumKind::Picture
+            },
+            size,
+            duration,
+            uses: Vec::new(),
+        });
         let uses = &mut self.movie.media[medium].uses;
         uses.push(usage(source.outer, name, clock, clock.target));
         What::Picture {
@@ -301,6 +335,16 @@ impl Reader {
             usage: uses.len() - 1,
             crop: crop(document, main),
         }
+    }
+
+    /// The index of a file; each file is listed once.
+    fn medium(&mut self, medium: Medium) -> usize {
+        let key = (medium.path.clone(), medium.kind == MediumKind::Video);
+        let media = &mut self.movie.media;
+        *self.media.entry(key).or_insert_with(|| {
+            media.push(medium);
+            media.len() - 1
+        })
     }
 
     fn compound(
@@ -412,7 +456,7 @@ impl Reader {
         }
         let flag = |path: &[&str]| document.flag(own, path) == Some(true);
         let alpha = animated("KFTypeAlpha", number(&["clip", "alpha"], 1.0));
-        Clip {
+        let mut clip = Clip {
             name,
             what,
             keys_on_source,
@@ -428,8 +472,15 @@ impl Reader {
                 flag(&["clip", "flip", "vertical"]),
             ),
             blend: Blend::Normal,
+            masks: Vec::new(),
+            adjustments: Vec::new(),
+            chroma: None,
+            backdrop: None,
+            animations: Vec::new(),
             clock,
-        }
+        };
+        self.effects(source, own, &lists, &mut clip);
+        clip
     }
 
     /// Whether the keyframes of a clip are on the clock of its file. Documents of the reference server, and of tools like

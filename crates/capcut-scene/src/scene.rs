@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
+use crate::cover::Cover;
 use crate::geometry::Affine;
+use crate::look::Look;
 
 /// A colour, not premultiplied.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -93,6 +95,23 @@ pub struct Layer {
     /// From 0 to 1.
     pub opacity: f64,
     pub blend: Blend,
+    /// What is shown of it; all of them must show a pixel.
+    pub covers: Vec<Cover>,
+    pub look: Look,
+}
+
+impl Layer {
+    pub(crate) fn new(clip: &Arc<str>, content: Content) -> Self {
+        Self {
+            clip: clip.clone(),
+            content,
+            place: Affine::IDENTITY,
+            opacity: 1.0,
+            blend: Blend::Normal,
+            covers: Vec::new(),
+            look: Look::default(),
+        }
+    }
 }
 
 /// What a layer shows. Sizes are in pixels of the content.
@@ -111,6 +130,17 @@ pub enum Content {
     },
     /// The scene of a compound clip.
     Scene(Box<Scene>),
+    /// Layers that are drawn on a canvas of their own first.
+    Group {
+        layers: Vec<Layer>,
+        size: (f64, f64),
+        /// Pixels.
+        blur: f64,
+    },
+    /// The look of the layer changes all that is below it.
+    Adjustment {
+        size: (f64, f64),
+    },
 }
 
 /// A part of a frame of a file.
@@ -136,7 +166,10 @@ impl Content {
     pub fn size(&self) -> (f64, f64) {
         match self {
             Self::Picture(picture) => picture.size,
-            Self::Color { size, .. } | Self::Placeholder { size, .. } => *size,
+            Self::Color { size, .. }
+            | Self::Placeholder { size, .. }
+            | Self::Group { size, .. }
+            | Self::Adjustment { size } => *size,
             Self::Scene(scene) => scene.canvas,
         }
     }
