@@ -1,12 +1,14 @@
 //! Draws scenes.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
-use tiny_skia::Pixmap;
+use capcut_text::{Align, Fonts, Text, TextLayout, TextPart};
+use tiny_skia::{Pixmap, Transform};
 
 use crate::geometry::Affine;
 use crate::paint::{Paint, Scratch, Stroke, adjust, blur, draw, over_color};
-use crate::scene::{Blend, Color, Content, Layer, PictureContent, Scene};
+use crate::scene::{Blend, Color, Content, Layer, PictureContent, Scene, TextPicture};
 
 /// The largest side of frames that are asked for, pixels.
 const LARGEST_FRAME: f64 = 8192.0;
@@ -39,9 +41,14 @@ pub trait Frames {
     fn frame(&mut self, wanted: &WantedFrame) -> Frame;
 }
 
+/// How many labels of placeholders are kept.
+const MAX_LABELS: usize = 100;
+
 /// Draws scenes; it keeps its buffers from one to the next.
-#[derive(Default)]
 pub struct Composer {
+    /// For the labels of placeholders.
+    fonts: Fonts,
+    labels: HashMap<String, Arc<TextLayout>>,
     scratch: Scratch,
     /// Pictures of compound clips and groups that are not used at the moment.
     spare: Vec<Pixmap>,
@@ -50,8 +57,14 @@ pub struct Composer {
 
 impl Composer {
     #[must_use]
-    pub fn new() -> Self {
-        Self::default()
+    pub fn new(fonts: Fonts) -> Self {
+        Self {
+            fonts,
+            labels: HashMap::new(),
+            scratch: Scratch::default(),
+            spare: Vec::new(),
+            line: Vec::new(),
+        }
     }
 
     /// Draws a scene over the whole target, whose size may differ from the canvas: the scene is scaled to it.
@@ -106,6 +119,7 @@ impl Composer {
             Content::Color { color, .. } => {
                 self.paint(layer, Paint::Color(*color), place, scale, target);
             }
+            Content::Text(text) => self.text(layer, text, scale, target),
             Content::Placeholder { label, .. } => {
                 self.placeholder(layer, label, place, scale, target);
             }
@@ -151,13 +165,68 @@ impl Composer {
     fn placeholder(
         &mut self,
         layer: &Layer,
-        _label: &str,
+        label: &str,
         place: Affine,
         scale: Affine,
         target: &mut Pixmap,
     ) {
         let color = Color::opaque(64, 64, 72);
         self.paint(layer, Paint::Color(color), place, scale, target);
+        let layout = self.label(label);
+        let (across, down) = place.lengths();
+        let (width, height) = (f64::from(layout.width()), f64::from(layout.height()));
+        // In the middle, and not wider than the place.
+        let size = (across * 0.8 / width.max(1.0)).min(down * 0.2 / height.max(1.0));
+        let map = Affine::translate(-width / 2.0, -height / 2.0)
+            .then(Affine::scale(size / across, size / down))
+            .then(Affine::translate(0.5, 0.5))
+            .then(place);
+        let all = 0..layout.clusters();
+        let opacity = layer.opacity as f32;
+        layout.draw(&mut target.as_mut(), transform(map), opacity, all);
+    }
+
+    fn label(&mut self, label: &str) -> Arc<TextLayout> {
+        if let Some(known) = self.labels.get(label) {
+            return known.clone();
+        }
+        if self.labels.len() >= MAX_LABELS {
+            self.labels.clear();
+        }
+        let short: String = label.chars().take(80).collect();
+        let mut text = Text::new(vec![TextPart::new(short, 24.0)]);
+        text.align = Align::Center;
+        let layout = Arc::new(self.fonts.lay_out(&text));
+        self.labels.insert(label.to_owned(), layout.clone());
+        layout
+    }
+
+    fn text(&mut self, layer: &Layer, text: &TextPicture, scale: Affine, target: &mut Pixmap) {
+        let map = transform(layer.place.then(scale));
+        let clusters = text.clusters();
+        let is_direct =
+            layer.covers.is_empty() && layer.look.is_plain() && layer.blend == Blend::Normal;
+        if is_direct {
+            let opacity = layer.opacity as f32;
+            text.layout
+                .draw(&mut target.as_mut(), map, opacity, clusters);
+            return;
+        }
+        let Some(mut own) = self.buffer((target.width(), target.height())) else {
+            return;
+        };
+        over_color(
+            &mut own,
+            Color {
+                alpha: 0.0,
+                ..Color::BLACK
+            },
+        );
+        text.layout.draw(&mut own.as_mut(), map, 1.0, clusters);
+        let whole = Affine::scale(f64::from(target.width()), f64::from(target.height()));
+        let paint = Paint::Picture(&own, Affine::IDENTITY);
+        self.paint(layer, paint, whole, scale, target);
+        self.spare.push(own);
     }
 
     /// Draws the scene of a compound clip as a picture.
@@ -236,6 +305,11 @@ impl Composer {
             }
         }
     }
+}
+
+fn transform(map: Affine) -> Transform {
+    let [a, b, c, d, e, f] = [map.a, map.b, map.c, map.d, map.e, map.f].map(|part| part as f32);
+    Transform::from_row(a, b, c, d, e, f)
 }
 
 /// Whether a layer is drawn as its content is.

@@ -34,4 +34,4 @@ pub use cover::{Cover, Shape};
 pub use geometry::Affine;
 pub use look::{Adjustment, ChromaKey, Look};
 pub use movie::{Gain, Medium, MediumKind, MediumUse, Movie, Sound};
-pub use scene::{Blend, Color, Content, Layer, PictureContent, Scene, SceneNote};
+pub use scene::{Blend, Color, Content, Layer, PictureContent, Scene, SceneNote, TextPicture};

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use capcut_draft::{Document, TimeRange};
+use capcut_text::{Fonts, TextLayout};
 
 use crate::animated::Animated;
 use crate::animation::{AnimationForm, AnimationPhase};
@@ -232,16 +233,24 @@ pub(crate) enum What {
     },
     /// A draft within the draft: the index of its timeline.
     Compound(usize),
+    Text(Arc<TextLayout>),
     /// Its adjustments change all that is below.
     Adjustment,
     Placeholder(Arc<str>),
 }
 
 impl Movie {
-    /// Reads a document. What cannot be read is left out, with a note.
+    /// Reads a document. What cannot be read is left out, with a note. Of the fonts that it names, those are used that
+    /// `fonts` has; [`Movie::font_files`] lists the files.
     #[must_use]
-    pub fn new(document: &Document) -> Self {
-        read(document)
+    pub fn new(document: &Document, fonts: &Fonts) -> Self {
+        read(document, fonts)
+    }
+
+    /// The files of fonts that the texts of a document name, as it has them, each once.
+    #[must_use]
+    pub fn font_files(document: &Document) -> Vec<String> {
+        crate::read::font_files(document)
     }
 
     /// Width and height of the canvas, pixels.

@@ -2,6 +2,7 @@
 
 mod effects;
 mod sound;
+mod text;
 
 use std::collections::HashMap;
 use std::rc::Rc;
@@ -11,6 +12,7 @@ use capcut_draft::{
     ClipKind, ClipRef, Dialect, Document, KeyframeList, MaterialRef, RootRef, TimeRange, TrackRef,
     field,
 };
+use capcut_text::Fonts;
 
 use crate::animated::{Animated, Key};
 use crate::clock::{Clock, SpeedPoint};
@@ -33,7 +35,7 @@ const MAX_COMPOUND_BYTES: usize = 256 * 1024 * 1024;
 const MAX_NOTES: usize = 5_000;
 
 /// Reads a document and those of its compound clips.
-pub(crate) fn read(document: &Document) -> Movie {
+pub(crate) fn read(document: &Document, fonts: &Fonts) -> Movie {
     let fps = document.grid().fps();
     let mut reader = Reader {
         movie: Movie {
@@ -43,6 +45,7 @@ pub(crate) fn read(document: &Document) -> Movie {
             notes: Vec::new(),
             fps,
         },
+        fonts: fonts.clone(),
         media: HashMap::new(),
         clips_left: MAX_CLIPS,
         bytes_left: MAX_COMPOUND_BYTES,
@@ -62,6 +65,8 @@ pub(crate) fn read(document: &Document) -> Movie {
     reader.movie.measure();
     reader.movie
 }
+
+pub(crate) use text::font_files;
 
 /// Where a document stands in the movie.
 #[derive(Clone)]
@@ -101,6 +106,7 @@ impl Outer {
 
 struct Reader {
     movie: Movie,
+    fonts: Fonts,
     /// By path and kind.
     media: HashMap<(String, bool), usize>,
     clips_left: usize,
@@ -110,6 +116,7 @@ struct Reader {
 /// A document that is being read.
 struct Source<'d> {
     document: &'d Document,
+    canvas: (f64, f64),
     outer: &'d Outer,
     /// The documents of compound clips that were parsed already.
     compounds: HashMap<MaterialRef, Option<Rc<Document>>>,
@@ -142,6 +149,7 @@ impl Reader {
         });
         let mut source = Source {
             document,
+            canvas,
             outer,
             compounds: HashMap::new(),
         };
@@ -296,7 +304,8 @@ impl Reader {
                 );
                 None
             }
-            ClipKind::Text | ClipKind::Audio | ClipKind::Unknown => None,
+            ClipKind::Text => Some(self.text(source, own, main, name)),
+            ClipKind::Audio | ClipKind::Unknown => None,
         }
     }
 
@@ -455,7 +464,11 @@ impl Reader {
             (scale_x, scale_y) = (uniform.clone(), uniform);
         }
         let flag = |path: &[&str]| document.flag(own, path) == Some(true);
-        let alpha = animated("KFTypeAlpha", number(&["clip", "alpha"], 1.0));
+        let alpha = if let What::Text(_) = what {
+            text::opacity(document, own, &lists)
+        } else {
+            animated("KFTypeAlpha", number(&["clip", "alpha"], 1.0))
+        };
         let mut clip = Clip {
             name,
             what,

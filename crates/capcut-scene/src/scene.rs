@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use capcut_text::TextLayout;
+
 use crate::cover::Cover;
 use crate::geometry::Affine;
 use crate::look::Look;
@@ -123,6 +125,7 @@ pub enum Content {
         color: Color,
         size: (f64, f64),
     },
+    Text(TextPicture),
     /// Stands for something that cannot be drawn.
     Placeholder {
         label: Arc<str>,
@@ -160,12 +163,39 @@ pub struct PictureContent {
     pub largest: (f64, f64),
 }
 
+/// A text that was laid out, whose pixels are those of the canvas at a scale of 1.
+#[derive(Clone, Debug)]
+pub struct TextPicture {
+    pub layout: Arc<TextLayout>,
+    /// The part of its letters that is shown, from 0 to 1.
+    pub shown: f64,
+}
+
+impl PartialEq for TextPicture {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.layout, &other.layout) && self.shown == other.shown
+    }
+}
+
+impl TextPicture {
+    /// The letters that are shown.
+    #[must_use]
+    pub fn clusters(&self) -> std::ops::Range<usize> {
+        let all = self.layout.clusters();
+        0..(self.shown.clamp(0.0, 1.0) * all as f64).round() as usize
+    }
+}
+
 impl Content {
     /// Width and height in its own pixels.
     #[must_use]
     pub fn size(&self) -> (f64, f64) {
         match self {
             Self::Picture(picture) => picture.size,
+            Self::Text(text) => (
+                f64::from(text.layout.width()),
+                f64::from(text.layout.height()),
+            ),
             Self::Color { size, .. }
             | Self::Placeholder { size, .. }
             | Self::Group { size, .. }

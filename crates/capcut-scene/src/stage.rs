@@ -10,7 +10,7 @@ use crate::look::Look;
 use crate::movie::{
     Backdrop, Clip, Joint, Mask, MaskShape, MediumKind, Movie, Timeline, Track, What,
 };
-use crate::scene::{Blend, Color, Content, Layer, PictureContent, Scene};
+use crate::scene::{Blend, Color, Content, Layer, PictureContent, Scene, TextPicture};
 use crate::transition::Side;
 
 /// How many layers a scene has at most, with those of compound clips: documents may refer to one clip again and again.
@@ -94,6 +94,10 @@ impl Stage<'_> {
                 let at = clip.clock.source_at(at).round() as i64;
                 Content::Scene(Box::new(self.timeline(*inner, at)))
             }
+            What::Text(layout) => Content::Text(TextPicture {
+                layout: layout.clone(),
+                shown: 1.0,
+            }),
             What::Adjustment => Content::Adjustment {
                 size: timeline.canvas,
             },
@@ -328,6 +332,9 @@ impl Clip {
             place = motion.place(place, size, canvas);
             layer.opacity *= motion.opacity.clamp(0.0, 1.0);
             layer.covers.extend(motion.cover(size));
+            if let Content::Text(text) = &mut layer.content {
+                text.shown *= motion.letters;
+            }
             blur += motion.blur * canvas.0.min(canvas.1);
         }
         (place, blur)
@@ -389,7 +396,10 @@ impl Clip {
 
     /// From pixels of the content to those of the canvas.
     fn place(&self, canvas: (f64, f64), size: (f64, f64), at: i64) -> Affine {
-        let fit = fit(canvas, size);
+        let fit = match self.what {
+            What::Text(_) => 1.0,
+            _ => fit(canvas, size),
+        };
         let sign = |flipped: bool| if flipped { -1.0 } else { 1.0 };
         let value = |animated: &Animated| self.value(animated, at);
         let x = canvas.0 / 2.0 * (1.0 + value(&self.x));

@@ -1,6 +1,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use capcut_text::Fonts;
 use tiny_skia::Pixmap;
 
 use super::*;
@@ -51,7 +52,7 @@ fn movie(form: TransitionForm) -> Movie {
         },
     });
     let document = capcut_draft::Document::parse(document.to_string()).unwrap();
-    let mut movie = Movie::new(&document);
+    let mut movie = Movie::new(&document, &Fonts::of_folders(&[]));
     assert_eq!(movie.timelines[0].tracks[0].joints.len(), 1);
     movie.timelines[0].tracks[0].joints[0].form = form;
     movie
@@ -59,7 +60,7 @@ fn movie(form: TransitionForm) -> Movie {
 
 fn draw(movie: &Movie, at: i64) -> Vec<u8> {
     let mut target = Pixmap::new(SIZE.0, SIZE.1).unwrap();
-    Composer::new().compose(&movie.scene(at), &mut Two, &mut target);
+    Composer::new(Fonts::of_folders(&[])).compose(&movie.scene(at), &mut Two, &mut target);
     target.data().to_vec()
 }
 

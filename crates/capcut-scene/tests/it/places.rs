@@ -1,12 +1,12 @@
 //! Where pictures are drawn, at several times and rates.
 
-use crate::support::{self, Areas, document, image, pixel, video};
-use capcut_scene::{Composer, Movie};
+use crate::support::{self, Areas, document, image, movie, pixel, video};
+use capcut_scene::Composer;
 use serde_json::json;
 
 #[test]
 fn a_clip_that_fits_the_canvas_is_copied() {
-    let movie = Movie::new(&document(
+    let movie = movie(&document(
         json!({"segments": [image("A", json!({}))]}),
         80,
         60,
@@ -20,7 +20,7 @@ fn a_clip_that_fits_the_canvas_is_copied() {
 fn a_moved_turned_and_scaled_clip_has_its_corners_where_the_document_says() {
     // 40 × 60 pixels in a canvas of 160 × 90: contained with factor 1.5, then half as large, turned by 90°.
     let clip = json!({"scale": {"x": 0.5, "y": 0.5}, "rotation": 90.0, "transform": {"x": 0.5, "y": 0.5}, "alpha": 1.0});
-    let movie = Movie::new(&document(
+    let movie = movie(&document(
         json!({"segments": [image("A 40x60", json!({"clip": clip}))]}),
         160,
         90,
@@ -44,7 +44,7 @@ fn a_moved_turned_and_scaled_clip_has_its_corners_where_the_document_says() {
 #[test]
 fn a_smaller_target_shows_the_same_scene() {
     let clip = json!({"scale": {"x": 0.5, "y": 0.5}, "transform": {"x": 0.5, "y": -0.5}});
-    let movie = Movie::new(&document(
+    let movie = movie(&document(
         json!({"segments": [image("A", json!({"clip": clip}))]}),
         160,
         80,
@@ -64,9 +64,9 @@ fn videos_are_asked_for_the_time_in_their_file() {
             "source_timerange": {"start": 500_000, "duration": 4_000_000}, "speed": 2.0,
         }),
     );
-    let movie = Movie::new(&document(json!({"segments": [clip]}), 80, 60));
+    let movie = movie(&document(json!({"segments": [clip]}), 80, 60));
     let mut frames = Areas::default();
-    let mut composer = Composer::new();
+    let mut composer = Composer::new(support::fonts());
     for time in [0, 1_000_000, 1_500_000, 2_999_999, 3_000_000] {
         let mut target = tiny_skia::Pixmap::new(80, 60).unwrap();
         composer.compose(&movie.scene(time), &mut frames, &mut target);

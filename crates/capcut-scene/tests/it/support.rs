@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use capcut_draft::Document;
 use capcut_scene::{Composer, Frame, Frames, Movie, WantedFrame};
+use capcut_text::Fonts;
 use serde_json::{Value, json};
 use tiny_skia::{ColorU8, Pixmap, PremultipliedColorU8};
 
@@ -53,6 +54,15 @@ impl Frames for Areas {
     }
 }
 
+/// The embedded font only.
+pub(crate) fn fonts() -> Fonts {
+    Fonts::of_folders(&[])
+}
+
+pub(crate) fn movie(document: &Document) -> Movie {
+    Movie::new(document, &fonts())
+}
+
 pub(crate) fn draw(
     movie: &Movie,
     at: i64,
@@ -60,7 +70,7 @@ pub(crate) fn draw(
     frames: &mut dyn Frames,
 ) -> Pixmap {
     let mut target = Pixmap::new(width, height).unwrap();
-    Composer::new().compose(&movie.scene(at), frames, &mut target);
+    Composer::new(fonts()).compose(&movie.scene(at), frames, &mut target);
     target
 }
 
