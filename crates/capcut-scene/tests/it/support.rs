@@ -141,3 +141,34 @@ pub(crate) fn document_of(tracks: Value, materials: Value, width: u32, height: u
 fn premultiplied([red, green, blue, alpha]: Rgba) -> PremultipliedColorU8 {
     ColorU8::from_rgba(red, green, blue, alpha).premultiply()
 }
+
+/// Whether two colours agree within 2 of 255 in each channel.
+pub(crate) fn assert_near(own: Rgba, expected: Rgba, what: &str) {
+    let is_near = own.iter().zip(expected).all(|(a, b)| a.abs_diff(b) <= 2);
+    assert!(is_near, "{what}: {own:?} instead of {expected:?}");
+}
+
+pub(crate) fn plain((width, height): (u32, u32), color: Rgba) -> Pixmap {
+    let mut picture = Pixmap::new(width, height).unwrap();
+    picture.pixels_mut().fill(premultiplied(color));
+    picture
+}
+
+/// One colour for all files.
+pub(crate) struct Plain(pub(crate) Rgba);
+
+impl Frames for Plain {
+    fn frame(&mut self, wanted: &WantedFrame) -> Frame {
+        Frame::Picture(Arc::new(plain(wanted.size, self.0)))
+    }
+}
+
+/// A colour for each file; the last one for others.
+pub(crate) struct ByMedium(pub(crate) Vec<Rgba>);
+
+impl Frames for ByMedium {
+    fn frame(&mut self, wanted: &WantedFrame) -> Frame {
+        let color = self.0[wanted.medium.min(self.0.len() - 1)];
+        Frame::Picture(Arc::new(plain(wanted.size, color)))
+    }
+}
