@@ -308,8 +308,14 @@ impl Composer {
 }
 
 fn transform(map: Affine) -> Transform {
-    let [a, b, c, d, e, f] = [map.a, map.b, map.c, map.d, map.e, map.f].map(|part| part as f32);
-    Transform::from_row(a, b, c, d, e, f)
+    Transform::from_row(
+        map.a as f32,
+        map.b as f32,
+        map.c as f32,
+        map.d as f32,
+        map.e as f32,
+        map.f as f32,
+    )
 }
 
 /// Whether a layer is drawn as its content is.

@@ -217,13 +217,13 @@ fn heart(x: f64, y: f64, across: f64, down: f64) -> f64 {
 
 /// A star with five points, the first at the top.
 fn star(x: f64, y: f64, across: f64, down: f64) -> f64 {
-    if across <= 0.0 || down <= 0.0 {
-        return 1e6;
-    }
-    // On a circle with radius 1, whose star has these sides.
+    // Half of the sides of a star on a circle with radius 1, and the radius of its inner corners.
     const ACROSS: f64 = 0.951_056_516_3;
     const MIDDLE: f64 = 0.904_508_497_2;
     const INNER: f64 = 0.381_966_011_3;
+    if across <= 0.0 || down <= 0.0 {
+        return 1e6;
+    }
     let (u, v) = (x / across * ACROSS, y / down * MIDDLE + MIDDLE - 1.0);
     let corner = |index: usize| {
         let angle = TAU * index as f64 / 10.0;

@@ -305,16 +305,12 @@ impl TransitionForm {
                 let (x, y) = direction.step();
                 let squeezed = |part: f64, towards: f64| {
                     let part = part.max(1e-3);
-                    let (scale, from) = if x != 0.0 {
-                        (
-                            Affine::scale(part, 1.0),
-                            (width * f64::midpoint(1.0, x * towards), 0.0),
-                        )
+                    let (scale, from) = if x == 0.0 {
+                        let from = height * f64::midpoint(1.0, y * towards);
+                        (Affine::scale(1.0, part), (0.0, from))
                     } else {
-                        (
-                            Affine::scale(1.0, part),
-                            (0.0, height * f64::midpoint(1.0, y * towards)),
-                        )
+                        let from = width * f64::midpoint(1.0, x * towards);
+                        (Affine::scale(part, 1.0), (from, 0.0))
                     };
                     scale.about(from.0, from.1)
                 };
@@ -347,7 +343,8 @@ pub(crate) fn wipe(
     feather: f64,
 ) -> Cover {
     let (x, y) = direction.step();
-    let length = if x != 0.0 { width } else { height } + feather;
+    let side = if x == 0.0 { height } else { width };
+    let length = side + feather;
     // `Half` is above its line; turned, its line moves in the direction from the opposite side.
     let along = (part - 0.5) * length;
     let place = Affine::rotate(direction.degrees() + 180.0).then(Affine::translate(

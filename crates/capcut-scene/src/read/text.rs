@@ -153,7 +153,7 @@ fn text(document: &Document, main: MaterialRef, content: &TextContent, canvas: (
         letter_spacing: number("letter_spacing").unwrap_or(0.0).clamp(-1.0, 10.0),
         font: document
             .text(main, &["font_title"])
-            .map(|title| title.into_owned()),
+            .map(std::borrow::Cow::into_owned),
         has_own_opacity: document.dialect() == Dialect::App
             && number("global_alpha").is_some_and(|alpha| alpha < 1.0),
     };

@@ -1,5 +1,7 @@
 //! Documents are drawn, and the pixels compared with what the documents say.
 
+mod effects;
 mod golden;
 mod places;
+mod random;
 mod support;
