@@ -167,7 +167,8 @@ impl TransitionForm {
         let center = Affine::translate(width / 2.0, height / 2.0);
         let moved = |direction: Direction, by: f64| {
             let (x, y) = direction.step();
-            Affine::translate(x * by * width, y * by * height)
+            // On whole pixels, so that no gap is seen between two clips that move together.
+            Affine::translate((x * by * width).round(), (y * by * height).round())
         };
         let diagonal = width.hypot(height);
         // One clip until the middle, then the other.
@@ -201,8 +202,9 @@ impl TransitionForm {
             }
             Self::Slide(direction) => second = Side::at(moved(direction, eased - 1.0)),
             Self::Push(direction) | Self::Whip(direction) => {
-                first = Side::at(moved(direction, eased));
                 second = Side::at(moved(direction, eased - 1.0));
+                let whole = moved(direction, 1.0);
+                first = Side::at(second.place.then(whole));
                 if matches!(self, Self::Whip(_)) {
                     first.blur = hump * width * 0.03;
                     second.blur = first.blur;

@@ -59,6 +59,18 @@ pub(super) fn row(below: &mut [[u8; 4]], above: &[u32], blend: Blend) {
                 }
             }
         }
+        Blend::Multiply => {
+            for (below, above) in below.iter_mut().zip(above) {
+                *below = multiplied(*below, above.to_le_bytes());
+            }
+        }
+        Blend::Screen => {
+            for (below, above) in below.iter_mut().zip(above) {
+                for (own, new) in below.iter_mut().zip(above.to_le_bytes()) {
+                    *own += part_of(255 - *own, new);
+                }
+            }
+        }
         _ => {
             let function = function(blend);
             for (below, above) in below.iter_mut().zip(above) {
@@ -70,13 +82,30 @@ pub(super) fn row(below: &mut [[u8; 4]], above: &[u32], blend: Blend) {
     }
 }
 
+/// A byte times another as a part of 255, rounded.
+fn part_of(byte: u8, part: u8) -> u8 {
+    let product = u32::from(byte) * u32::from(part) + 128;
+    ((product + (product >> 8)) >> 8) as u8
+}
+
+/// The formula of premultiplied colours.
+fn multiplied(below: [u8; 4], above: [u8; 4]) -> [u8; 4] {
+    let rest = [255 - below[3], 255 - above[3]].map(u32::from);
+    let mut mixed = [0; 4];
+    for (channel, mixed) in mixed.iter_mut().enumerate().take(3) {
+        let (own, new) = (u32::from(below[channel]), u32::from(above[channel]));
+        let sum = new * rest[0] + own * rest[1] + own * new;
+        *mixed = ((sum + 127) / 255) as u8;
+    }
+    mixed[3] = below[3] + part_of(255 - below[3], above[3]);
+    mixed
+}
+
 /// The formula of a mode for one channel: of the colour below and the one above, both from 0 to 1.
 // W3C Compositing and Blending Level 1; linear burn as image editors define it.
 fn function(blend: Blend) -> fn(f32, f32) -> f32 {
     match blend {
-        Blend::Normal | Blend::Add => |_, above| above,
-        Blend::Multiply => |below, above| below * above,
-        Blend::Screen => |below, above| below + above - below * above,
+        Blend::Normal | Blend::Add | Blend::Multiply | Blend::Screen => |_, above| above,
         Blend::Darken => f32::min,
         Blend::Lighten => f32::max,
         Blend::Overlay => |below, above| hard_light(above, below),

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use capcut_draft::{ClipKind, ClipRef, Document, KeyframeList, MaterialRef, TimeRange, field};
 use serde_json::Value;
 
-use super::{Outer, Reader, Source, animated, limited, usage};
+use super::values::{animated, limited, limited_time};
+use super::{Outer, Reader, Source, usage};
 use crate::animated::Animated;
 use crate::animation::{AnimationPhase, find_animation};
 use crate::look::{Adjustment, ChromaKey};
@@ -327,7 +328,7 @@ impl Reader {
             let text = |key: &str| row.get(key).and_then(Value::as_str).unwrap_or_default();
             let time = |key: &str| {
                 let time = row.get(key).and_then(Value::as_f64).unwrap_or_default();
-                super::limited_time(time) as i64
+                limited_time(time) as i64
             };
             let (name, kind) = (text("name"), text("type"));
             let length = time("duration").clamp(0, whole);

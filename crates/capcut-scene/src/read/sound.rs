@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use capcut_draft::{ClipKind, ClipRef, Document, MaterialRef, field};
 
-use super::{Outer, Reader, Source, animated, number};
+use super::values::{animated, limited_time, number};
+use super::{Outer, Reader, Source};
 use crate::animated::{Animated, Key};
 use crate::clock::Clock;
 use crate::movie::{Gain, Sound};
@@ -126,7 +127,7 @@ fn fades(document: &Document, own: ClipRef) -> (i64, i64) {
     };
     let length = |key: &str| {
         let length = document.number(fade, &[key]).unwrap_or_default();
-        super::limited_time(length).max(0.0) as i64
+        limited_time(length).max(0.0) as i64
     };
     (length("fade_in_duration"), length("fade_out_duration"))
 }

@@ -12,7 +12,8 @@ use capcut_text::{
 };
 use serde_json::Value;
 
-use super::{Reader, Source, animated, effects, limited};
+use super::values::{animated, limited};
+use super::{Reader, Source, effects};
 use crate::animated::Animated;
 use crate::movie::What;
 use crate::scene::Color;
