@@ -24,7 +24,7 @@ mod visitors;
 
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures::future::BoxFuture;
 use hyper::body::Body as _;
@@ -73,6 +73,8 @@ const CONNECTIONS: Connections = Connections {
     most: 4096,
     head: Duration::from_mins(1),
 };
+/// How often idle sessions and unused tenants are looked for.
+const TENDED: Duration = Duration::from_secs(5);
 /// How long calls that are under way may take after the server is told to stop.
 const LAST_CALLS: Duration = Duration::from_secs(10);
 
@@ -689,6 +691,15 @@ pub(crate) async fn serve(
 ) {
     let eager = Eager::default();
     let awake = tokio::spawn(eager.clone().stay_awake());
+    let tended = {
+        let server = Arc::clone(&server);
+        tokio::spawn(async move {
+            loop {
+                tokio::time::sleep(TENDED).await;
+                server.tenants.tend(Instant::now()).await;
+            }
+        })
+    };
     let answering = {
         let server = Arc::clone(&server);
         move |received| {
@@ -708,6 +719,7 @@ pub(crate) async fn serve(
     };
     let closed = accept(listener, accepted, answering, stop).await;
     awake.abort();
+    tended.abort();
     let under_way = CALLS - server.calls.available_permits();
     if under_way > 0 {
         tracing::info!("stopping: {under_way} calls are still under way");

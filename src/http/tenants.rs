@@ -4,7 +4,8 @@
 //! calls. The user of this process is the tenant "local".
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
@@ -21,6 +22,9 @@ use crate::metrics::Metrics;
 use crate::tool::Spec;
 use crate::uploads;
 
+/// A tenant that has not been asked for for this long is closed; its next request opens it again.
+const UNUSED: Duration = Duration::from_mins(10);
+
 /// One tenant, and what its requests need to be answered.
 pub(super) struct Tenant {
     pub run: Run,
@@ -35,9 +39,36 @@ pub(super) struct Tenant {
     /// Its clients on this machine (`here`) and all others (`network`).
     pub here: Caller,
     pub network: Caller,
+    pub use_of: TenantUse,
+}
+
+/// When a tenant was last asked for, and how many own its [`App`] while no call, job or session does.
+pub(super) struct TenantUse {
+    last: Mutex<Instant>,
+    owners: usize,
+}
+
+impl TenantUse {
+    pub(super) fn new(owners: usize) -> Self {
+        Self {
+            last: Mutex::new(Instant::now()),
+            owners,
+        }
+    }
+
+    fn last(&self) -> MutexGuard<'_, Instant> {
+        self.last.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl Tenant {
+    /// Whether it has not been asked for for some time, and no call or job of it is under way.
+    fn is_unused(&self, now: Instant) -> bool {
+        let owners = self.app.as_ref().map_or(0, Arc::strong_count);
+        let idle = now.saturating_duration_since(*self.use_of.last());
+        idle >= UNUSED && owners <= self.use_of.owners
+    }
+
     pub(super) fn caller(&self, from: From) -> &Caller {
         match from {
             From::Here => &self.here,
@@ -79,7 +110,7 @@ pub(super) struct Shared {
 impl Tenants {
     pub(super) fn new(shared: Shared) -> Self {
         Self {
-            local: Arc::new(shared.tenant(&shared.app)),
+            local: Arc::new(shared.tenant(Arc::clone(&shared.app))),
             others: Mutex::default(),
             shared: Some(shared),
         }
@@ -107,12 +138,13 @@ impl Tenants {
         }
         let mut others = self.others.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(tenant) = others.get(name) {
+            *tenant.use_of.last() = Instant::now();
             return Ok(Arc::clone(tenant));
         }
         let Some(shared) = &self.shared else {
             return Err(Error::internal("this listener has only one tenant"));
         };
-        let tenant = Arc::new(shared.tenant(&shared.app.for_tenant(name)?));
+        let tenant = Arc::new(shared.tenant(shared.app.for_tenant(name)?));
         others.insert(name.to_owned(), Arc::clone(&tenant));
         Ok(tenant)
     }
@@ -121,6 +153,29 @@ impl Tenants {
     pub(super) async fn end_jobs(&self) {
         for app in self.all().iter().filter_map(|tenant| tenant.app.as_ref()) {
             app.jobs.cancel_all().await;
+        }
+    }
+
+    /// Puts aside what clients have not used for some time, and closes the tenants of which nothing is in use.
+    pub(super) async fn tend(&self, now: Instant) {
+        for tenant in self.all() {
+            let has_no_session = match &tenant.mcp {
+                Some(endpoint) => endpoint.tend(now).await,
+                None => true,
+            };
+            let is_other = !Arc::ptr_eq(&tenant, &self.local);
+            if is_other && has_no_session && tenant.is_unused(now) {
+                self.close(tenant);
+            }
+        }
+    }
+
+    /// Closes a tenant, unless a request has it.
+    fn close(&self, tenant: Arc<Tenant>) {
+        let mut others = self.others.lock().unwrap_or_else(PoisonError::into_inner);
+        // The list and this function have it.
+        if Arc::strong_count(&tenant) == 2 {
+            others.retain(|_, other| !Arc::ptr_eq(other, &tenant));
         }
     }
 
@@ -138,14 +193,14 @@ impl Tenants {
 }
 
 impl Shared {
-    fn tenant(&self, app: &Arc<App>) -> Tenant {
+    fn tenant(&self, app: Arc<App>) -> Tenant {
         if let Some(key) = &self.link_key
             && let Err(error) = app.deliver_saves(key)
         {
             tracing::error!("saved drafts cannot be downloaded: {}", error.cause());
         }
         let (health_app, run_app, refused_app) =
-            (Arc::clone(app), Arc::clone(app), Arc::clone(app));
+            (Arc::clone(&app), Arc::clone(&app), Arc::clone(&app));
         let engine = Arc::clone(&app.engine);
         let caller = |from| {
             let caller = Caller::client(Manner::Api, from, &self.allowed);
@@ -155,6 +210,11 @@ impl Shared {
                 Err(_) => caller,
             }
         };
+        let (here, network) = (caller(From::Here), caller(From::Network));
+        let mcp = self
+            .tools
+            .as_ref()
+            .map(|tools| HttpEndpoint::new(&app, tools, &self.calls, &self.stop));
         Tenant {
             run: Arc::new(move |request| {
                 let app = Arc::clone(&run_app);
@@ -175,13 +235,11 @@ impl Shared {
             }),
             refused: Box::new(move |spec, error| refused_app.refused(spec.name, error, true)),
             link: Box::new(move |draft| engine.link(draft)),
-            mcp: self
-                .tools
-                .as_ref()
-                .map(|tools| HttpEndpoint::new(app, tools, &self.calls, &self.stop)),
-            here: caller(From::Here),
-            network: caller(From::Network),
-            app: Some(Arc::clone(app)),
+            mcp,
+            here,
+            network,
+            use_of: TenantUse::new(Arc::strong_count(&app)),
+            app: Some(app),
         }
     }
 }

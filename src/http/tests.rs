@@ -74,6 +74,7 @@ impl TestServer {
             mcp: None,
             here: Caller::client(Manner::Api, From::Here, &Arc::default()),
             network: Caller::client(Manner::Api, From::Network, &Arc::default()),
+            use_of: super::tenants::TenantUse::new(0),
         };
         let calls = Arc::new(Semaphore::new(CALLS));
         let own = HttpServer::new(Tenants::only(tenant), calls, CancellationToken::new());

@@ -388,11 +388,19 @@ impl Store for Sqlite {
         limit: usize,
         query: Option<&str>,
     ) -> Result<Vec<DraftRow>> {
-        let wanted = query.map(|text| text.trim().to_lowercase());
-        self.read(move |connection| {
+        let wanted: Option<Arc<str>> = query.map(|text| text.trim().to_lowercase().into());
+        let list = move |connection: &Connection| {
             rows::list(connection, include_deleted, limit, wanted.as_deref())
-        })
-        .await
+        };
+        let short = list.clone();
+        let listed = self.look(move |connection| {
+            let is_short = rows::are_few(connection)?;
+            is_short.then(|| short(connection)).transpose()
+        });
+        match listed.await? {
+            Some(rows) => Ok(rows),
+            None => self.read(list).await,
+        }
     }
 
     async fn set_saved(&self, origin: &str, draft: &DraftId, folder: &str) -> Result<()> {

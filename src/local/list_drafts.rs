@@ -207,13 +207,15 @@ impl LocalTool for ListDrafts {
         }
         let drafts = drafts.into_iter().skip(offset).take(limit);
         let mut drafts: Vec<ListedDraft> = drafts.collect();
-        let drafts = tokio::task::spawn_blocking(move || {
-            drafts.iter_mut().for_each(ListedDraft::look);
-            drafts
-        });
-        let drafts = drafts
-            .await
-            .map_err(|error| Error::internal("the drafts could not be read").source(error))?;
+        if drafts.iter().any(|draft| draft.folder.is_some()) {
+            let looked = tokio::task::spawn_blocking(move || {
+                drafts.iter_mut().for_each(ListedDraft::look);
+                drafts
+            });
+            drafts = looked
+                .await
+                .map_err(|error| Error::internal("the drafts could not be read").source(error))?;
+        }
         Ok(DraftList { drafts, notes })
     }
 }

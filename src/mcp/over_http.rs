@@ -1,7 +1,10 @@
 //! MCP over Streamable HTTP, for the drafts of one tenant. The listener is in [`crate::http`].
 
+mod sessions;
+
 use std::convert::Infallible;
 use std::sync::Arc;
+use std::time::Instant;
 
 use http_body_util::BodyExt as _;
 use http_body_util::Full;
@@ -11,13 +14,13 @@ use hyper::header::{CONTENT_TYPE, HeaderValue};
 use hyper::http::request::Parts;
 use hyper::{Method, Request, Response, StatusCode};
 use rmcp::model::{ErrorCode, Extensions, ProtocolVersion, RequestId};
-use rmcp::transport::streamable_http_server::session::local::LocalSessionManager;
 use rmcp::transport::streamable_http_server::{StreamableHttpServerConfig, StreamableHttpService};
 use serde::Deserialize;
 use serde_json::json;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
+use self::sessions::{KnownSessions, Sessions};
 use super::incoming::{GivenTwice, twice_in};
 use super::{ClientOf, ListedTools, McpServer};
 use crate::access::Guest;
@@ -25,14 +28,16 @@ use crate::error::{Error, Result};
 use crate::exec::App;
 use crate::tools::Caller;
 
-/// Sessions of older clients that are open at the same time, for each tenant. A client that opens one for each call and
-/// closes none reaches it only after 4096 calls in the five minutes after which an unused session ends.
-const SESSIONS: usize = 4096;
+/// An answer, complete or a stream.
+type Answer = Response<BoxBody<Bytes, Infallible>>;
+
+/// The header with the id of a session.
+const SESSION: &str = "mcp-session-id";
 
 /// The endpoint of one tenant. Sessions are its own: the id of a session of another tenant is unknown here.
 pub(crate) struct HttpEndpoint {
-    service: StreamableHttpService<McpServer, LocalSessionManager>,
-    sessions: Arc<LocalSessionManager>,
+    service: StreamableHttpService<McpServer, Sessions>,
+    sessions: Arc<Sessions>,
 }
 
 /// Why a request gets no answer from MCP.
@@ -47,18 +52,16 @@ impl HttpEndpoint {
         calls: &Arc<Semaphore>,
         stop: &CancellationToken,
     ) -> Self {
-        // Priming events would keep clients of older versions from reading the answer, among them Dify's: they take
-        // the first event for it.
-        let mut sessions = LocalSessionManager::default();
-        sessions.session_config.sse_retry = None;
-        let sessions = Arc::new(sessions);
+        let sessions = Arc::new(Sessions::new());
         // The listener checks `Host` and `Origin` of every request, and bodies are complete when they arrive here.
-        let config = StreamableHttpServerConfig::default()
+        let mut config = StreamableHttpServerConfig::default()
             .with_sse_retry(None)
             .with_cancellation_token(stop.clone())
             .with_max_request_body_bytes(usize::MAX)
             .disable_allowed_hosts()
             .disable_allowed_origins();
+        let known = Arc::clone(&sessions.known);
+        config.session_store = Some(known);
         let (app, tools, calls) = (Arc::clone(app), Arc::clone(tools), Arc::clone(calls));
         let make = move || {
             Ok(McpServer {
@@ -79,13 +82,16 @@ impl HttpEndpoint {
         mut head: Parts,
         body: Bytes,
         caller: Caller,
-    ) -> std::result::Result<Response<BoxBody<Bytes, Infallible>>, TooManySessions> {
-        if head.method == Method::POST
-            && !head.headers.contains_key("mcp-session-id")
-            && self.sessions.sessions.read().await.len() >= SESSIONS
-        {
-            return Err(TooManySessions(SESSIONS));
-        }
+    ) -> std::result::Result<Answer, TooManySessions> {
+        let known = &self.sessions.known;
+        let in_use = match head.headers.get(SESSION).map(HeaderValue::to_str) {
+            Some(Ok(id)) => known.begin(id, Instant::now()),
+            Some(Err(_)) => None,
+            None if may_open_a_session(&head) && !known.make_room() => {
+                return Err(TooManySessions(KnownSessions::most()));
+            }
+            None => None,
+        };
         if let Some(answer) = removed_method(&head, &body) {
             return Ok(answer);
         }
@@ -93,20 +99,38 @@ impl HttpEndpoint {
             head.extensions.insert(GivenTwice(key));
         }
         head.extensions.insert(caller);
+        let Some(in_use) = in_use else {
+            let request = Request::from_parts(head, Full::new(body));
+            return Ok(self.service.handle(request).await);
+        };
+        // The call that the request starts may go on after the answer's stream has broken off.
+        head.extensions.insert(in_use.clone());
         let request = Request::from_parts(head, Full::new(body));
-        Ok(self.service.handle(request).await)
+        let answer = self.service.handle(request).await;
+        Ok(answer.map(|stream| {
+            let held = move |piece| {
+                let _ = &in_use;
+                piece
+            };
+            stream.map_frame(held).boxed()
+        }))
+    }
+
+    /// Puts idle sessions aside and ends forgotten ones. Returns whether no session is left.
+    pub(crate) async fn tend(&self, now: Instant) -> bool {
+        let left = self.sessions.tend(now).await;
+        left == 0 && self.sessions.known.is_empty()
     }
 }
 
 /// The answer to `initialize` in the version without it, which is 404 there; the SDK answers 200.
-fn removed_method(head: &Parts, body: &[u8]) -> Option<Response<BoxBody<Bytes, Infallible>>> {
+fn removed_method(head: &Parts, body: &[u8]) -> Option<Answer> {
     #[derive(Deserialize)]
     struct Message {
         id: RequestId,
         method: String,
     }
-    let version = head.headers.get("mcp-protocol-version")?.to_str().ok()?;
-    if version != ProtocolVersion::V_2026_07_28.as_str() {
+    if !is_without_sessions(head) {
         return None;
     }
     let message = serde_json::from_slice::<Message>(body).ok()?;
@@ -118,7 +142,10 @@ fn removed_method(head: &Parts, body: &[u8]) -> Option<Response<BoxBody<Bytes, I
         "id": message.id,
         "error": {
             "code": ErrorCode::METHOD_NOT_FOUND.0,
-            "message": format!("{version} has no `initialize`: send requests directly, or name an earlier version"),
+            "message": format!(
+                "{} has no `initialize`: send requests directly, or name an earlier version",
+                ProtocolVersion::V_2026_07_28
+            ),
         },
     });
     let mut answer = Response::new(Full::new(Bytes::from(error.to_string())).boxed());
@@ -126,6 +153,17 @@ fn removed_method(head: &Parts, body: &[u8]) -> Option<Response<BoxBody<Bytes, I
     let json = HeaderValue::from_static("application/json");
     answer.headers_mut().insert(CONTENT_TYPE, json);
     Some(answer)
+}
+
+/// Whether a request is of the version of the protocol that has no sessions.
+fn is_without_sessions(head: &Parts) -> bool {
+    let version = head.headers.get("mcp-protocol-version");
+    version.is_some_and(|version| version == ProtocolVersion::V_2026_07_28.as_str())
+}
+
+/// Whether a request without the id of a session may be `initialize`.
+fn may_open_a_session(head: &Parts) -> bool {
+    head.method == Method::POST && !is_without_sessions(head)
 }
 
 /// The guest who sent a request, with its rights.

@@ -281,6 +281,13 @@ pub(super) fn find_at(
         .optional()
 }
 
+/// Whether there are so few drafts that a list of them is made in less time than another thread needs to start.
+pub(super) fn are_few(connection: &Connection) -> rusqlite::Result<bool> {
+    connection
+        .prepare_cached("SELECT coalesce(max(key) - min(key), 0) < 100 FROM drafts")?
+        .query_row([], |row| row.get(0))
+}
+
 /// `wanted` must be lower case.
 pub(super) fn list(
     connection: &Connection,
