@@ -7,4 +7,6 @@ cd "$here"
 profile=${PROFILE:-dist}
 cargo build --quiet --profile "$profile"
 cargo build --quiet --release --manifest-path benches/baseline/Cargo.toml --target-dir target/baseline
+# Ten thousand connections need as many open files.
+ulimit -n 32768 2>/dev/null || ulimit -n "$(ulimit -H -n)"
 exec target/baseline/release/http measure "${CARGO_TARGET_DIR:-target}/$profile/capcut-mcp"

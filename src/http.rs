@@ -15,6 +15,7 @@ mod listener;
 mod newer;
 mod receive;
 mod routes;
+mod streams;
 mod tenants;
 #[cfg(test)]
 mod tests;
@@ -63,6 +64,7 @@ pub(crate) use listener::{AcceptOptions, Connections, Received, accept};
 use newer::Endpoint;
 use receive::{Receiver, Unreceived};
 use routes::{ApiRoute, Destination, OwnRoute, Routes, resolved};
+use streams::OpenStreams;
 use tenants::{Shared, Tenant, Tenants};
 pub(crate) use tls::Tls;
 use visitors::RequestOrigin;
@@ -142,6 +144,7 @@ pub(crate) struct HttpServer {
     /// Signs the links to saved drafts; `None` if they cannot be downloaded.
     link_key: Option<Arc<LinkKey>>,
     public_url: Option<Arc<str>>,
+    streams: OpenStreams,
 }
 
 /// A request without its body, and who sent it.
@@ -237,6 +240,7 @@ impl HttpServer {
             manifest: Arc::new(manifest),
             link_key: None,
             public_url: None,
+            streams: OpenStreams::default(),
         }
     }
 
@@ -299,10 +303,10 @@ impl HttpServer {
             if let Some(refused) = self.refused_files(guest.as_ref(), &head.method) {
                 return admitted.with_cors_headers(closing(refused), asked, allow);
             }
-            let answer = files::answer(app, &head.method, name, body, &self.receiver).await;
+            let (answer, result) =
+                files::answer(app, &head.method, name, body, &self.receiver).await;
             if let Some(guest) = &guest {
-                let is_done = answer.status().is_success();
-                guest.record("files", None, if is_done { "ok" } else { "failed" });
+                guest.record("files", None, result);
             }
             log_refusal(&head.method, &path, &answer);
             return admitted.with_cors_headers(answer, asked, files::allow(name));
@@ -463,11 +467,18 @@ impl HttpServer {
         }
         let caller = head.client.caller(tenant).in_manner(Manner::Strict);
         let mut parts = head.parts;
-        if let Some(guest) = head.guest {
-            parts.extensions.insert(guest);
+        // The answer to a call ends with the call.
+        let stays = parts.method == Method::GET;
+        if let Some(guest) = &head.guest {
+            parts.extensions.insert(guest.clone());
         }
         match endpoint.answer(parts, body.bytes, caller).await {
-            Ok(answer) => answer.map(AnswerBody::Stream),
+            Ok(answer) => answer.map(|stream| {
+                AnswerBody::Stream(match head.guest {
+                    Some(guest) if stays => self.streams.of(guest, stream),
+                    _ => stream,
+                })
+            }),
             Err(TooManySessions(most)) => answer::busy(&format!(
                 "{most} sessions are open, which is the limit: close sessions that are not used, or try again in a few minutes"
             )),
@@ -696,6 +707,7 @@ pub(crate) async fn serve(
         tokio::spawn(async move {
             loop {
                 tokio::time::sleep(TENDED).await;
+                server.streams.end_refused();
                 server.tenants.tend(Instant::now()).await;
             }
         })

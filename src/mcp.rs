@@ -390,6 +390,9 @@ impl ServerHandler for McpServer {
                     "`{}` failed because of an internal error; other calls are not affected",
                     request.name
                 ));
+                if let Some(guest) = &guest {
+                    guest.record(spec.name, None, error.kind.name());
+                }
                 failure(&error, set)
             }
         };

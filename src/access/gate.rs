@@ -72,6 +72,12 @@ impl AccessGate {
         Ok(self.jwt.is_some() || !self.tokens.current()?.is_empty())
     }
 
+    /// Whether the token with this id counts. While the tokens cannot be read, nothing is known of a change.
+    pub(super) fn has_token(&self, id: &str) -> bool {
+        let table = self.tokens.current();
+        table.map_or(true, |table| table.has(id, utc::now_s()))
+    }
+
     /// Who sent a request: by its `Authorization` header, or by the token that was in its path.
     pub(crate) async fn identify(
         &self,

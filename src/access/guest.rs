@@ -78,6 +78,15 @@ impl Guest {
         Ok(())
     }
 
+    /// Whether the token with which the request was sent has been neither revoked nor expired since. A provider's tokens are
+    /// checked only when a request arrives.
+    pub(crate) fn still_counts(&self) -> bool {
+        match &self.0.identity.how {
+            How::LocalUser | How::Anyone | How::Jwt => true,
+            How::Token(id) => self.0.gate.has_token(id),
+        }
+    }
+
     /// Counts a call. Callers without a token have no limits: they are the user of this machine, or were admitted by
     /// `--no-auth`.
     pub(crate) fn count(&self, class: CallClass) -> Result<(), Refused> {

@@ -126,6 +126,12 @@ impl TokenTable {
         self.entries.is_empty()
     }
 
+    /// Whether the token with this id is listed and has not expired.
+    pub(crate) fn has(&self, id: &str, now_s: u64) -> bool {
+        let mut entries = self.entries.iter();
+        entries.any(|entry| entry.id == id && !entry.is_expired(now_s))
+    }
+
     /// Compares with every entry, and in constant time, so that the time of an answer says nothing about the hashes.
     pub(crate) fn look_up(&self, token: &str, now_s: u64) -> LookedUp<'_> {
         let hash = TokenHash::of(token);

@@ -19,14 +19,14 @@ pub(super) fn allow(name: &str) -> &'static str {
     }
 }
 
-/// Answers a request for the list (an empty name) or for a file.
+/// Answers a request for the list (an empty name) or for a file; the second value is `ok`, or the kind of the error.
 pub(super) async fn answer<B>(
     app: &App,
     method: &Method,
     name: &str,
     body: B,
     receiver: &Receiver,
-) -> Answer
+) -> (Answer, &'static str)
 where
     B: Body<Data = Bytes> + Unpin,
 {
@@ -37,10 +37,18 @@ where
             .uploads()
             .and_then(|files| files.remove(name))
             .map(|()| answer::json(StatusCode::OK, json!({ "success": true, "error": "" }))),
-        Method::OPTIONS => return answer::options(allow(name)),
-        _ => return answer::not_allowed(allow(name)),
+        Method::OPTIONS => return (answer::options(allow(name)), "ok"),
+        _ => {
+            return (
+                answer::not_allowed(allow(name)),
+                Kind::InvalidArgument.name(),
+            );
+        }
     };
-    answered.unwrap_or_else(|error| refused(&error))
+    match answered {
+        Ok(answer) => (answer, "ok"),
+        Err(error) => (refused(&error), error.kind.name()),
+    }
 }
 
 fn list(app: &App) -> Result<Answer> {

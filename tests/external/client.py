@@ -91,4 +91,5 @@ async def talk(session, clip):
     print(f"MCP {hello.protocol_version}: {len(tools)} tools listed, 64 calls in parallel")
 
 
-asyncio.run(main(*sys.argv[1:]))
+if __name__ == "__main__":
+    asyncio.run(main(*sys.argv[1:]))

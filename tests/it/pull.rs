@@ -443,3 +443,56 @@ fn a_full_disk_leaves_nothing() {
     computer.pull_file(&zip).success();
     computer.check("Trip");
 }
+
+/// The list of processes that the computer sees has the app: a process with its name would also stop other tests.
+#[cfg(target_os = "linux")]
+#[test]
+fn while_the_app_runs_nothing_is_written() {
+    let maker = Maker::new("trip");
+    let zip = maker.zip();
+    let computer = Computer::new();
+    let before = computer.files();
+    let listed = computer.home.file("processes/4242/comm", "CapCut\n");
+    let processes = listed.parent().and_then(Path::parent).expect("a folder");
+    let mut inside = std::process::Command::new("unshare");
+    inside.args([
+        "-rm",
+        "sh",
+        "-c",
+        "mount --bind \"$1\" /proc && shift && exec \"$@\"",
+        "sh",
+    ]);
+    inside.arg(processes);
+    let probe = inside.args(["true"]).output();
+    if !probe.is_ok_and(|probe| probe.status.success()) {
+        eprintln!("skipped: this system lets no one mount a list of processes (`unshare -rm`)");
+        return;
+    }
+    let command = computer.home.command(&["pull", &zip.display().to_string()]);
+    let mut inside = std::process::Command::new("unshare");
+    inside.args([
+        "-rm",
+        "sh",
+        "-c",
+        "mount --bind \"$1\" /proc && shift && exec \"$@\"",
+        "sh",
+    ]);
+    inside
+        .arg(processes)
+        .arg(command.get_program())
+        .args(command.get_args());
+    inside.env_clear();
+    for (name, value) in command.get_envs() {
+        inside.env(name, value.unwrap_or_default());
+    }
+    inside.env("PATH", std::env::var_os("PATH").unwrap_or_default());
+    let refused = inside.output().expect("it runs");
+    let told = String::from_utf8_lossy(&refused.stderr);
+    assert!(
+        !refused.status.success() && told.contains("is running"),
+        "{told}"
+    );
+    assert_eq!(computer.files(), before);
+    computer.pull_file(&zip).success();
+    computer.check("trip");
+}

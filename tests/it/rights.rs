@@ -499,3 +499,35 @@ fn a_tenant_has_limits_and_the_user_of_the_process_has_none() {
     let error = full["error"].as_str().expect("an error");
     assert!(error.contains("tenant_bytes"), "{error}");
 }
+
+#[test]
+fn a_tenant_runs_as_many_jobs_as_it_may() {
+    let home = Home::embedded();
+    let alice = add(&home, &["alice"]);
+    let bob = add(&home, &["bob"]);
+    let config = home.file("limits.toml", "[limits]\ntenant_jobs = 1\n");
+    let served = home.serve_http(&["--config", &config.display().to_string()]);
+    let slow = crate::jobs::Slow::held();
+    let plan = json!({ "wait_s": 0, "plan": { "audio": [{ "audio_url": format!("{}/slow.wav", slow.url) }] } });
+    let client = |token: &str| {
+        let mut client = crate::support::McpOverHttp::new(&served.url);
+        let header = ("Authorization".to_owned(), bearer(token));
+        client.headers.push(header);
+        client.connect("2025-11-25")
+    };
+    let (mut of_alice, mut of_bob) = (client(&alice), client(&bob));
+    let job = of_alice.call("compose_draft", &plan)["job_id"].clone();
+    assert!(job.is_string(), "{job}");
+    let error = of_alice.error("compose_draft", &plan);
+    assert!(
+        error.starts_with("ERROR busy") && error.contains("tenant_jobs"),
+        "{error}"
+    );
+    let other = of_bob.call("compose_draft", &plan)["job_id"].clone();
+    assert!(other.is_string(), "the limit is each tenant's own");
+    let unknown = of_bob.error("job_status", &json!({ "job_id": job }));
+    assert!(unknown.starts_with("ERROR not_found"), "{unknown}");
+    of_alice.call("cancel_job", &json!({ "job_id": job }));
+    let again = of_alice.call("compose_draft", &plan);
+    assert!(again["job_id"].is_string(), "{again}");
+}

@@ -1,10 +1,13 @@
 //! The command `token`, as a person or a script uses it.
 
 use std::fs;
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
 
 use serde_json::{Value, json};
 
-use crate::support::Home;
+use crate::access::add;
+use crate::support::{Home, McpOverHttp, PATIENCE};
 
 fn list(home: &Home) -> Vec<Value> {
     let listed = home.run(&["token", "list", "--json"]).success().json();
@@ -207,5 +210,47 @@ fn the_words_around_a_new_token_are_shown_whole() {
     // What looks like a secret is removed from messages, with the rest of its line.
     for words in ["as `Bearer TOKEN`; clients of the", "/t/TOKEN/create_draft"] {
         assert!(made.stderr.contains(words), "{}", made.stderr);
+    }
+}
+
+#[test]
+fn an_open_stream_ends_when_its_token_is_revoked() {
+    let home = Home::embedded();
+    let (kept, revoked) = (add(&home, &["kept"]), add(&home, &["alice"]));
+    let served = home.serve_http(&[]);
+    let open = |token: &str| {
+        let mut client = McpOverHttp::new(&served.url);
+        let header = ("Authorization".to_owned(), format!("Bearer {token}"));
+        client.headers.push(header);
+        let client = client.connect("2025-11-25");
+        let address = served.url.trim_start_matches("http://");
+        let mut stream = TcpStream::connect(address).expect("it listens");
+        stream.set_read_timeout(Some(PATIENCE)).expect("an option");
+        write!(
+            stream,
+            "GET /mcp HTTP/1.1\r\nHost: {}\r\nAccept: text/event-stream\r\nAuthorization: Bearer {token}\r\n\
+             Mcp-Session-Id: {}\r\nMCP-Protocol-Version: 2025-11-25\r\n\r\n",
+            address,
+            client.session().expect("a session"),
+        )
+        .expect("sent");
+        let mut start = [0; 15];
+        stream.read_exact(&mut start).expect("an answer");
+        assert_eq!(&start, b"HTTP/1.1 200 OK");
+        stream
+    };
+    let (mut stays, mut ends) = (open(&kept), open(&revoked));
+    home.run(&["token", "revoke", "alice"]).success();
+    let mut rest = Vec::new();
+    let mut piece = [0; 4096];
+    while !rest.ends_with(b"0\r\n\r\n") {
+        let read = ends.read(&mut piece).expect("the stream ends");
+        assert!(read > 0, "the end of the stream is sent");
+        rest.extend(&piece[..read]);
+    }
+    // The other stream is open: there is nothing to read, and no end.
+    stays.set_nonblocking(true).expect("an option");
+    while let Ok(read) = stays.read(&mut piece) {
+        assert!(read > 0, "it ended too");
     }
 }

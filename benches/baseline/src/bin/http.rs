@@ -24,6 +24,7 @@ use serde_json::{Value, json};
 const CALLS: usize = 500;
 const ROUNDS: usize = 8;
 const SESSIONS: usize = 1000;
+const HALF_OPEN: usize = 10_000;
 
 /// A server with one tool, whose reply is as long as that of the call to ours.
 struct Constant;
@@ -208,6 +209,30 @@ impl Client {
     }
 }
 
+/// How long others wait for an answer while many connections have sent half of a request.
+fn half_open(server: &Server, report: &mut Report) {
+    let mut connections = Vec::with_capacity(HALF_OPEN);
+    let mut longest = Duration::ZERO;
+    for opened in 1..=HALF_OPEN {
+        let mut stream = TcpStream::connect(&server.address).expect("it listens");
+        // The server may have closed it again to make room.
+        let _ = stream.write_all(b"POST /mcp HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 100\r\n");
+        connections.push(stream);
+        if opened % (HALF_OPEN / 100) == 0 {
+            let start = Instant::now();
+            let mut other = TcpStream::connect(&server.address).expect("it listens");
+            let request = format!("GET /health HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n", server.address);
+            other.write_all(request.as_bytes()).expect("sent");
+            let mut answer = String::new();
+            other.read_to_string(&mut answer).expect("an answer");
+            longest = longest.max(start.elapsed());
+            assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+        }
+    }
+    println!("       {} connections have sent half of a request", connections.len());
+    report.bound("longest answer beside half-open connections", "ms", longest.as_secs_f64() * 1e3, 100.0);
+}
+
 fn measure(executable: &str) {
     let home = std::env::temp_dir().join(format!("capcut-mcp-bench-{}", std::process::id()));
     std::fs::create_dir_all(&home).expect("a folder");
@@ -248,7 +273,8 @@ fn measure(executable: &str) {
     let server = ours();
     let before = server.memory();
     let sessions: Vec<Client> = (0..SESSIONS).map(|_| Client::connect(&server.address)).collect();
-    std::thread::sleep(Duration::from_millis(500));
+    // The server puts sessions aside that have been idle for 15 seconds, and looks every 5.
+    std::thread::sleep(Duration::from_secs(25));
     let after = server.memory();
     println!(
         "       memory: {:.1} MB, with {} idle sessions {:.1} MB",
@@ -258,6 +284,7 @@ fn measure(executable: &str) {
     );
     report.bound("memory with 1,000 idle sessions", "MB", after as f64 / 1e6, 60.0);
     drop((sessions, server));
+    half_open(&ours(), &mut report);
     let _ = std::fs::remove_dir_all(&home);
     report.exit();
 }

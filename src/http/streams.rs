@@ -1,0 +1,47 @@
+//! Streams of MCP that stay open. A request is checked when it arrives; a stream goes on, so it is ended when the token with
+//! which it was opened no longer counts.
+
+use std::convert::Infallible;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+
+use futures::StreamExt as _;
+use http_body_util::combinators::BoxBody;
+use http_body_util::{BodyExt, BodyStream, StreamBody};
+use hyper::body::Bytes;
+use tokio_util::sync::CancellationToken;
+
+use crate::access::Guest;
+
+type Stream = BoxBody<Bytes, Infallible>;
+
+/// The streams of a listener that are open.
+#[derive(Default)]
+pub(super) struct OpenStreams(Mutex<Vec<(Guest, Weak<CancellationToken>)>>);
+
+impl OpenStreams {
+    /// The stream of a guest, until its token no longer counts.
+    pub(super) fn of(&self, guest: Guest, stream: Stream) -> Stream {
+        let end = Arc::new(CancellationToken::new());
+        let mut open = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        open.retain(|(_, end)| end.strong_count() > 0);
+        open.push((guest, Arc::downgrade(&end)));
+        drop(open);
+        let until = async move { end.cancelled().await };
+        BodyExt::boxed(StreamBody::new(BodyStream::new(stream).take_until(until)))
+    }
+
+    /// Ends the streams of tokens that were revoked or have expired.
+    pub(super) fn end_refused(&self) {
+        let mut open = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        open.retain(|(guest, end)| {
+            let Some(end) = end.upgrade() else {
+                return false;
+            };
+            let counts = guest.still_counts();
+            if !counts {
+                end.cancel();
+            }
+            counts
+        });
+    }
+}
