@@ -1,4 +1,4 @@
-//! Streams of MCP that stay open. A request is checked when it arrives; a stream goes on, so it is ended when the token with
+//! Streams of MCP that stay open. A request is checked when it arrives; a stream continues, so it is ended when the token with
 //! which it was opened no longer counts.
 
 use std::convert::Infallible;

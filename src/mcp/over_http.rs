@@ -29,7 +29,7 @@ use crate::exec::App;
 use crate::tools::Caller;
 
 /// An answer, complete or a stream.
-type Answer = Response<BoxBody<Bytes, Infallible>>;
+type McpResponse = Response<BoxBody<Bytes, Infallible>>;
 
 /// The header with the id of a session.
 const SESSION: &str = "mcp-session-id";
@@ -82,7 +82,7 @@ impl HttpEndpoint {
         mut head: Parts,
         body: Bytes,
         caller: Caller,
-    ) -> std::result::Result<Answer, TooManySessions> {
+    ) -> std::result::Result<McpResponse, TooManySessions> {
         let known = &self.sessions.known;
         let in_use = match head.headers.get(SESSION).map(HeaderValue::to_str) {
             Some(Ok(id)) => known.begin(id, Instant::now()),
@@ -129,7 +129,7 @@ impl HttpEndpoint {
 }
 
 /// The answer to `initialize` in the version without it, which is 404 there; the SDK answers 200.
-fn removed_method(head: &Parts, body: &[u8]) -> Option<Answer> {
+fn removed_method(head: &Parts, body: &[u8]) -> Option<McpResponse> {
     #[derive(Deserialize)]
     struct Message {
         id: RequestId,

@@ -287,7 +287,7 @@ mod tests {
     use super::*;
     use crate::exec::testing;
     use crate::mcp::ListedTools;
-    use crate::mcp::over_http::{Answer, HttpEndpoint, SESSION};
+    use crate::mcp::over_http::{HttpEndpoint, McpResponse, SESSION};
     use crate::mcp::tool_set::ToolSet;
     use crate::settings::{BackendChoice, ToolChoice};
     use crate::tools::Caller;
@@ -305,7 +305,7 @@ mod tests {
         method: Method,
         session: Option<&str>,
         message: &Value,
-    ) -> Answer {
+    ) -> McpResponse {
         let mut request = Request::builder()
             .method(method)
             .uri("/mcp")
