@@ -146,7 +146,11 @@ impl Fonts {
             path: path.to_owned(),
             cause,
         };
-        let added = faces::faces_of_file(path).map_err(|cause| error(Some(cause)))?;
+        let mut added = faces::faces_of_file(path).map_err(|cause| error(Some(cause)))?;
+        for face in &mut added {
+            // The shapes of a colour glyph are a graph, which in a file of a stranger may take any time to paint.
+            face.has_colour = false;
+        }
         if added.is_empty() {
             return Err(error(None));
         }

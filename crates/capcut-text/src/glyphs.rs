@@ -11,7 +11,9 @@ use skrifa::raw::TableProvider;
 use skrifa::{FontRef, GlyphId, MetadataProvider};
 use tiny_skia::{Path, PathBuilder, Pixmap, PremultipliedColorU8, Transform};
 
-use crate::faces::FaceData;
+use crate::colour;
+use crate::faces::Face;
+use crate::text::Rgba;
 
 /// The memory of all kept glyphs.
 const MOST_BYTES: u64 = 24 << 20;
@@ -86,6 +88,8 @@ struct GlyphKey {
     glyph: u32,
     /// The place on the axes of a variable font.
     coordinates: Box<[i16]>,
+    /// The colour of the text, which glyphs in colour may use.
+    foreground: Option<Rgba>,
 }
 
 #[derive(Clone)]
@@ -116,39 +120,44 @@ impl GlyphCache {
         }
     }
 
+    /// The look of a glyph of the face with that number. `foreground`: the colour of the text.
     pub(crate) fn look(
         &self,
-        face: usize,
-        data: &FaceData,
+        (number, face): (usize, &Face),
         glyph: u32,
         coordinates: &[i16],
+        foreground: Rgba,
     ) -> GlyphLook {
+        let foreground = face.has_colour.then_some(foreground);
         let key = GlyphKey {
-            face,
+            face: number,
             glyph,
             coordinates: coordinates.into(),
+            foreground,
         };
         if let Some(look) = self.looks.get(&key) {
             return look;
         }
-        let look = FontRef::from_index(data.as_ref(), 0)
-            .ok()
-            .and_then(|font| look(&font, GlyphId::new(glyph), coordinates))
+        let look = face
+            .data()
+            .and_then(|data| FontRef::from_index(data.as_ref(), 0).ok())
+            .and_then(|font| look(&font, GlyphId::new(glyph), coordinates, foreground))
             .unwrap_or(GlyphLook::Nothing);
         self.looks.insert(key, look.clone());
         look
     }
 }
 
-fn look(font: &FontRef, glyph: GlyphId, coordinates: &[i16]) -> Option<GlyphLook> {
+fn look(
+    font: &FontRef,
+    glyph: GlyphId,
+    coordinates: &[i16],
+    foreground: Option<Rgba>,
+) -> Option<GlyphLook> {
     let units_per_em = f32::from(font.head().ok()?.units_per_em().max(1));
-    // The largest, which is made smaller when it is drawn.
-    let strikes = font.bitmap_strikes();
-    let largest = strikes
-        .iter()
-        .filter_map(|strike| strike.get(glyph))
-        .max_by(|a, b| a.ppem_y.total_cmp(&b.ppem_y));
-    if let Some(picture) = largest.and_then(|bitmap| picture(&bitmap, units_per_em)) {
+    if let Some(foreground) = foreground
+        && let Some(picture) = in_colour(font, glyph, units_per_em, foreground)
+    {
         return Some(GlyphLook::Picture(Arc::new(picture)));
     }
     let outline = font.outline_glyphs().get(glyph)?;
@@ -157,10 +166,28 @@ fn look(font: &FontRef, glyph: GlyphId, coordinates: &[i16]) -> Option<GlyphLook
         .map(|bits| NormalizedCoord::from_bits(*bits))
         .collect();
     let settings = DrawSettings::unhinted(Size::unscaled(), LocationRef::new(&coordinates));
-    let mut pen = Pen(PathBuilder::new());
+    let mut pen = Pen::downwards();
     outline.draw(settings, &mut pen).ok()?;
-    let path = pen.0.finish()?;
+    let path = pen.path()?;
     Some(GlyphLook::Outline { path, units_per_em })
+}
+
+fn in_colour(
+    font: &FontRef,
+    glyph: GlyphId,
+    units_per_em: f32,
+    foreground: Rgba,
+) -> Option<GlyphPicture> {
+    if let Some(shapes) = font.color_glyphs().get(glyph) {
+        return colour::picture(font, &shapes, foreground);
+    }
+    // The largest, which is made smaller when it is drawn.
+    let strikes = font.bitmap_strikes();
+    let largest = strikes
+        .iter()
+        .filter_map(|strike| strike.get(glyph))
+        .max_by(|a, b| a.ppem_y.total_cmp(&b.ppem_y))?;
+    picture(&largest, units_per_em)
 }
 
 /// Decodes a picture of a font. Its bearings are explained in skrifa's `BitmapGlyph`.
@@ -201,27 +228,54 @@ fn picture(bitmap: &BitmapGlyph, units_per_em: f32) -> Option<GlyphPicture> {
     Some(GlyphPicture::new(pixels, placement))
 }
 
-/// Takes an outline over, with y downwards.
-pub(crate) struct Pen(pub(crate) PathBuilder);
+/// Takes an outline over.
+pub(crate) struct Pen {
+    path: PathBuilder,
+    /// The sign of y.
+    up: f32,
+}
+
+impl Pen {
+    /// With y downwards, as pictures count.
+    fn downwards() -> Self {
+        Self {
+            path: PathBuilder::new(),
+            up: -1.0,
+        }
+    }
+
+    /// With y upwards, as fonts count.
+    pub(crate) fn upwards() -> Self {
+        Self {
+            up: 1.0,
+            ..Self::downwards()
+        }
+    }
+
+    pub(crate) fn path(self) -> Option<Path> {
+        self.path.finish()
+    }
+}
 
 impl OutlinePen for Pen {
     fn move_to(&mut self, x: f32, y: f32) {
-        self.0.move_to(x, -y);
+        self.path.move_to(x, y * self.up);
     }
 
     fn line_to(&mut self, x: f32, y: f32) {
-        self.0.line_to(x, -y);
+        self.path.line_to(x, y * self.up);
     }
 
     fn quad_to(&mut self, cx: f32, cy: f32, x: f32, y: f32) {
-        self.0.quad_to(cx, -cy, x, -y);
+        self.path.quad_to(cx, cy * self.up, x, y * self.up);
     }
 
     fn curve_to(&mut self, cx0: f32, cy0: f32, cx1: f32, cy1: f32, x: f32, y: f32) {
-        self.0.cubic_to(cx0, -cy0, cx1, -cy1, x, -y);
+        let up = self.up;
+        self.path.cubic_to(cx0, cy0 * up, cx1, cy1 * up, x, y * up);
     }
 
     fn close(&mut self) {
-        self.0.close();
+        self.path.close();
     }
 }

@@ -5,6 +5,7 @@
 //! strangers: sizes, lengths and counts are limited, and what a font does not have is drawn as a box and reported.
 
 mod clusters;
+mod colour;
 mod draw;
 mod faces;
 mod folders;

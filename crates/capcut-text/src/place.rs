@@ -9,7 +9,7 @@ use crate::fonts::FontSet;
 use crate::glyphs::{GlyphCache, GlyphLook};
 use crate::layout::{Bounds, PlacedGlyph, PlacedShape, TextLayout, Underline};
 use crate::shape::{Prepared, RunStyle};
-use crate::text::Align;
+use crate::text::{Align, Rgba};
 
 /// The horizontal shift of slanted letters per pixel of height.
 const SLANT: f32 = 0.21;
@@ -171,8 +171,10 @@ impl Placing<'_> {
         let Some(chosen) = style.face else {
             return;
         };
-        let Some(data) = self.set.faces[chosen.face].data() else {
-            return;
+        let face = (chosen.face, &*self.set.faces[chosen.face]);
+        let foreground = Rgba {
+            alpha: 255,
+            ..layout.text.parts[style.part].fill
         };
         let coordinates: Vec<i16> = run
             .normalized_coords()
@@ -180,7 +182,7 @@ impl Placing<'_> {
             .map(|coordinate| coordinate.to_bits())
             .collect();
         let size = run.font_size();
-        let shape = match self.glyphs.look(chosen.face, data, glyph, &coordinates) {
+        let shape = match self.glyphs.look(face, glyph, &coordinates, foreground) {
             GlyphLook::Outline { path, units_per_em } => {
                 let scale = size / units_per_em;
                 let slant = if chosen.slant { -SLANT * scale } else { 0.0 };
