@@ -1,9 +1,10 @@
-//! A picture of the timeline as SVG: tracks, clips with names and times, transitions, keyframes, captions.
+//! A picture of the timeline: tracks, clips with names and times, transitions, keyframes, captions.
 //!
 //! It is drawn from the document that `query_script` returns, so drafts on a server and drafts of this program
-//! look the same. [`png`] renders it to pixels.
+//! look the same. The picture is a list of shapes ([`shapes`]), which becomes SVG or, in [`png`], pixels.
 
 pub(crate) mod png;
+pub(crate) mod shapes;
 
 use std::cmp::Reverse;
 use std::fmt::Write;
@@ -11,6 +12,7 @@ use std::ops::Range;
 
 use capcut_draft::{ClipRef, Document, Field, MaterialRef, RootRef, TextContent, TrackRef, field};
 
+use self::shapes::{ShapeList, TextShape, ThemeColours, TimelineShape, TimelineTheme};
 use crate::sorting;
 
 const WIDTH: f64 = 1200.0;
@@ -20,16 +22,15 @@ const TOP: f64 = 62.0;
 const ROW: f64 = 46.0;
 const CLIP: f64 = 38.0;
 
-const PALE: &str = "#8b93a3";
-const BRIGHT: &str = "#f2f4f8";
-
-/// Fonts of common systems, Latin first; the viewer falls back to any font that has the character.
-const FONTS: &str = "Inter, Helvetica, Arial, 'Segoe UI', 'DejaVu Sans', 'Noto Sans', sans-serif";
+/// Of words on clips, and of their times.
+const WORDS: u32 = 0xFF_FF_FF;
+const TIMES: u32 = 0xDF_E5_EE;
+const KEYFRAME: u32 = 0xFF_D1_66;
 
 /// A drawn timeline.
 #[derive(Debug)]
 pub(crate) struct TimelinePicture {
-    pub svg: String,
+    pub shapes: ShapeList,
     pub tracks: usize,
     /// The number of clips that are drawn.
     pub clips: usize,
@@ -42,6 +43,7 @@ pub(crate) fn draw(
     title: &str,
     document: &Document,
     window: Option<Range<f64>>,
+    theme: TimelineTheme,
 ) -> TimelinePicture {
     let tracks = tracks(document);
     let duration = document.value(RootRef, &field::root::DURATION);
@@ -50,12 +52,18 @@ pub(crate) fn draw(
     let duration_s = seconds(end.unwrap_or_default().max(duration));
     let window = window.unwrap_or(0.0..duration_s.max(0.001));
     let height = TOP + ROW * tracks.len().max(1) as f64 + 16.0;
+    let colours = theme.colours();
     let mut drawing = Drawing {
-        svg: format!(
-            "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{WIDTH}\" height=\"{height}\" \
-             viewBox=\"0 0 {WIDTH} {height}\" font-family=\"{FONTS}\" font-size=\"12\">\n\
-             <rect width=\"{WIDTH}\" height=\"{height}\" fill=\"#16181d\"/>\n"
-        ),
+        shapes: vec![TimelineShape::Rect {
+            left: 0.0,
+            top: 0.0,
+            width: WIDTH,
+            height,
+            radius: 0.0,
+            fill: colours.background,
+            border: None,
+        }],
+        colours,
         scale: (WIDTH - LEFT - RIGHT) / (window.end - window.start),
         window,
         document,
@@ -66,18 +74,25 @@ pub(crate) fn draw(
         document.value(RootRef, &field::root::CANVAS_HEIGHT),
         clock(duration_s)
     );
-    drawing.text(14.0, 24.0, BRIGHT, 15.0, &fit(&head, WIDTH - 28.0, 15.0));
+    let title = drawing.words((14.0, 24.0), colours.bright, 15.0, &head, WIDTH - 28.0);
+    drawing.shapes.push(title);
     drawing.ruler(height);
     let mut clips = 0;
     for (row, track) in tracks.iter().enumerate() {
         clips += drawing.track(*track, TOP + ROW * row as f64);
     }
     if tracks.is_empty() {
-        drawing.text(LEFT, TOP + 26.0, PALE, 13.0, "nothing on the timeline yet");
+        let nothing = "nothing on the timeline yet";
+        let at = (LEFT, TOP + 26.0);
+        let nothing = drawing.words(at, colours.pale, 13.0, nothing, WIDTH - LEFT);
+        drawing.shapes.push(nothing);
     }
-    drawing.svg.push_str("</svg>\n");
     TimelinePicture {
-        svg: drawing.svg,
+        shapes: ShapeList {
+            width: WIDTH,
+            height,
+            shapes: drawing.shapes,
+        },
         tracks: tracks.len(),
         clips,
         duration_s,
@@ -131,7 +146,8 @@ fn last_part(text: &str) -> Option<String> {
 
 struct Drawing<'d> {
     document: &'d Document,
-    svg: String,
+    shapes: Vec<TimelineShape>,
+    colours: ThemeColours,
     /// Pixels per second.
     scale: f64,
     /// The range that is drawn, in seconds.
@@ -157,9 +173,10 @@ impl Drawing<'_> {
         let kind = kind.as_deref().unwrap_or("?");
         let name = self.document.value(track, &field::track::NAME);
         let name = if name.is_empty() { kind } else { &name };
-        let name = fit(name, LEFT - 24.0, 12.0);
-        self.text(14.0, y + 18.0, BRIGHT, 12.0, &name);
-        self.text(14.0, y + 33.0, PALE, 10.0, kind);
+        let room = LEFT - 24.0;
+        let name = self.words((14.0, y + 18.0), self.colours.bright, 12.0, name, room);
+        let kind_shown = self.words((14.0, y + 33.0), self.colours.pale, 10.0, kind, room);
+        self.shapes.extend([name, kind_shown]);
         let mut seen: Vec<ClipRef> = self.document.clips(track).collect();
         seen.retain(|clip| {
             let (start, end) = self.times(*clip);
@@ -185,36 +202,40 @@ impl Drawing<'_> {
         let free = free(x..x + width, marks);
         let label = label(self.document, clip).unwrap_or_else(|| "?".to_owned());
         let times = format!("{} – {}", clock(start), clock(end));
-        let _ = write!(
-            self.svg,
-            "<g><title>{}</title><rect x=\"{x:.1}\" y=\"{y:.1}\" width=\"{width:.1}\" height=\"{CLIP}\" rx=\"5\" \
-             fill=\"{}\" stroke=\"#0c0d10\"/>",
-            escape(&format!("{label} · {times}")),
-            colour(kind),
-        );
+        let mut shapes = vec![TimelineShape::Rect {
+            left: x,
+            top: y,
+            width,
+            height: CLIP,
+            radius: 5.0,
+            fill: colour(kind),
+            border: Some(self.colours.border),
+        }];
         let room = free.end - free.start;
+        let left = free.start + 6.0;
         if room > 22.0 {
-            let label = fit(&label, room - 10.0, 12.0);
-            self.text(free.start + 6.0, y + 16.0, "#ffffff", 12.0, &label);
+            shapes.push(self.words((left, y + 16.0), WORDS, 12.0, &label, room - 10.0));
         }
         if room > 80.0 {
-            let times = fit(&times, room - 10.0, 10.0);
-            self.text(free.start + 6.0, y + 31.0, "#dfe5ee", 10.0, &times);
+            shapes.push(self.words((left, y + 31.0), TIMES, 10.0, &times, room - 10.0));
         }
         for list in self.document.keyframes(clip) {
             for point in list.points {
                 let at = start + seconds(point.offset);
                 if self.window.contains(&at) {
-                    let _ = write!(
-                        self.svg,
-                        "<path d=\"M{:.1} {:.1}l4 4l-4 4l-4 -4z\" fill=\"#ffd166\"/>",
-                        self.x(at.min(end)),
-                        y + CLIP - 9.0
-                    );
+                    let (x, y) = (self.x(at.min(end)), y + CLIP - 9.0);
+                    shapes.push(TimelineShape::Polygon {
+                        corners: vec![(x, y), (x + 4.0, y + 4.0), (x, y + 8.0), (x - 4.0, y + 4.0)],
+                        fill: KEYFRAME,
+                        opacity: 1.0,
+                    });
                 }
             }
         }
-        self.svg.push_str("</g>\n");
+        self.shapes.push(TimelineShape::Group {
+            title: format!("{label} · {times}"),
+            shapes,
+        });
     }
 
     /// The transition at the end of a clip.
@@ -246,21 +267,24 @@ impl Drawing<'_> {
             clip,
         } = mark;
         let low = y + CLIP;
-        let _ = write!(
-            self.svg,
-            "<path d=\"M{left:.1} {y:.1}L{right:.1} {low:.1}L{right:.1} {y:.1}L{left:.1} {low:.1}z\" fill=\"#ffffff\" \
-             fill-opacity=\"0.55\"><title>{}</title></path>",
-            escape(&format!("{name}, {length} s")),
-        );
+        self.shapes.push(TimelineShape::Group {
+            title: format!("{name}, {length} s"),
+            shapes: vec![TimelineShape::Polygon {
+                corners: vec![(*left, y), (*right, low), (*right, y), (*left, low)],
+                fill: WORDS,
+                opacity: 0.55,
+            }],
+        });
         let room = left - clip - 96.0;
         if room > 30.0 {
-            let _ = writeln!(
-                self.svg,
-                "<text x=\"{:.1}\" y=\"{:.1}\" fill=\"#ffffff\" font-size=\"10\" text-anchor=\"end\">{}</text>",
-                left - 4.0,
-                y + 31.0,
-                escape(&fit(name, room, 10.0))
-            );
+            self.shapes.push(TimelineShape::Text(TextShape {
+                at: (left - 4.0, y + 31.0),
+                is_right_aligned: true,
+                colour: WORDS,
+                size: 10.0,
+                words: fit(name, room, 10.0),
+                room,
+            }));
         }
     }
 
@@ -274,28 +298,42 @@ impl Drawing<'_> {
         .unwrap_or(7200.0);
         let first = (self.window.start / step).ceil() as usize;
         for mark in first..first + 200 {
-            let at = mark as f64 * step;
-            if at > self.window.end {
+            let at_time = mark as f64 * step;
+            if at_time > self.window.end {
                 break;
             }
-            let x = self.x(at);
-            let _ = writeln!(
-                self.svg,
-                "<path d=\"M{x:.1} 50V{:.1}\" stroke=\"#2b2f38\" stroke-width=\"1\"/>",
-                height - 8.0
-            );
+            let x = self.x(at_time);
+            self.shapes.push(TimelineShape::Line {
+                x,
+                top: 50.0,
+                bottom: height - 8.0,
+                colour: self.colours.grid,
+            });
             if x < WIDTH - 40.0 {
-                self.text(x + 3.0, 48.0, PALE, 10.0, &clock(at));
+                let at = (x + 3.0, 48.0);
+                let time = self.words(at, self.colours.pale, 10.0, &clock(at_time), 70.0);
+                self.shapes.push(time);
             }
         }
     }
 
-    fn text(&mut self, x: f64, y: f64, fill: &str, size: f64, words: &str) {
-        let _ = writeln!(
-            self.svg,
-            "<text x=\"{x:.1}\" y=\"{y:.1}\" fill=\"{fill}\" font-size=\"{size}\">{}</text>",
-            escape(words)
-        );
+    /// A line of words that is cut to the room.
+    fn words(
+        &self,
+        at: (f64, f64),
+        colour: u32,
+        size: f64,
+        words: &str,
+        room: f64,
+    ) -> TimelineShape {
+        TimelineShape::Text(TextShape {
+            at,
+            is_right_aligned: false,
+            colour,
+            size,
+            words: fit(words, room, size),
+            room,
+        })
     }
 }
 
@@ -327,15 +365,15 @@ fn free(clip: Range<f64>, marks: &[Mark]) -> Range<f64> {
     free
 }
 
-fn colour(kind: &str) -> &'static str {
+fn colour(kind: &str) -> u32 {
     match kind {
-        "video" => "#2f6fed",
-        "audio" => "#1f9d6b",
-        "text" => "#b4572f",
-        "sticker" => "#8a4fd0",
-        "effect" => "#b03a7c",
-        "filter" | "adjust" => "#6b7280",
-        _ => "#4b5563",
+        "video" => 0x2F_6F_ED,
+        "audio" => 0x1F_9D_6B,
+        "text" => 0xB4_57_2F,
+        "sticker" => 0x8A_4F_D0,
+        "effect" => 0xB0_3A_7C,
+        "filter" | "adjust" => 0x6B_72_80,
+        _ => 0x4B_55_63,
     }
 }
 
@@ -355,23 +393,6 @@ fn fit(words: &str, width: f64, size: f64) -> String {
     });
     let mut out: String = fits.collect();
     out.push('…');
-    out
-}
-
-fn escape(words: &str) -> String {
-    let mut out = String::with_capacity(words.len());
-    for character in words.chars() {
-        match character {
-            '&' => out.push_str("&amp;"),
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '"' => out.push_str("&quot;"),
-            // Neither these nor control characters are allowed in XML.
-            '\u{fffe}' | '\u{ffff}' => out.push(' '),
-            c if c.is_control() => out.push(' '),
-            c => out.push(c),
-        }
-    }
     out
 }
 
@@ -401,7 +422,11 @@ mod tests {
     use serde_json::{Value, json};
 
     fn draw(title: &str, script: &Value, window: Option<Range<f64>>) -> TimelinePicture {
-        super::draw(title, &document(script), window)
+        super::draw(title, &document(script), window, TimelineTheme::Light)
+    }
+
+    fn svg(picture: &TimelinePicture) -> String {
+        picture.shapes.svg()
     }
 
     fn document(script: &Value) -> Document {
@@ -438,9 +463,9 @@ mod tests {
             "Dissolve, 0.5 s",
             "#ffd166",
         ] {
-            assert!(picture.svg.contains(part), "{part} in {}", picture.svg);
+            assert!(svg(&picture).contains(part), "{part} in {}", svg(&picture));
         }
-        assert!(!picture.svg.contains("token"));
+        assert!(!svg(&picture).contains("token"));
     }
 
     #[test]
@@ -456,7 +481,7 @@ mod tests {
                     "transitions": [{"id": "x", "name": "Dissolve", "duration": length}]},
                 "tracks": [{"type": "video", "segments": [
                     clip("a", 0, "x"), clip("b", 3, "x"), clip("a", 6, "")]}]});
-            let svg = draw("Test", &script, None).svg;
+            let svg = svg(&draw("Test", &script, None));
             let number = |text: &str| text.parse::<f64>().expect("a number");
             let marks: Vec<Range<f64>> = svg
                 .match_indices("<path d=\"M")
@@ -499,7 +524,8 @@ mod tests {
         assert_eq!(draw("x", &script, None).clips, 50);
         let part = draw("x", &script, Some(20.0..30.0));
         assert_eq!((part.clips, part.duration_s), (5, 100.0));
-        assert!(part.svg.contains("0:20 – 0:22</text>") && !part.svg.contains("0:30 –"));
+        let svg = svg(&part);
+        assert!(svg.contains("0:20 – 0:22</text>") && !svg.contains("0:30 –"));
     }
 
     #[test]
@@ -526,19 +552,34 @@ mod tests {
             "tracks": [{ "type": "text", "name": odd, "segments": [segment] }],
             "materials": { "texts": [{ "id": "m", "content": json!({ "text": odd }).to_string() }] },
         });
-        let svg = draw(odd, &draft, None).svg;
+        let svg = svg(&draw(odd, &draft, None));
         let is_allowed = |c: char| matches!(c, '\t' | '\n' | '\r' | ' '..='\u{d7ff}' | '\u{e000}'..='\u{fffd}' | '\u{10000}'..);
         assert!(svg.chars().all(is_allowed), "{svg:?}");
         assert!(svg.contains("a b c d e f\u{1fffe}"), "{svg}");
     }
 
     #[test]
+    fn light_and_dark_pictures_differ_in_colours_only() {
+        let script = json!({"tracks": [{"type": "video", "segments": [
+            {"target_timerange": {"start": 0, "duration": 2_000_000}}]}]});
+        let [light, dark] = [TimelineTheme::Light, TimelineTheme::Dark].map(|theme| {
+            super::draw("x", &document(&script), None, theme)
+                .shapes
+                .svg()
+        });
+        assert!(light.contains("#ffffff") && dark.contains("#16181d"));
+        let shapes = |svg: &str| {
+            let colours = |part: &str| part.get(6..).unwrap_or_default().to_owned();
+            svg.split('#').map(colours).collect::<Vec<_>>()
+        };
+        assert_ne!(light, dark);
+        assert_eq!(shapes(&light)[1..], shapes(&dark)[1..]);
+    }
+
+    #[test]
     fn empty_drafts_and_invalid_values_are_drawn() {
-        assert!(
-            draw("x", &json!({}), None)
-                .svg
-                .contains("nothing on the timeline")
-        );
+        let empty = draw("x", &json!({}), None);
+        assert!(svg(&empty).contains("nothing on the timeline"));
         let odd = json!({"tracks": [{"segments": [{"target_timerange": {"start": "a"}}]}]});
         assert_eq!(draw("x", &odd, None).clips, 1);
     }

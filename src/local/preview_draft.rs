@@ -20,6 +20,7 @@ use crate::exec::drafts::script;
 use crate::exec::{App, Context};
 use crate::local::LocalTool;
 use crate::media::Removed;
+use crate::picture::shapes::TimelineTheme;
 use crate::picture::{self, TimelinePicture, png};
 use crate::regular_file;
 use crate::sorting;
@@ -36,6 +37,9 @@ pub(crate) struct PreviewDraft {
     /// End in seconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub end: Option<f64>,
+    /// Default: light.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub theme: Option<TimelineTheme>,
 }
 
 /// The image.
@@ -93,20 +97,25 @@ impl LocalTool for PreviewDraft {
         let folder = folder(app.settings.data_dir()?);
         let file = folder.join(self.file_name());
         let part = (self.start, self.end);
-        tokio::task::spawn_blocking(move || preview(&title, script, part, &file))
+        let theme = self.theme.unwrap_or_default();
+        tokio::task::spawn_blocking(move || preview(&title, script, part, theme, &file))
             .await
             .map_err(|error| Error::internal("drawing the timeline failed").source(error))?
     }
 }
 
 impl PreviewDraft {
-    /// A different name for each part, so that two calls do not write the same file.
+    /// A different name for each part and theme, so that two calls do not write the same file.
     fn file_name(&self) -> String {
         let id: String = self.draft_id.as_str().chars().map(plain).collect();
-        match (self.start, self.end) {
-            (None, None) => id,
-            (start, Some(end)) => format!("{id} {}-{end}", start.unwrap_or(0.0)),
-            (Some(start), None) => format!("{id} {start}-"),
+        let part = match (self.start, self.end) {
+            (None, None) => String::new(),
+            (start, Some(end)) => format!(" {}-{end}", start.unwrap_or(0.0)),
+            (Some(start), None) => format!(" {start}-"),
+        };
+        match self.theme {
+            Some(TimelineTheme::Dark) => format!("{id}{part} dark"),
+            Some(TimelineTheme::Light) | None => format!("{id}{part}"),
         }
     }
 }
@@ -124,20 +133,22 @@ fn preview(
     title: &str,
     script: String,
     part: (Option<f64>, Option<f64>),
+    theme: TimelineTheme,
     file: &Path,
 ) -> Result<Preview> {
     let document = Document::parse_object(script).map_err(document_error)?;
-    let mut drawn = picture::draw(title, &document, None);
+    let mut drawn = picture::draw(title, &document, None, theme);
     if part != (None, None) {
-        drawn = picture::draw(title, &document, Some(window(part, drawn.duration_s)?));
+        let window = window(part, drawn.duration_s)?;
+        drawn = picture::draw(title, &document, Some(window), theme);
     }
     let TimelinePicture {
-        svg,
+        shapes,
         tracks,
         clips,
         duration_s,
     } = drawn;
-    let pixels = png::render(&svg)?;
+    let pixels = png::render(&shapes)?;
     let folder = file.parent().unwrap_or(Path::new("."));
     regular_file::create_own_folder(folder).map_err(|error| unwritable(folder, error))?;
     // Earlier versions created it readable by other users.
@@ -145,7 +156,7 @@ fn preview(
     tidy(folder);
     Ok(Preview {
         png: write(file, "png", &pixels.bytes)?,
-        svg: write(file, "svg", svg.as_bytes())?,
+        svg: write(file, "svg", shapes.svg().as_bytes())?,
         tracks,
         clips,
         duration: duration_s,
@@ -270,5 +281,7 @@ mod tests {
     fn an_id_cannot_escape_the_folder() {
         let call = call(json!({"draft_id": "../../x", "start": 1.5}));
         assert_eq!(call.file_name(), "______x 1.5-");
+        let dark = self::call(json!({"draft_id": "d", "theme": "dark"}));
+        assert_eq!(dark.file_name(), "d dark");
     }
 }

@@ -43,7 +43,7 @@ fn check(client: &mut Client) {
     let shown = Pixmap::decode_png(&png).expect("a PNG");
     assert!(shown.width().max(shown.height()) <= 1568 && png.len() < 1 << 20);
     // The picture is not empty: background, clip, caption.
-    for colour in [[0x16, 0x18, 0x1d], [0x2f, 0x6f, 0xed], [0xb4, 0x57, 0x2f]] {
+    for colour in [[0xff, 0xff, 0xff], [0x2f, 0x6f, 0xed], [0xb4, 0x57, 0x2f]] {
         let pixels = shown.pixels().iter();
         let count = pixels
             .filter(|pixel| [pixel.red(), pixel.green(), pixel.blue()] == colour)
@@ -103,6 +103,15 @@ fn a_shell_receives_the_files_and_can_preview_a_part() {
     let read = |reply: &Value| std::fs::read_to_string(reply["svg"].as_str().unwrap()).unwrap();
     assert!(read(&all).contains("early") && !read(&part).contains("early"));
     assert!(read(&part).contains("late"));
+
+    let dark = json!({ "draft_id": draft, "theme": "dark" });
+    let dark = call("preview_draft", dark).unwrap();
+    assert_ne!(dark["png"], all["png"]);
+    assert!(read(&dark).contains("#16181d") && !read(&all).contains("#16181d"));
+    let grey = json!({ "draft_id": draft, "theme": "grey" });
+    let (code, told) = call("preview_draft", grey).unwrap_err();
+    assert_eq!(code, 2);
+    assert!(told.contains("light") && told.contains("dark"), "{told}");
 
     let beyond = json!({ "draft_id": draft, "start": 50 });
     let (code, told) = call("preview_draft", beyond).unwrap_err();

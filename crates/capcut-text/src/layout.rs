@@ -61,6 +61,7 @@ pub struct TextLayout {
     pub(crate) text: Arc<Text>,
     pub(crate) width: f32,
     pub(crate) height: f32,
+    pub(crate) baseline: f32,
     pub(crate) clusters: usize,
     pub(crate) lines: usize,
     pub(crate) glyphs: Vec<PlacedGlyph>,
@@ -106,6 +107,11 @@ impl TextLayout {
     /// The height of all lines in pixels, without strokes, shadow and background.
     pub fn height(&self) -> f32 {
         self.height
+    }
+
+    /// The distance from the top to the baseline of the first line in pixels; 0 for vertical text.
+    pub fn baseline(&self) -> f32 {
+        self.baseline
     }
 
     /// The number of grapheme clusters without the ends of lines: what people count as characters.

@@ -39,6 +39,8 @@ impl Placing<'_> {
             .map(|line| line.metrics().advance - line.metrics().hanging_advance);
         layout.width = widths.fold(0.0, f32::max);
         layout.height = shaped.height();
+        let first = shaped.lines().next();
+        layout.baseline = first.map_or(0.0, |line| line.metrics().baseline);
         layout.lines = shaped.len();
         for line in shaped.lines() {
             let metrics = line.metrics();

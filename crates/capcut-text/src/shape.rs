@@ -99,6 +99,7 @@ impl Shaper {
             text: Arc::new(text.clone()),
             width: 0.0,
             height: 0.0,
+            baseline: 0.0,
             clusters: prepared.counted,
             lines: 0,
             glyphs: Vec::new(),
