@@ -65,7 +65,13 @@ fn cropped(picture: &Pixmap) -> Option<(Pixmap, f32, f32)> {
             (right, bottom) = (right.max(x + 1), bottom.max(y + 1));
         }
     }
-    let rect = IntRect::from_ltrb(left as i32, top as i32, right as i32, bottom as i32)?;
+    let [x, y, width, height] = [
+        left,
+        top,
+        right.checked_sub(left)?,
+        bottom.checked_sub(top)?,
+    ];
+    let rect = IntRect::from_xywh(x.cast_signed(), y.cast_signed(), width, height)?;
     Some((picture.as_ref().clone_rect(rect)?, left as f32, top as f32))
 }
 

@@ -170,7 +170,8 @@ impl Placing<'_> {
         (x, y): (f32, f32),
         layout: &mut TextLayout,
     ) {
-        let Some(chosen) = style.face else {
+        // What no font has is a box of its own; a glyph 0 stands for a space or a control.
+        let Some(chosen) = style.face.filter(|_| glyph != 0) else {
             return;
         };
         let face = (chosen.face, &*self.set.faces[chosen.face]);
