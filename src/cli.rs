@@ -227,7 +227,7 @@ fn execute(cli: Cli) -> anyhow::Result<ExitCode> {
     let command = command.unwrap_or_else(|| Command::Serve(serve::Serve::default()));
     match command {
         Command::Completions(completions) => completions.run(),
-        Command::Config(config) => config.run(&options.settings()?),
+        Command::Config(config) => wait_here(config.run(&options.settings()?)),
         Command::Tools(tools) => tools.run(),
         Command::Serve(serve) => {
             let settings = options

@@ -46,6 +46,7 @@ use crate::media::MediaStore;
 use crate::memory;
 use crate::metrics::{self, Metrics};
 use crate::settings::{BackendChoice, Settings};
+use crate::storage::Storage;
 use crate::styles;
 use crate::tool::{Hints, Request, Spec, Turn};
 
@@ -134,6 +135,8 @@ pub(crate) struct App {
     pub metrics: Arc<Metrics>,
     /// The saved drafts that clients can download, if a listener delivers them.
     pub saved: OnceLock<SavedDrafts>,
+    /// Where saved drafts and uploaded files are.
+    pub storage: Arc<Storage>,
     turns: turns::Turns,
     pulse: pulse::Pulse,
     breakers: Arc<Mutex<HashMap<String, Breaker>>>,
@@ -167,9 +170,9 @@ impl App {
             Arc::clone(&journal),
             options,
         ));
-        Ok(Arc::new(Self::of(
-            settings, manifest, engine, media, journal,
-        )))
+        let app = Self::of(settings, manifest, engine, media, journal);
+        app.restore_uploads();
+        Ok(Arc::new(app))
     }
 
     /// The same process for another tenant, with a data folder of its own.
@@ -195,6 +198,8 @@ impl App {
         app.metrics = Arc::clone(&self.metrics);
         app.pulse = self.pulse.clone();
         app.breakers = Arc::clone(&self.breakers);
+        app.storage = Arc::clone(&self.storage);
+        app.restore_uploads();
         Ok(Arc::new(app))
     }
 
@@ -230,6 +235,10 @@ impl App {
             lanes: Arc::new(lanes::Lanes::new(&manifest)),
             metrics: Arc::new(Metrics::new()),
             saved: OnceLock::new(),
+            storage: Arc::new(Storage::new(
+                manifest.storage.clone(),
+                settings.storage_keys.clone(),
+            )),
             turns: turns::Turns::default(),
             pulse: pulse::Pulse::default(),
             breakers: Arc::default(),

@@ -180,8 +180,9 @@ impl HttpServer {
     /// The server of a process, for any backend.
     ///
     /// # Errors
-    /// For a choice of tools that leaves none, or names unknown ones.
+    /// For a choice of tools that leaves none, or names unknown ones, and for a storage without credentials.
     pub(crate) fn of(app: &Arc<App>, options: ServerOptions, admission: Admission) -> Result<Self> {
+        app.storage.open()?;
         let link_key = if options.delivers() {
             let key = app.settings.data_dir().and_then(LinkKey::of);
             // Everything else works without it.

@@ -20,6 +20,7 @@ use crate::media::MediaLimits;
 use crate::regular_file::{self, SMALL_BYTES};
 use crate::settings::ConfigFile;
 use crate::sorting;
+use crate::storage::StorageSection;
 pub(crate) use headers::Headers;
 
 const BUILT_IN: &str = include_str!("../tools.toml");
@@ -64,6 +65,7 @@ pub(crate) struct Manifest {
     pub http: HttpSection,
     pub rates: RateSection,
     pub auth: AuthSection,
+    pub storage: StorageSection,
     pub api: ApiSection,
     pub journal: JournalSection,
     pub lanes: LanesSection,
@@ -466,6 +468,9 @@ impl Manifest {
         }
         for (key, sentence) in self.auth.jwt.faults() {
             check(false, format!("auth.jwt.{key}"), sentence);
+        }
+        for (key, sentence) in self.storage.faults() {
+            check(false, format!("storage.{key}"), sentence);
         }
         let api = |key: &str| format!("api.{key}");
         check(self.api.connections > 0, api("connections"), POSITIVE);

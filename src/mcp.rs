@@ -241,7 +241,8 @@ impl McpServer {
         let _place = self.place()?;
         let mut arguments = arguments;
         if let ClientOf::Request(_) = self.client {
-            self.app.uploads()?.resolve(&mut arguments);
+            let named = self.app.uploads()?.resolve(&mut arguments).await;
+            named.inspect_err(|error| self.app.refused(spec.name, error, false))?;
         }
         let decoded = match incoming::GivenTwice::of(&context.extensions) {
             Some(incoming::GivenTwice(key)) => Err(given_twice(key)),

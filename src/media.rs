@@ -19,10 +19,11 @@ mod testing;
 
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, OnceLock};
 use std::time::SystemTime;
 
+use futures::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
@@ -269,7 +270,11 @@ struct Inner {
     flights: Flights,
     cache: Option<Cache>,
     copying: Semaphore,
+    restore: OnceLock<Restore>,
 }
+
+/// Brings back a file that was on this machine, if it is one that is elsewhere, too; `None`: nothing has to be done.
+type Restore = Box<dyn Fn(&Path) -> Option<BoxFuture<'static, Result<()>>> + Send + Sync>;
 
 impl MediaStore {
     /// Does not access disk or network: HTTP clients are created on first use. Fetched files are cached in the
@@ -281,9 +286,18 @@ impl MediaStore {
                 flights: Flights::default(),
                 cache: Cache::new(data, &limits),
                 copying: Semaphore::new(COPIES),
+                restore: OnceLock::new(),
                 limits,
             }),
         }
+    }
+
+    /// From now on `restore` is asked before a file of this machine is read.
+    pub(crate) fn restore_with(
+        &self,
+        restore: impl Fn(&Path) -> Option<BoxFuture<'static, Result<()>>> + Send + Sync + 'static,
+    ) {
+        let _ = self.inner.restore.set(Box::new(restore));
     }
 
     pub(crate) fn of(&self, caller: &Caller) -> Media {
@@ -318,7 +332,7 @@ impl Media {
         let inner = Arc::clone(&self.inner);
         match parsed {
             MediaSource::File(path) => {
-                let file = LocalFile::open(&self.access, &path, &shown).await?;
+                let file = self.open(&path, &shown).await?;
                 let key = format!(
                     "{}\0{}\0{:?}",
                     file.path.display(),
@@ -352,7 +366,7 @@ impl Media {
     /// Probes a whole file on this machine; truncated files are errors too.
     pub(crate) async fn whole(&self, file: &Path) -> Result<Facts> {
         let shown = file.display().to_string();
-        let file = LocalFile::open(&self.access, file, &shown).await?;
+        let file = self.open(file, &shown).await?;
         cancellable(&self.inner.limits, move |guard| {
             probed(&file.path, &shown, guard, Depth::Whole)
         })
@@ -370,7 +384,7 @@ impl Media {
         let shown = shown(source);
         match MediaSource::parse(source)? {
             MediaSource::File(path) => {
-                let file = LocalFile::open(&self.access, &path, &shown).await?;
+                let file = self.open(&path, &shown).await?;
                 let inner = &self.inner;
                 fetch::copy(file, to, shown, &inner.limits, &inner.copying, progress).await
             }
@@ -395,8 +409,17 @@ impl Media {
         let Ok(MediaSource::File(path)) = MediaSource::parse(source) else {
             return None;
         };
-        let file = LocalFile::open(&self.access, &path, &shown(source)).await;
+        let file = self.open(&path, &shown(source)).await;
         Some(file.ok()?.path)
+    }
+
+    /// A file on this machine, which is brought back first if that is possible.
+    async fn open(&self, path: &Path, shown: &str) -> Result<LocalFile> {
+        let restored = self.inner.restore.get().and_then(|restore| restore(path));
+        if let Some(restored) = restored {
+            restored.await?;
+        }
+        LocalFile::open(&self.access, path, shown).await
     }
 
     /// Whether local files are linked instead of copied.
@@ -414,7 +437,7 @@ impl Media {
         let shown = shown(source);
         match MediaSource::parse(source)? {
             MediaSource::File(path) => {
-                let file = LocalFile::open(&self.access, &path, &shown).await?;
+                let file = self.open(&path, &shown).await?;
                 // The path has been resolved: a link found there now was created after the check.
                 let read = tokio::task::spawn_blocking(move || {
                     regular_file::read(&file.path, max_bytes, Links::Refuse)

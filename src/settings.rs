@@ -6,6 +6,7 @@
 mod choices;
 mod folders;
 mod os;
+mod storage_keys;
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -22,6 +23,7 @@ pub(crate) use folders::{
     config_home, defaults, drafts_dirs, home, local_app_data, no_home, xdg_config_home,
 };
 pub(crate) use os::Os;
+pub(crate) use storage_keys::StorageKeys;
 
 /// The environment variables that are read, each with the option that it replaces.
 pub(crate) const VARIABLES: &[(&str, &str)] = &[
@@ -76,6 +78,15 @@ pub(crate) const VARIABLES: &[(&str, &str)] = &[
     (
         CACHE_DIR,
         "the folder `Cache` of the app. Default: that next to its drafts",
+    ),
+    (
+        storage_keys::KEY_ID,
+        "the access key for object storage (`[storage]` in `tools.toml`)",
+    ),
+    (storage_keys::SECRET, "its secret"),
+    (
+        storage_keys::SESSION,
+        "the session token, if the access key is a temporary one",
     ),
 ];
 
@@ -147,6 +158,7 @@ pub(crate) struct Settings {
     pub tools: ToolChoice,
     /// The token for a server.
     pub token: Option<String>,
+    pub storage_keys: StorageKeys,
     /// The configured drafts folder of the app; see [`Settings::drafts_dirs`].
     pub drafts_dir: Option<PathBuf>,
     /// The configured cache folder of the app; see [`Settings::cache_dirs`].
@@ -295,6 +307,7 @@ impl Settings {
             tokens_file: path(None, TOKENS_FILE),
             tools: tools(given.tools, env)?,
             token: text(env, TOKEN)?,
+            storage_keys: StorageKeys::of(own),
             drafts_dir: path(given.drafts_dir, DRAFTS_DIR),
             cache_dir: path(None, CACHE_DIR),
             capcut_dirs: drafts_dirs(os, own, Edition::Capcut),

@@ -1,8 +1,11 @@
-//! Files that clients sent to a server, by name, in the data folder of their tenant. Calls name them as `files/NAME`.
+//! Files that clients sent to a server, by name, in the storage of their tenant. Calls name them as `files/NAME`.
 
-use std::fs;
-use std::io::{self, Read as _, Write as _};
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use futures::{FutureExt as _, StreamExt as _, TryStreamExt as _};
 
 use serde::Serialize;
 use serde_json::Value;
@@ -12,10 +15,8 @@ use tempfile::NamedTempFile;
 use crate::caller::Caller;
 use crate::error::{Error, Kind, Result};
 use crate::media::MediaStore;
-use crate::regular_file;
+use crate::storage::{BlobStore, NewBlob, blocking};
 
-/// The folder in the data folder of a tenant.
-pub(crate) const FOLDER: &str = "files";
 /// How a call names a file.
 const PREFIX: &str = "files/";
 /// The most bytes of a name.
@@ -24,13 +25,15 @@ const LONGEST: usize = 200;
 const TEXTS: [&str; 9] = [
     "ass", "csv", "json", "lrc", "srt", "ssa", "tsv", "vtt", "yaml",
 ];
+/// How many files of a call are looked up at the same time.
+const AT_ONCE: usize = 8;
 /// Names that Windows reserves, without their ending.
 const RESERVED: [&str; 4] = ["aux", "con", "nul", "prn"];
 
 /// The uploaded files of one tenant.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) struct Uploads {
-    folder: PathBuf,
+    store: Arc<dyn BlobStore>,
 }
 
 /// A file that has arrived.
@@ -55,10 +58,9 @@ pub(crate) struct UploadedFile {
 }
 
 /// A file that is arriving. It gets its name when it is complete; until then it is removed when this is dropped.
-#[derive(Debug)]
 pub(crate) struct ArrivingFile {
     name: String,
-    to: PathBuf,
+    store: Arc<dyn BlobStore>,
     file: NamedTempFile,
     hash: Sha256,
     bytes: u64,
@@ -67,11 +69,8 @@ pub(crate) struct ArrivingFile {
 }
 
 impl Uploads {
-    /// Those in this data folder.
-    pub(crate) fn in_data(data: &Path) -> Self {
-        Self {
-            folder: data.join(FOLDER),
-        }
+    pub(crate) fn new(store: Arc<dyn BlobStore>) -> Self {
+        Self { store }
     }
 
     /// Starts to receive a file of at most `most` bytes.
@@ -80,15 +79,10 @@ impl Uploads {
     /// For a name that cannot be one of a file, or of a type that no call takes.
     pub(crate) fn start(&self, name: &str, most: u64) -> Result<ArrivingFile> {
         checked(name)?;
-        let made = regular_file::create_own_folder(&self.folder).and_then(|()| {
-            tempfile::Builder::new()
-                .prefix(".arriving")
-                .tempfile_in(&self.folder)
-        });
-        let file = made.map_err(|error| self.unusable("written", error))?;
+        let file = NamedTempFile::new_in(self.store.scratch()?).map_err(unstored)?;
         Ok(ArrivingFile {
             name: name.to_owned(),
-            to: self.folder.join(name),
+            store: Arc::clone(&self.store),
             file,
             hash: Sha256::new(),
             bytes: 0,
@@ -97,74 +91,95 @@ impl Uploads {
     }
 
     /// The files by name.
-    pub(crate) fn list(&self) -> Result<Vec<UploadedFile>> {
-        let entries = match fs::read_dir(&self.folder) {
-            Ok(entries) => entries,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-            Err(error) => return Err(self.unusable("read", error)),
-        };
-        let mut files = Vec::new();
-        for entry in entries {
-            let entry = entry.map_err(|error| self.unusable("read", error))?;
-            let name = entry.file_name().to_string_lossy().into_owned();
-            let metadata = entry.metadata();
-            if let Ok(metadata) = metadata
-                && metadata.is_file()
-                && checked(&name).is_ok()
-            {
-                files.push(UploadedFile::of(&name, metadata.len()));
-            }
-        }
-        files.sort_by(|one, other| one.name.cmp(&other.name));
-        Ok(files)
+    pub(crate) async fn list(&self) -> Result<Vec<UploadedFile>> {
+        let all = self.store.list("", None).await?;
+        let files = all.iter().filter(|(name, _)| checked(name).is_ok());
+        Ok(files
+            .map(|(name, bytes)| UploadedFile::of(name, *bytes))
+            .collect())
     }
 
     /// Removes a file.
-    pub(crate) fn remove(&self, name: &str) -> Result<()> {
+    pub(crate) async fn remove(&self, name: &str) -> Result<()> {
         checked(name)?;
-        fs::remove_file(self.folder.join(name)).map_err(|error| match error.kind() {
-            io::ErrorKind::NotFound => {
-                Error::not_found(format!("there is no file {:?}", format!("{PREFIX}{name}")))
-                    .hint("`GET /files` lists the files")
-            }
-            _ => self.unusable("removed", error),
-        })
-    }
-
-    /// Replaces `files/NAME` by the path of that file, wherever the arguments of a call name a source. A name without a
-    /// file stays, and the call reports it.
-    pub(crate) fn resolve(&self, arguments: &mut serde_json::Map<String, Value>) {
-        for (key, value) in arguments {
-            self.resolve_value(is_source(key), value);
+        if self.store.size(name).await?.is_none() {
+            return Err(Error::not_found(format!(
+                "there is no file {:?}",
+                format!("{PREFIX}{name}")
+            ))
+            .hint("`GET /files` lists the files"));
         }
+        self.store.delete(name).await
     }
 
-    fn resolve_value(&self, is_source: bool, value: &mut Value) {
-        match value {
-            Value::String(text) if is_source => {
-                let name = text.trim().strip_prefix(PREFIX);
-                if let Some(name) = name.filter(|name| checked(name).is_ok()) {
-                    let path = self.folder.join(name);
-                    if path.is_file() {
-                        *text = path.to_string_lossy().into_owned();
-                    }
-                }
-            }
-            Value::Array(items) => {
-                for item in items {
-                    self.resolve_value(is_source, item);
-                }
-            }
-            Value::Object(members) => self.resolve(members),
-            _ => {}
+    /// Replaces `files/NAME` by a path of that file on this machine, wherever the arguments of a call name a source. A name
+    /// without a file stays, and the call reports it.
+    ///
+    /// # Errors
+    /// If the storage does not answer.
+    pub(crate) async fn resolve(
+        &self,
+        arguments: &mut serde_json::Map<String, Value>,
+    ) -> Result<()> {
+        let mut names = BTreeSet::new();
+        each_source(arguments, &mut |text| {
+            names.extend(named(text).map(str::to_owned));
+        });
+        if names.is_empty() {
+            return Ok(());
         }
+        let found: Vec<_> = names
+            .into_iter()
+            .map(|name| self.path_of(name).boxed())
+            .collect();
+        let paths: BTreeMap<String, PathBuf> = futures::stream::iter(found)
+            .buffer_unordered(AT_ONCE)
+            .try_filter_map(|found| std::future::ready(Ok(found)))
+            .try_collect()
+            .await?;
+        each_source(arguments, &mut |text| {
+            if let Some(path) = named(text).and_then(|name| paths.get(name)) {
+                *text = path.to_string_lossy().into_owned();
+            }
+        });
+        Ok(())
     }
 
-    fn unusable(&self, what: &str, error: io::Error) -> Error {
-        let text = format!("the folder of uploaded files cannot be {what}");
-        tracing::error!(folder = %self.folder.display(), "{text}: {error}");
-        Error::new(Kind::Unavailable, text).source(error)
+    /// A file and its path on this machine.
+    async fn path_of(&self, name: String) -> Result<Option<(String, PathBuf)>> {
+        let path = self.store.local(&name).await?;
+        Ok(path.map(|path| (name, path)))
     }
+}
+
+/// Calls `work` with every text of the arguments that names a source.
+fn each_source(arguments: &mut serde_json::Map<String, Value>, work: &mut dyn FnMut(&mut String)) {
+    for (key, value) in arguments {
+        each_source_in(is_source(key), value, work);
+    }
+}
+
+fn each_source_in(is_source: bool, value: &mut Value, work: &mut dyn FnMut(&mut String)) {
+    match value {
+        Value::String(text) if is_source => work(text),
+        Value::Array(items) => {
+            for item in items {
+                each_source_in(is_source, item, work);
+            }
+        }
+        Value::Object(members) => each_source(members, work),
+        _ => {}
+    }
+}
+
+/// The name of an uploaded file in a call.
+fn named(text: &str) -> Option<&str> {
+    let name = text.trim().strip_prefix(PREFIX)?;
+    checked(name).is_ok().then_some(name)
+}
+
+fn unstored(error: std::io::Error) -> Error {
+    Error::new(Kind::Unavailable, "the file cannot be stored").source(error)
 }
 
 impl UploadedFile {
@@ -198,9 +213,7 @@ impl ArrivingFile {
             ));
         }
         self.hash.update(piece);
-        self.file.write_all(piece).map_err(|error| {
-            Error::new(Kind::Unavailable, "the file cannot be stored").source(error)
-        })
+        self.file.write_all(piece).map_err(unstored)
     }
 
     /// The file is complete: its content is checked, then it gets its name.
@@ -210,7 +223,7 @@ impl ArrivingFile {
     pub(crate) async fn finish(self, media: &MediaStore) -> Result<UploadedFile> {
         let Self {
             name,
-            to,
+            store,
             file,
             hash,
             bytes,
@@ -218,7 +231,8 @@ impl ArrivingFile {
         } = self;
         let mut uploaded = UploadedFile::of(&name, bytes);
         let hash = hash.finalize();
-        uploaded.sha256 = Some(hash.iter().map(|byte| format!("{byte:02x}")).collect());
+        let sha256: String = hash.iter().map(|byte| format!("{byte:02x}")).collect();
+        uploaded.sha256 = Some(sha256.clone());
         if bytes == 0 {
             return Err(Error::invalid(format!("{name:?} is empty")));
         }
@@ -246,44 +260,25 @@ impl ArrivingFile {
             uploaded.width = (facts.width > 0).then_some(facts.width);
             uploaded.height = (facts.height > 0).then_some(facts.height);
         }
-        let placed = tokio::task::spawn_blocking(move || place(file, &to, &hash)).await;
-        let placed = placed.map_err(io::Error::other).flatten();
-        uploaded.is_new = placed.map_err(|error| {
-            if error.kind() == io::ErrorKind::AlreadyExists {
-                return Error::conflict(format!("another file is named {name:?}")).hint(
+        let file = blocking(move || {
+            file.as_file().sync_all().map_err(unstored)?;
+            Ok(file.into_temp_path())
+        })
+        .await?;
+        let blob = NewBlob {
+            file,
+            bytes,
+            sha256: sha256.clone(),
+        };
+        uploaded.is_new = store.put(&name, blob).await?;
+        if !uploaded.is_new && store.sha256(&name).await?.as_ref() != Some(&sha256) {
+            return Err(
+                Error::conflict(format!("another file is named {name:?}")).hint(
                     "drafts may use it: choose another name, or remove that file with `DELETE` first",
-                );
-            }
-            Error::new(Kind::Unavailable, "the file cannot be stored").source(error)
-        })?;
+                ),
+            );
+        }
         Ok(uploaded)
-    }
-}
-
-/// Gives a complete file its name. Returns false if the same file has it already.
-fn place(file: NamedTempFile, to: &Path, hash: &[u8]) -> io::Result<bool> {
-    file.as_file().sync_all()?;
-    match file.persist_noclobber(to) {
-        Ok(_) => Ok(true),
-        Err(error) if error.error.kind() == io::ErrorKind::AlreadyExists => {
-            if file_hash(to)?.as_slice() == hash {
-                return Ok(false);
-            }
-            Err(io::ErrorKind::AlreadyExists.into())
-        }
-        Err(error) => Err(error.error),
-    }
-}
-
-fn file_hash(path: &Path) -> io::Result<Vec<u8>> {
-    let mut file = fs::File::open(path)?;
-    let mut hash = Sha256::new();
-    let mut piece = vec![0; 64 << 10];
-    loop {
-        match file.read(&mut piece)? {
-            0 => return Ok(hash.finalize().to_vec()),
-            count => hash.update(&piece[..count]),
-        }
     }
 }
 
@@ -332,9 +327,16 @@ fn checked(name: &str) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use serde_json::json;
 
     use super::*;
+    use crate::storage::FolderStore;
+
+    fn uploads(folder: &Path) -> Uploads {
+        Uploads::new(Arc::new(FolderStore::new(folder.to_owned())))
+    }
 
     #[test]
     fn names_of_files_are_no_paths() {
@@ -364,38 +366,38 @@ mod tests {
         }
     }
 
-    #[test]
-    fn files_are_named_in_calls_and_plans() {
-        let data = tempfile::tempdir().expect("a folder");
-        let uploads = Uploads::in_data(data.path());
-        fs::create_dir_all(&uploads.folder).expect("a folder");
-        fs::write(uploads.folder.join("a.mp4"), "a").expect("written");
-        let path = uploads.folder.join("a.mp4").display().to_string();
-        let resolved = |mut arguments: Value| {
+    #[tokio::test]
+    async fn files_are_named_in_calls_and_plans() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let uploads = uploads(folder.path());
+        fs::write(folder.path().join("a.mp4"), "a").expect("written");
+        let path = folder.path().join("a.mp4").display().to_string();
+        let resolved = async |mut arguments: Value| {
             let members = arguments.as_object_mut().expect("an object");
-            uploads.resolve(members);
+            uploads.resolve(members).await.expect("resolved");
             arguments
         };
         assert_eq!(
-            resolved(json!({ "video_url": "files/a.mp4", "text": "files/a.mp4" })),
+            resolved(json!({ "video_url": "files/a.mp4", "text": "files/a.mp4" })).await,
             json!({ "video_url": path, "text": "files/a.mp4" })
         );
         assert_eq!(
             resolved(
                 json!({ "plan": { "visuals": [{ "image_url": " files/a.mp4" }], "cover": "files/a.mp4" } })
-            ),
+            )
+            .await,
             json!({ "plan": { "visuals": [{ "image_url": path }], "cover": path } })
         );
         assert_eq!(
-            resolved(json!({ "media": ["files/a.mp4", "files/../a.mp4", "files/b.mp4"] })),
+            resolved(json!({ "media": ["files/a.mp4", "files/../a.mp4", "files/b.mp4"] })).await,
             json!({ "media": [path, "files/../a.mp4", "files/b.mp4"] })
         );
     }
 
     #[tokio::test]
     async fn a_file_keeps_its_name_and_is_not_replaced_by_another() {
-        let data = tempfile::tempdir().expect("a folder");
-        let uploads = Uploads::in_data(data.path());
+        let folder = tempfile::tempdir().expect("a folder");
+        let uploads = uploads(folder.path());
         let media = MediaStore::new(
             crate::manifest::Manifest::built_in().limits.media.clone(),
             None,
@@ -415,19 +417,20 @@ mod tests {
             .await
             .expect_err("not a video");
         assert_eq!(fake.kind, Kind::Media);
-        assert!(!fake.to_string().contains("arriving"), "{fake}");
+        assert!(!fake.to_string().contains(".tmp"), "{fake}");
         assert!(send("empty.srt", b"").await.is_err());
         let names: Vec<String> = uploads
             .list()
+            .await
             .expect("a list")
             .into_iter()
             .map(|file| file.name)
             .collect();
         assert_eq!(names, ["files/a.srt"]);
-        assert_eq!(fs::read_dir(&uploads.folder).expect("it exists").count(), 1);
-        uploads.remove("a.srt").expect("removed");
+        assert_eq!(fs::read_dir(folder.path()).expect("it exists").count(), 1);
+        uploads.remove("a.srt").await.expect("removed");
         assert_eq!(
-            uploads.remove("a.srt").expect_err("gone").kind,
+            uploads.remove("a.srt").await.expect_err("gone").kind,
             Kind::NotFound
         );
     }

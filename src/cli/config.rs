@@ -11,6 +11,7 @@ use crate::cli::samples;
 use crate::error::Result;
 use crate::manifest::{self, Manifest};
 use crate::settings::{self, ConfigFile, FILE_KEYS, Settings};
+use crate::storage::Storage;
 
 /// Writes, shows and checks the settings file `tools.toml`.
 #[derive(Debug, Args)]
@@ -34,7 +35,7 @@ enum Action {
     },
     /// Shows the settings of the process and where each comes from, and the file's other keys.
     Show,
-    /// Checks a file; by default the one that is looked for.
+    /// Checks a file; by default the one that is looked for. A bucket in `[storage]` is tried.
     Check {
         #[arg(value_name = "FILE", value_hint = ValueHint::FilePath)]
         file: Option<PathBuf>,
@@ -42,7 +43,7 @@ enum Action {
 }
 
 impl Config {
-    pub(super) fn run(self, settings: &Settings) -> anyhow::Result<ExitCode> {
+    pub(super) async fn run(self, settings: &Settings) -> anyhow::Result<ExitCode> {
         let usual = |file: Option<PathBuf>| {
             let usual = settings.config_file.as_ref().map(|file| file.path.clone());
             file.or(usual).ok_or_else(settings::no_home)
@@ -58,8 +59,14 @@ impl Config {
             }
             Action::Check { file } => {
                 let path = usual(file)?;
-                check(&path)?;
-                cli::print(&format!("{} is valid", path.display()))
+                let manifest = check(&path)?;
+                let storage = Storage::new(manifest.storage, settings.storage_keys.clone());
+                let mut text = format!("{} is valid", path.display());
+                if storage.is_bucket() {
+                    storage.probe().await?;
+                    let _ = write!(text, "\n{} can be used", storage.shown());
+                }
+                cli::print(&text)
             }
             Action::Show => {
                 if let Some(file) = settings
@@ -75,13 +82,14 @@ impl Config {
     }
 }
 
-fn check(path: &std::path::Path) -> Result<()> {
+fn check(path: &std::path::Path) -> Result<Manifest> {
     let file = ConfigFile {
         path: path.to_owned(),
         named: true,
     };
-    Manifest::load(Some(&file))?;
-    Settings::checked(&file)
+    let manifest = Manifest::load(Some(&file))?;
+    Settings::checked(&file)?;
+    Ok(manifest)
 }
 
 fn shown(settings: &Settings) -> String {

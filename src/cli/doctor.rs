@@ -18,6 +18,7 @@ use crate::error::{Error, Kind, Result};
 use crate::exec::App;
 use crate::settings::{BackendChoice, Env, Os, Settings, environment};
 use crate::sorting;
+use crate::storage::Storage;
 use crate::units::Edition;
 
 mod apps;
@@ -140,6 +141,7 @@ impl Doctor {
             Err(error) => findings.push(broken("configuration", &error)),
             Ok(app) => {
                 findings.push(api(choice, is_named, &server(&app).await));
+                findings.extend(storage(&app.storage).await);
                 findings.push(kept::journal(&app.journal).await);
                 let age = Duration::from_hours(24 * u64::from(self.older_than));
                 let forgotten = match (self.prune, self.empty_trash) {
@@ -326,6 +328,24 @@ fn api(choice: BackendChoice, is_named: bool, server: &Result<String>) -> Findin
             ),
         ),
     }
+}
+
+/// Whether the bucket for saved drafts and uploaded files can be used, if there is one.
+async fn storage(storage: &Storage) -> Option<Finding> {
+    const WHAT: &str = "storage";
+    if !storage.is_bucket() {
+        return None;
+    }
+    Some(match storage.probe().await {
+        Ok(()) => Finding::ok(WHAT, storage.shown()),
+        Err(error) => {
+            let finding = Finding::note(WHAT, error.cause().to_string());
+            match error.next_step() {
+                Some(hint) => finding.hint(hint),
+                None => finding,
+            }
+        }
+    })
 }
 
 fn as_text(findings: &[Finding], sound: bool) -> String {

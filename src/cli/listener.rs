@@ -131,6 +131,19 @@ impl ListenerOptions {
                 "{address} can be reached from other machines, and `--no-auth` serves everyone"
             );
         }
+        if app.storage.is_bucket() {
+            let storage = Arc::clone(&app.storage);
+            tokio::spawn(async move {
+                match storage.probe().await {
+                    Ok(()) => {
+                        tracing::info!("saved drafts and uploaded files are in {}", storage.shown())
+                    }
+                    Err(error) => {
+                        tracing::error!("drafts cannot be downloaded, nor files uploaded: {error}")
+                    }
+                }
+            });
+        }
         let edition = app.engine.edition();
         let servers = app.servers.addresses.iter().map(|url| media::shown(url));
         let servers = servers.collect::<Vec<_>>().join(" or ");

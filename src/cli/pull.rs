@@ -48,6 +48,10 @@ pub(super) struct Pull {
     /// The server that makes the drafts, which may have a private address.
     #[arg(long, value_name = "URL", value_hint = ValueHint::Url)]
     server: Option<String>,
+    /// A host with a private address to which links may lead, besides the server: the object storage of a server on the
+    /// same network. Can be repeated.
+    #[arg(long, value_name = "HOST")]
+    allow_host: Vec<String>,
     /// Waits for new drafts on the server, until it is stopped.
     #[arg(long, requires = "server", conflicts_with = "source")]
     watch: bool,
@@ -113,7 +117,8 @@ impl Pull {
                         Error::invalid(format!("{:?} is not an address", media::shown(source)))
                             .source(error)
                     })?;
-                    let downloads = Downloads::new(folder, server, limits.pull_bytes)?;
+                    let downloads =
+                        Downloads::new(folder, server, &self.allow_host, limits.pull_bytes)?;
                     let shown = media::shown(source);
                     let file = fetched(&downloads, &url, self.json).await?;
                     let put = target
@@ -129,7 +134,12 @@ impl Pull {
                     target.report(&put)
                 }
                 None => {
-                    let downloads = Downloads::new(folder.clone(), server, limits.pull_bytes)?;
+                    let downloads = Downloads::new(
+                        folder.clone(),
+                        server,
+                        &self.allow_host,
+                        limits.pull_bytes,
+                    )?;
                     let every = crate::manifest::seconds(limits.watch_every_s);
                     let address = self.server.as_deref().unwrap_or_default();
                     let watch = watch::Watch::new(&target, &downloads, &folder, address)?;

@@ -137,10 +137,16 @@ struct PartState {
 
 impl Downloads {
     /// Files are kept in `folder` until they are complete, and have at most `most` bytes.
-    pub(crate) fn new(folder: PathBuf, server: Option<NamedServer>, most: u64) -> Result<Self> {
-        // A link may come from anyone: only public hosts are asked, and the server that the user named.
+    pub(crate) fn new(
+        folder: PathBuf,
+        server: Option<NamedServer>,
+        allowed_hosts: &[String],
+        most: u64,
+    ) -> Result<Self> {
+        // A link may come from anyone: only public hosts are asked, and those that the user named.
         let host = server.as_ref().and_then(|server| server.url.host_str());
-        let allowed = Allowed::new(host.map(str::to_owned), []);
+        let named = host.map(str::to_owned).into_iter();
+        let allowed = Allowed::new(named.chain(allowed_hosts.iter().cloned()), []);
         let access = Caller::client(Manner::Strict, From::Network, &Arc::new(allowed)).access;
         regular_file::create_own_folder(&folder).map_err(|error| unwritable(&folder, error))?;
         remove_old(&folder);
@@ -335,7 +341,7 @@ impl Downloads {
 
     /// The error for a host that is asked only if the user named it.
     fn not_allowed(&self, error: Error, url: &Url) -> Error {
-        let address = url.origin().ascii_serialization();
+        let host = url.host_str().unwrap_or_default();
         let named = match &self.server {
             Some(server) => format!(
                 "the server is {}",
@@ -344,7 +350,7 @@ impl Downloads {
             None => "no server is named".to_owned(),
         };
         error.hint(format!(
-            "links lead to public hosts or to the server that you name, and {named}; if you trust this one, add `--server {address}`"
+            "links lead to public hosts or to the server that you name, and {named}; if you trust this host, add `--allow-host {host}`"
         ))
     }
 
@@ -457,7 +463,7 @@ fn identity(url: &Url) -> String {
     plain.set_fragment(None);
     let kept: Vec<(String, String)> = url
         .query_pairs()
-        .filter(|(key, _)| !matches!(&**key, "expires" | "signature"))
+        .filter(|(key, _)| !is_of_signature(key))
         .map(|(key, value)| (key.into_owned(), value.into_owned()))
         .collect();
     plain.set_query(None);
@@ -465,6 +471,15 @@ fn identity(url: &Url) -> String {
         plain.query_pairs_mut().extend_pairs(kept);
     }
     marker::hash(plain.as_str().as_bytes())[..32].to_owned()
+}
+
+/// Whether a parameter is one of the signature of a link: of a server, or of object storage.
+fn is_of_signature(key: &str) -> bool {
+    let of_storage = |start: &str| {
+        let found = key.get(..start.len());
+        found.is_some_and(|found| found.eq_ignore_ascii_case(start))
+    };
+    matches!(key, "expires" | "signature") || of_storage("x-amz-")
 }
 
 fn state_of(path: &Path) -> PathBuf {
@@ -535,6 +550,23 @@ mod tests {
     }
 
     #[test]
+    fn a_new_link_of_object_storage_continues_the_download_too() {
+        let of = |text: &str| identity(&Url::parse(text).unwrap());
+        let one =
+            of("http://s3/b/a.zip?X-Amz-Date=1&X-Amz-Signature=2&response-content-disposition=x");
+        assert_eq!(
+            one,
+            of(
+                "http://s3/b/a.zip?response-content-disposition=x&X-Amz-Date=3&X-Amz-Signature=4&X-Amz-Credential=c"
+            )
+        );
+        assert_ne!(
+            one,
+            of("http://s3/b/b.zip?X-Amz-Date=1&response-content-disposition=x")
+        );
+    }
+
+    #[test]
     fn a_server_is_an_http_address() {
         let url = |text: &str| NamedServer::new(text, None).map(|server| server.url.to_string());
         assert_eq!(url("http://nas:8080").unwrap(), "http://nas:8080/");
@@ -552,7 +584,13 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let downloads = |server: Option<&str>| {
             let server = server.map(|server| NamedServer::new(server, None).unwrap());
-            Downloads::new(folder.path().join("pull"), server, 1).unwrap()
+            Downloads::new(
+                folder.path().join("pull"),
+                server,
+                &["nas.lan".to_owned()],
+                1,
+            )
+            .unwrap()
         };
         let may = |server, url: &str| {
             let url = Url::parse(url).unwrap();
@@ -569,5 +607,6 @@ mod tests {
             assert!(may(Some(private), private), "{private}");
         }
         assert!(may(None, "http://93.184.216.34/"));
+        assert!(may(None, "http://nas.lan:9000/"));
     }
 }

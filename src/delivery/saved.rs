@@ -5,27 +5,33 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use futures::TryStreamExt as _;
+use futures::{FutureExt as _, StreamExt as _, TryStreamExt as _};
+use quick_cache::sync::Cache;
 use serde::{Deserialize, Serialize};
 use tokio::sync::Mutex;
 
 use super::archive::pack_folder;
 use super::links::{LinkKey, LinkTarget};
-use super::store::{BlobStore, FolderStore, blocking};
 use crate::engine::marker;
 use crate::engine::package::archive::copied;
 use crate::error::{Error, Result};
+use crate::storage::{BlobStore, NewBlob, Storage, blocking};
 use crate::units::Edition;
 
 /// The prefixes of the keys of zip files and of records.
 const ARCHIVES: &str = "drafts";
 const RECORDS: &str = "index";
-/// The folder in a tenant's data folder.
-const FOLDER: &str = "delivery";
 /// Maximum size of a record.
 const RECORD: u64 = 64 << 10;
+/// How many records are kept in memory, and read at the same time.
+const RECORDS_KNOWN: usize = 1_000;
+const RECORDS_AT_ONCE: usize = 8;
+/// A zip file without a record that is older was left by a process that was killed.
+const ABANDONED: Duration = Duration::from_hours(1);
+/// How long the size of all zip files is known: other processes may add some.
+const TOTAL: Duration = Duration::from_mins(1);
 
 /// Limits of what is kept, and how long a link is valid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,28 +73,38 @@ impl SavedVersion {
 
 /// The saved drafts of a tenant.
 pub(crate) struct SavedDrafts {
-    store: Box<dyn BlobStore>,
+    store: Arc<dyn BlobStore>,
+    /// Those that were saved before the server got another storage. Only their links still work.
+    earlier: Option<Arc<dyn BlobStore>>,
     tenant: String,
     key: Arc<LinkKey>,
     limits: DeliveryLimits,
     /// One version at a time gets its place in the list.
     turn: Mutex<()>,
+    /// Records never change.
+    records: Cache<String, SavedVersion>,
+    /// The size of all zip files, and when it was found out.
+    total: Mutex<Option<(Instant, u64)>>,
 }
 
 impl SavedDrafts {
-    /// Those in a tenant's data folder.
-    pub(crate) fn in_folder(
+    /// Those of a tenant with this data folder.
+    pub(crate) fn of(
+        storage: &Storage,
         data: &Path,
         tenant: &str,
         key: Arc<LinkKey>,
         limits: DeliveryLimits,
     ) -> Result<Self> {
         Ok(Self {
-            store: Box::new(FolderStore::new(data.join(FOLDER))?),
+            store: storage.saved(data, tenant)?,
+            earlier: storage.earlier_saved(data),
             tenant: tenant.to_owned(),
             key,
             limits,
             turn: Mutex::new(()),
+            records: Cache::new(RECORDS_KNOWN),
+            total: Mutex::new(None),
         })
     }
 
@@ -100,8 +116,8 @@ impl SavedDrafts {
         edition: Edition,
     ) -> Result<(SavedVersion, Vec<String>)> {
         let (folder, id) = (folder.to_owned(), draft.to_owned());
-        let scratch = self.store.scratch().to_owned();
-        let (file, packed, bytes, sha256) = blocking(move || {
+        let scratch = self.store.scratch()?.to_owned();
+        let (packed, blob) = blocking(move || {
             let unusable = |error| {
                 Error::internal("the zip file of the draft cannot be written").source(error)
             };
@@ -109,57 +125,74 @@ impl SavedDrafts {
             let packed = pack_folder(&folder, &id, edition, file.as_file())?;
             let mut written = file.reopen().map_err(unusable)?;
             let (bytes, sha256) = copied(&mut written, &mut std::io::sink()).map_err(unusable)?;
-            Ok((file.into_temp_path(), packed, bytes, sha256))
+            let file = file.into_temp_path();
+            let blob = NewBlob {
+                file,
+                bytes,
+                sha256,
+            };
+            Ok((packed, blob))
         })
         .await?;
         let _turn = self.turn.lock().await;
-        let all = self.versions().await?;
         let part = part_of(draft);
-        let last = all.iter().rev().find(|key| is_of(key, &part));
-        if let Some(last) = last
-            && let Some(last) = self.version(last).await?
-            && last.sha256 == sha256
-            && self.store.size(&last.archive_key()).await?.is_some()
+        let own = self.own(&part).await?;
+        if let Some(last) = self.last(&own).await?
+            && last.sha256 == blob.sha256
         {
             return Ok((last, packed.notes));
         }
         let now = SystemTime::now().duration_since(UNIX_EPOCH);
         let now = now.map_or(0, |since| since.as_micros() as u64);
         // Later than every other version, even if the clock was set back.
-        let newest = all.last().and_then(|version| time_of(version)).unwrap_or(0);
-        let time = now.max(newest + 1);
+        let later = self.versions(Some(&format!("{now:016x}"))).await?;
+        let newest = later.last().and_then(|version| time_of(version));
+        let time = newest.map_or(now, |newest| now.max(newest + 1));
         let saved = SavedVersion {
-            version: format!("{time:016x}-{}-{part}", &sha256[..16]),
+            version: format!("{time:016x}-{}-{part}", &blob.sha256[..16]),
             draft_id: draft.to_owned(),
             name: packed.manifest.name,
             edition,
-            bytes,
-            sha256,
+            bytes: blob.bytes,
+            sha256: blob.sha256.clone(),
         };
-        self.store.put(&saved.archive_key(), file).await?;
+        self.store.put(&saved.archive_key(), blob).await?;
         self.put_record(&saved).await?;
-        self.prune(&saved).await?;
+        // The version can be downloaded, whatever becomes of others.
+        if let Err(error) = self.prune(own, &saved).await {
+            tracing::warn!("old versions of drafts are not removed: {}", error.cause());
+        }
         Ok((saved, packed.notes))
     }
 
     async fn put_record(&self, saved: &SavedVersion) -> Result<()> {
         let record = serde_json::to_vec(saved)
             .map_err(|error| Error::internal("a record cannot be written").source(error))?;
-        let scratch = self.store.scratch().to_owned();
-        let file = blocking(move || {
-            let attempt = || {
-                let file = tempfile::NamedTempFile::new_in(&scratch)?;
-                std::fs::write(file.path(), &record)?;
-                file.as_file().sync_all()?;
-                Ok(file.into_temp_path())
-            };
-            attempt().map_err(|error: std::io::Error| {
-                Error::internal("a record cannot be written").source(error)
-            })
-        })
-        .await?;
-        self.store.put(&saved.record_key(), file).await?;
+        let record = NewBlob::of(self.store.scratch()?, record).await?;
+        self.store.put(&saved.record_key(), record).await?;
+        self.records.insert(saved.version.clone(), saved.clone());
         Ok(())
+    }
+
+    /// The versions of a draft that have a zip file, the oldest first, with its size.
+    async fn own(&self, part: &str) -> Result<Vec<(String, u64)>> {
+        let prefix = format!("{ARCHIVES}/{part}/");
+        let archives = self.store.list(&prefix, None).await?;
+        let own = archives.into_iter().filter_map(|(key, bytes)| {
+            let version = key.strip_prefix(&prefix)?.strip_suffix(".zip")?;
+            Some((version.to_owned(), bytes))
+        });
+        Ok(own.collect())
+    }
+
+    /// The newest of these versions that has a record.
+    async fn last(&self, own: &[(String, u64)]) -> Result<Option<SavedVersion>> {
+        for (version, _) in own.iter().rev() {
+            if let Some(saved) = self.version(version).await? {
+                return Ok(Some(saved));
+            }
+        }
+        Ok(None)
     }
 
     /// The versions after the version `after` and before `before`, the newest first; at most `limit`.
@@ -169,88 +202,161 @@ impl SavedDrafts {
         before: Option<&str>,
         limit: usize,
     ) -> Result<Vec<SavedVersion>> {
-        let all = self.versions().await?;
+        let all = self.versions(after).await?;
         let newer = all
             .iter()
             .rev()
             .skip_while(|version| before.is_some_and(|before| version.as_str() >= before))
-            .take_while(|version| after.is_none_or(|after| version.as_str() > after));
-        let mut found = Vec::new();
-        for version in newer {
-            if found.len() == limit {
-                break;
-            }
-            found.extend(self.version(version).await?);
-        }
+            .take(limit.saturating_add(RECORDS_AT_ONCE));
+        let reads: Vec<_> = newer.map(|version| self.version(version).boxed()).collect();
+        // Records may be gone in the meantime.
+        let mut found: Vec<SavedVersion> = futures::stream::iter(reads)
+            .buffered(RECORDS_AT_ONCE)
+            .try_filter_map(|saved| std::future::ready(Ok(saved)))
+            .try_collect()
+            .await?;
+        found.truncate(limit);
         Ok(found)
     }
 
-    /// A link to a version at a server whose addresses begin with `site`.
-    pub(crate) fn link(&self, site: &str, saved: &SavedVersion) -> Result<String> {
+    /// A link to a version: of the storage, or at a server whose addresses begin with `site`.
+    pub(crate) async fn link(&self, site: &str, saved: &SavedVersion) -> Result<String> {
+        let (key, name) = (saved.archive_key(), format!("{}.zip", saved.name));
+        if let Some(link) = self.store.link(&key, &name, self.limits.link).await? {
+            return Ok(link);
+        }
         let target = LinkTarget {
             tenant: self.tenant.clone(),
-            key: saved.archive_key(),
+            key,
             name: saved.name.clone(),
         };
         self.key.link(site, &target, self.limits.link)
     }
 
-    pub(crate) fn store(&self) -> &dyn BlobStore {
-        &*self.store
+    /// The store that has the zip file with this key, and its size.
+    pub(crate) async fn archive(&self, key: &str) -> Result<Option<(&dyn BlobStore, u64)>> {
+        for store in [Some(&self.store), self.earlier.as_ref()]
+            .into_iter()
+            .flatten()
+        {
+            if let Some(bytes) = store.size(key).await? {
+                return Ok(Some((&**store, bytes)));
+            }
+        }
+        Ok(None)
     }
 
-    /// All versions, the oldest first.
-    async fn versions(&self) -> Result<Vec<String>> {
-        let records = self.store.list(&format!("{RECORDS}/")).await?;
+    /// The versions after the version `after`, or all; the oldest first.
+    async fn versions(&self, after: Option<&str>) -> Result<Vec<String>> {
+        let key = after.map(|after| format!("{RECORDS}/{after}"));
+        let prefix = format!("{RECORDS}/");
+        let records = self.store.list(&prefix, key.as_deref()).await?;
         let versions = records.iter().filter_map(|(key, _)| {
             let name = key.strip_prefix(RECORDS)?.strip_prefix('/')?;
             Some(name.strip_suffix(".json")?.to_owned())
         });
-        Ok(versions.collect())
+        let newer = |version: &String| after.is_none_or(|after| version.as_str() > after);
+        Ok(versions.filter(newer).collect())
     }
 
     /// A version; `None` if it was removed in the meantime, or its record is damaged.
     async fn version(&self, version: &str) -> Result<Option<SavedVersion>> {
+        if let Some(known) = self.records.get(version) {
+            return Ok(Some(known));
+        }
         let key = format!("{RECORDS}/{version}.json");
-        let Some(bytes) = self.store.size(&key).await? else {
+        let Some(bytes) = self.store.bytes(&key, RECORD).await? else {
             return Ok(None);
         };
-        let Ok(read) = self.store.read(&key, 0..bytes.min(RECORD)).await else {
-            return Ok(None);
-        };
-        let pieces: Vec<_> = match read.try_collect().await {
-            Ok(pieces) => pieces,
-            Err(_) => return Ok(None),
-        };
-        Ok(serde_json::from_slice(&pieces.concat()).ok())
+        let saved: Option<SavedVersion> = serde_json::from_slice(&bytes).ok();
+        if let Some(saved) = &saved {
+            self.records.insert(version.to_owned(), saved.clone());
+        }
+        Ok(saved)
     }
 
-    /// Removes the oldest versions beyond the limits, but not `kept`.
-    async fn prune(&self, kept: &SavedVersion) -> Result<()> {
-        let all = self.versions().await?;
-        let archives = self.store.list(&format!("{ARCHIVES}/")).await?;
-        let mut total: u64 = archives.iter().map(|(_, bytes)| bytes).sum();
-        let part = part_of(&kept.draft_id);
-        let own = all.iter().filter(|version| is_of(version, &part));
-        let mut surplus = own.count().saturating_sub(self.limits.versions.max(1));
-        for version in all.iter().filter(|version| **version != kept.version) {
-            let is_surplus = surplus > 0 && is_of(version, &part);
-            if !is_surplus && total <= self.limits.bytes {
+    /// Removes the oldest versions beyond the limits, but not `kept`. `own` are the versions of its draft before it.
+    async fn prune(&self, own: Vec<(String, u64)>, kept: &SavedVersion) -> Result<()> {
+        let mut left = self.limits.versions.max(1) - 1;
+        let mut removed = 0;
+        for (version, bytes) in own.into_iter().rev() {
+            if self.version(&version).await?.is_none() {
+                // Another process may be about to write its record.
+                if !is_abandoned(&version) {
+                    continue;
+                }
+            } else if left > 0 {
+                left -= 1;
                 continue;
             }
-            surplus -= usize::from(is_surplus);
-            let draft = version.splitn(3, '-').nth(2).unwrap_or_default();
-            let archive = format!("{ARCHIVES}/{draft}/{version}.zip");
-            let bytes = archives.iter().find(|(key, _)| *key == archive);
-            total = total.saturating_sub(bytes.map_or(0, |(_, bytes)| *bytes));
-            // The record first: what is listed is there.
-            self.store
-                .delete(&format!("{RECORDS}/{version}.json"))
-                .await?;
-            self.store.delete(&archive).await?;
+            self.remove(&version).await?;
+            removed += bytes;
         }
+        let mut total = self.total.lock().await;
+        let known = total.filter(|(when, _)| when.elapsed() < TOTAL);
+        let (when, bytes) = match known {
+            Some((when, bytes)) => (when, (bytes + kept.bytes).saturating_sub(removed)),
+            None => {
+                let archives = self.store.list(&format!("{ARCHIVES}/"), None).await?;
+                (
+                    Instant::now(),
+                    archives.iter().map(|(_, bytes)| bytes).sum(),
+                )
+            }
+        };
+        let bytes = if bytes > self.limits.bytes {
+            self.prune_to_size(kept).await?
+        } else {
+            bytes
+        };
+        *total = Some((when, bytes));
         Ok(())
     }
+
+    /// Removes the oldest versions of all drafts until the others are within the limit. Returns the size of those.
+    async fn prune_to_size(&self, kept: &SavedVersion) -> Result<u64> {
+        let archives = self.store.list(&format!("{ARCHIVES}/"), None).await?;
+        let mut total: u64 = archives.iter().map(|(_, bytes)| bytes).sum();
+        let mut versions: Vec<(&str, u64)> = archives
+            .iter()
+            .filter_map(|(key, bytes)| {
+                let version = key.rsplit('/').next()?.strip_suffix(".zip")?;
+                Some((version, *bytes))
+            })
+            .filter(|(version, _)| *version != kept.version)
+            .collect();
+        versions.sort_unstable();
+        for (version, bytes) in versions {
+            if total <= self.limits.bytes {
+                break;
+            }
+            self.remove(version).await?;
+            total = total.saturating_sub(bytes);
+        }
+        Ok(total)
+    }
+
+    async fn remove(&self, version: &str) -> Result<()> {
+        // The record first: what is listed is there.
+        self.store
+            .delete(&format!("{RECORDS}/{version}.json"))
+            .await?;
+        self.records.remove(version);
+        let draft = version.splitn(3, '-').nth(2).unwrap_or_default();
+        self.store
+            .delete(&format!("{ARCHIVES}/{draft}/{version}.zip"))
+            .await
+    }
+}
+
+/// Whether a version is so old that no process is still about to write its record.
+fn is_abandoned(version: &str) -> bool {
+    let time = time_of(version).map(Duration::from_micros);
+    let age = time.and_then(|time| {
+        let time = UNIX_EPOCH.checked_add(time)?;
+        SystemTime::now().duration_since(time).ok()
+    });
+    age.is_some_and(|age| age > ABANDONED)
 }
 
 /// An id of a draft as a part of keys; ids of other programs may have any characters.
@@ -261,12 +367,6 @@ fn part_of(draft: &str) -> String {
     } else {
         marker::hash(draft.as_bytes())[..32].to_owned()
     }
-}
-
-/// Whether a version is of the draft with this part in its keys: it has the part, too, so that the versions of a draft
-/// are found without reading records.
-fn is_of(version: &str, part: &str) -> bool {
-    version.splitn(3, '-').nth(2) == Some(part)
 }
 
 fn time_of(version: &str) -> Option<u64> {
@@ -295,7 +395,8 @@ mod tests {
             };
             let data = folder.path().join("data");
             fs::create_dir(&data).unwrap();
-            let drafts = SavedDrafts::in_folder(&data, "local", key, limits).unwrap();
+            let storage = Storage::folder();
+            let drafts = SavedDrafts::of(&storage, &data, "local", key, limits).unwrap();
             Self { folder, drafts }
         }
 
@@ -328,8 +429,8 @@ mod tests {
         assert_eq!(it.names(None, 2).await, all[..2]);
         assert_eq!(it.names(Some(&b.version), 10).await, all[..1]);
         assert!(it.names(Some(&c.version), 10).await.is_empty());
-        let size = it.drafts.store().size(&b.archive_key()).await.unwrap();
-        assert_eq!(size, Some(b.bytes));
+        let (_, bytes) = it.drafts.archive(&b.archive_key()).await.unwrap().unwrap();
+        assert_eq!(bytes, b.bytes);
     }
 
     #[tokio::test]
@@ -342,13 +443,39 @@ mod tests {
         let other = it.save("b", "1").await;
         let left = [&other, &saved[2], &saved[1]].map(|it| it.version.clone());
         assert_eq!(it.names(None, 10).await, left);
-        let archives = it.drafts.store().list("drafts/").await.unwrap();
+        let archives = it.drafts.store.list("drafts/", None).await.unwrap();
         assert_eq!(archives.len(), 3);
 
         let it = Fixture::new(5, 1);
         it.save("a", "1").await;
         let last = it.save("b", "1").await;
         assert_eq!(it.names(None, 10).await, [last.version]);
-        assert_eq!(it.drafts.store().list("drafts/").await.unwrap().len(), 1);
+        assert_eq!(
+            it.drafts.store.list("drafts/", None).await.unwrap().len(),
+            1
+        );
+    }
+
+    #[tokio::test]
+    async fn what_a_killed_process_left_is_no_version_and_is_removed_later() {
+        let it = Fixture::new(2, u64::MAX);
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+        let hour = Duration::from_mins(61);
+        let left = |age: Duration| format!("{:016x}-00-a", (now - age).as_micros() as u64);
+        let (old, young) = (left(hour), left(Duration::ZERO));
+        for version in [&old, &young] {
+            let blob = NewBlob::of(it.drafts.store.scratch().unwrap(), b"zip".to_vec());
+            let key = format!("drafts/a/{version}.zip");
+            let put = it.drafts.store.put(&key, blob.await.unwrap()).await;
+            assert!(put.unwrap());
+        }
+        let saved = it.save("a", "1").await;
+        assert_eq!(
+            it.names(None, 10).await,
+            std::slice::from_ref(&saved.version)
+        );
+        let own = it.drafts.own("a").await.unwrap();
+        let own: Vec<String> = own.into_iter().map(|(version, _)| version).collect();
+        assert_eq!(own, [young, saved.version]);
     }
 }

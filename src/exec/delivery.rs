@@ -17,7 +17,8 @@ impl App {
         if self.saved.get().is_some() {
             return Ok(());
         }
-        let saved = SavedDrafts::in_folder(
+        let saved = SavedDrafts::of(
+            &self.storage,
             self.settings.data_dir()?,
             &self.tenant,
             Arc::clone(key),
@@ -42,7 +43,10 @@ impl App {
         let added = saved
             .add(folder, draft.as_str(), self.engine.edition())
             .await;
-        let linked = added.and_then(|(version, notes)| Ok((saved.link(site, &version)?, notes)));
+        let linked = match added {
+            Ok((version, notes)) => saved.link(site, &version).await.map(|link| (link, notes)),
+            Err(error) => Err(error),
+        };
         match linked {
             Ok((link, notes)) => {
                 reply["download_url"] = link.as_str().into();
@@ -50,6 +54,8 @@ impl App {
                 settling::note(reply, &notes);
             }
             Err(error) => {
+                tracing::warn!("a saved draft cannot be downloaded: {}", error.cause());
+                let error = error.for_client();
                 let note = format!("the draft is saved, but it cannot be downloaded: {error}");
                 settling::note(reply, &[note]);
             }

@@ -3,9 +3,13 @@
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use futures::FutureExt as _;
 
 use super::App;
 use crate::error::{Error, Kind, Result};
+use crate::storage::Storage;
 use crate::tool::Spec;
 use crate::uploads::Uploads;
 
@@ -29,7 +33,33 @@ const WRITE_FILES: [&str; 4] = [
 impl App {
     /// The files that clients sent.
     pub(crate) fn uploads(&self) -> Result<Uploads> {
-        Ok(Uploads::in_data(self.settings.data_dir()?))
+        let store = self
+            .storage
+            .uploads(self.settings.data_dir()?, &self.tenant)?;
+        Ok(Uploads::new(store))
+    }
+
+    /// From now on a call that needs an uploaded file, maybe one that was uploaded long ago, gets it from the bucket if it
+    /// is not on this machine.
+    pub(super) fn restore_uploads(&self) {
+        let Some(data) = self
+            .settings
+            .data_dir()
+            .ok()
+            .filter(|_| self.storage.is_bucket())
+        else {
+            return;
+        };
+        let (storage, tenant) = (Arc::clone(&self.storage), Arc::clone(&self.tenant));
+        let (data, copies) = (data.to_owned(), Storage::copies(data));
+        self.media.restore_with(move |path: &Path| {
+            let path = path.to_owned();
+            if !path.starts_with(&copies) || path.is_file() {
+                return None;
+            }
+            let store = storage.uploads(&data, &tenant);
+            Some(async move { store?.restore(&path).await }.boxed())
+        });
     }
 
     /// How many bytes may still be stored.
@@ -38,7 +68,8 @@ impl App {
             return Ok(u64::MAX);
         }
         let data = self.settings.data_dir()?.to_owned();
-        let used = tokio::task::spawn_blocking(move || size(&data)).await;
+        let in_bucket = self.storage.used(&self.tenant).await?;
+        let used = tokio::task::spawn_blocking(move || size(&data, &Storage::copies(&data))).await;
         let used = used.map_err(io::Error::other).flatten().map_err(|error| {
             Error::new(
                 Kind::Unavailable,
@@ -46,6 +77,7 @@ impl App {
             )
             .source(error)
         })?;
+        let used = used.saturating_add(in_bucket);
         Ok(self.manifest.limits.tenant_bytes.saturating_sub(used))
     }
 
@@ -63,7 +95,7 @@ impl App {
                 .hint("delete drafts that are no longer needed with `delete_draft`"));
             }
         }
-        if WRITE_FILES.contains(&spec.name) && self.bytes_left().await? == 0 {
+        if WRITE_FILES.contains(&spec.name) && self.has_no_bytes_left().await? {
             return Err(Error::conflict(format!(
                 "all of the {} bytes for files are in use (`limits.tenant_bytes`)",
                 self.manifest.limits.tenant_bytes
@@ -71,6 +103,19 @@ impl App {
             .hint("delete drafts and uploaded files that are no longer needed"));
         }
         Ok(())
+    }
+
+    /// Whether nothing more may be stored. What a bucket has does not count while it does not answer: drafts are saved on
+    /// this machine.
+    async fn has_no_bytes_left(&self) -> Result<bool> {
+        match self.bytes_left().await {
+            Ok(left) => Ok(left == 0),
+            Err(error) if self.storage.is_bucket() => {
+                tracing::warn!("the size of stored data is not known: {}", error.cause());
+                Ok(false)
+            }
+            Err(error) => Err(error),
+        }
     }
 
     /// Refuses one more job than a tenant may run.
@@ -87,8 +132,9 @@ impl App {
     }
 }
 
-/// The bytes of all files below a folder. Links are not followed, and what is removed meanwhile does not count.
-fn size(folder: &Path) -> io::Result<u64> {
+/// The bytes of all files below a folder, apart from one folder in it. Links are not followed, and what is removed meanwhile
+/// does not count.
+fn size(folder: &Path, except: &Path) -> io::Result<u64> {
     let mut total = 0;
     let mut folders: Vec<PathBuf> = vec![folder.to_owned()];
     while let Some(folder) = folders.pop() {
@@ -100,7 +146,12 @@ fn size(folder: &Path) -> io::Result<u64> {
         for entry in entries {
             let entry = entry?;
             match entry.metadata() {
-                Ok(metadata) if metadata.is_dir() => folders.push(entry.path()),
+                Ok(metadata) if metadata.is_dir() => {
+                    let folder = entry.path();
+                    if folder != except {
+                        folders.push(folder);
+                    }
+                }
                 Ok(metadata) if metadata.is_file() => total += metadata.len(),
                 Ok(_) => {}
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
@@ -118,10 +169,13 @@ mod tests {
     #[test]
     fn the_size_of_a_folder_is_that_of_its_files() {
         let folder = tempfile::tempdir().expect("a folder");
+        let size = |folder: &Path| size(folder, &folder.join("copies"));
         assert_eq!(size(&folder.path().join("missing")).expect("nothing"), 0);
         fs::create_dir(folder.path().join("in")).expect("a folder");
         fs::write(folder.path().join("a"), [0; 10]).expect("written");
         fs::write(folder.path().join("in/b"), [0; 5]).expect("written");
+        fs::create_dir(folder.path().join("copies")).expect("a folder");
+        fs::write(folder.path().join("copies/a"), [0; 100]).expect("written");
         assert_eq!(size(folder.path()).expect("a size"), 15);
     }
 }

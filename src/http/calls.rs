@@ -107,7 +107,10 @@ impl Tenant {
             }
         };
         let mut arguments = arguments;
-        self.name_uploads(&mut arguments);
+        if let Err(error) = self.name_uploads(&mut arguments).await {
+            (self.refused)(spec, &error);
+            return failed(&error, None);
+        }
         if let Some(missing) = texts::missing(texts, &arguments) {
             (self.refused)(spec, &Error::invalid(missing));
             return EndedCall {

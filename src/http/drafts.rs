@@ -2,7 +2,6 @@
 
 use std::convert::Infallible;
 use std::ops::Range;
-use std::sync::Arc;
 use std::time::SystemTime;
 
 use futures::{StreamExt as _, TryStreamExt as _};
@@ -10,19 +9,20 @@ use http_body_util::{BodyExt, StreamBody};
 use hyper::body::{Bytes, Frame};
 use hyper::header::{
     ACCEPT_RANGES, CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE,
-    ETAG, HeaderMap, HeaderName, HeaderValue, IF_NONE_MATCH, IF_RANGE, RANGE,
+    ETAG, HeaderMap, HeaderName, HeaderValue, IF_NONE_MATCH, IF_RANGE, RANGE, RETRY_AFTER,
     X_CONTENT_TYPE_OPTIONS,
 };
 use hyper::{Method, StatusCode};
 use reqwest::Url;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::answer::{self, Answer, AnswerBody};
 use super::tenants::Tenants;
 use crate::delivery::links::LinkKey;
-use crate::delivery::saved::SavedDrafts;
-use crate::error::Error;
+use crate::delivery::saved::{SavedDrafts, SavedVersion};
+use crate::error::Result;
 use crate::exec::App;
+use crate::storage::{BlobStore, attachment};
 
 /// How many drafts a list has; further ones are asked for with `before`.
 const LISTED: usize = 200;
@@ -42,24 +42,34 @@ pub(super) async fn list(app: &App, query: &str, site: Option<&str>) -> Answer {
     let listed = saved
         .list(after.as_deref(), before.as_deref(), LISTED)
         .await;
-    let rows = listed.and_then(|versions| {
-        let row = |version| {
-            let mut row = crate::args::to_value(version)?;
-            row["download_url"] = saved.link(site, version)?.into();
-            Ok(row)
-        };
-        versions.iter().map(row).collect::<Result<Vec<_>, Error>>()
-    });
+    let rows = match listed {
+        Ok(versions) => rows(saved, site, &versions).await,
+        Err(error) => Err(error),
+    };
     match rows {
         Ok(rows) => answer::json(StatusCode::OK, json!({ "drafts": rows })),
         Err(error) => {
             tracing::error!("the saved drafts cannot be listed: {}", error.cause());
-            answer::refusal(
-                StatusCode::INTERNAL_SERVER_ERROR,
-                "the saved drafts cannot be listed: see the server's log",
-            )
+            unavailable("the saved drafts cannot be listed: see the server's log")
         }
     }
+}
+
+async fn rows(saved: &SavedDrafts, site: &str, versions: &[SavedVersion]) -> Result<Vec<Value>> {
+    let mut rows = Vec::with_capacity(versions.len());
+    for version in versions {
+        let mut row = crate::args::to_value(version)?;
+        row["download_url"] = saved.link(site, version).await?.into();
+        rows.push(row);
+    }
+    Ok(rows)
+}
+
+fn unavailable(why: &str) -> Answer {
+    let mut answer = answer::refusal(StatusCode::SERVICE_UNAVAILABLE, why);
+    let soon = HeaderValue::from_static("5");
+    answer.headers_mut().insert(RETRY_AFTER, soon);
+    answer
 }
 
 /// The file that a link leads to. Every link that is not valid has the same answer.
@@ -82,15 +92,16 @@ pub(super) async fn file(
     let Ok(tenant) = tenants.named(&target.tenant) else {
         return gone();
     };
-    let Some(app) = tenant.app.as_ref().filter(|app| app.saved.get().is_some()) else {
+    let Some(saved) = tenant.app.as_ref().and_then(|app| app.saved.get()) else {
         return gone();
     };
-    let size = match app.saved.get().map(SavedDrafts::store) {
-        Some(store) => store.size(&target.key).await,
-        None => Ok(None),
-    };
-    let Ok(Some(size)) = size else {
-        return gone();
+    let (store, size) = match saved.archive(&target.key).await {
+        Ok(Some(found)) => found,
+        Ok(None) => return gone(),
+        Err(error) => {
+            tracing::error!("a saved draft cannot be read: {}", error.cause());
+            return unavailable("the draft cannot be read now: see the server's log");
+        }
     };
     // The key is that of one version, whose content never changes.
     let tag = format!("\"{}\"", target.key.rsplit('/').next().unwrap_or_default());
@@ -102,10 +113,10 @@ pub(super) async fn file(
             set(&mut answer, CONTENT_RANGE, &format!("bytes */{size}"));
             answer
         }
-        AskedPart::Whole => sent(app, &target.key, 0..size, StatusCode::OK, method).await,
+        AskedPart::Whole => sent(store, &target.key, 0..size, StatusCode::OK, method).await,
         AskedPart::Of(range) => {
             let status = StatusCode::PARTIAL_CONTENT;
-            let mut answer = sent(app, &target.key, range.clone(), status, method).await;
+            let mut answer = sent(store, &target.key, range.clone(), status, method).await;
             let shown = format!("bytes {}-{}/{size}", range.start, range.end - 1);
             set(&mut answer, CONTENT_RANGE, &shown);
             answer
@@ -118,14 +129,14 @@ pub(super) async fn file(
     set(
         &mut answer,
         CONTENT_DISPOSITION,
-        &disposition(&format!("{}.zip", target.name)),
+        &attachment(&format!("{}.zip", target.name)),
     );
     answer
 }
 
 /// An answer with a part of the file, or only its head.
 async fn sent(
-    app: &Arc<App>,
+    store: &dyn BlobStore,
     key: &str,
     range: Range<u64>,
     status: StatusCode,
@@ -135,13 +146,12 @@ async fn sent(
     let mut answer = bare(status);
     set(&mut answer, CONTENT_TYPE, "application/zip");
     if method != Method::HEAD {
-        let store = app.saved.get().map(SavedDrafts::store);
-        let read = match store {
-            Some(store) => store.read(key, range).await.ok(),
-            None => None,
-        };
-        let Some(read) = read else {
-            return answer::page(StatusCode::INTERNAL_SERVER_ERROR);
+        let read = match store.read(key, range).await {
+            Ok(read) => read,
+            Err(error) => {
+                tracing::error!("a saved draft cannot be read: {}", error.cause());
+                return unavailable("the draft cannot be read now: see the server's log");
+            }
         };
         // A file that cannot be read to its end gives a body that is too short, which clients notice.
         let pieces = read
@@ -220,27 +230,6 @@ fn part(text: &str, size: u64) -> Option<Range<u64>> {
     }
 }
 
-/// The name of a file for browsers: in ASCII for old ones, and as it is.
-fn disposition(name: &str) -> String {
-    let ascii: String = name
-        .chars()
-        .map(|c| match c {
-            '"' | '\\' | '%' => '_',
-            c if c.is_ascii() && !c.is_ascii_control() => c,
-            _ => '_',
-        })
-        .collect();
-    let mut encoded = String::new();
-    for byte in name.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
-            encoded.push(char::from(byte));
-        } else {
-            encoded.push_str(&format!("%{byte:02X}"));
-        }
-    }
-    format!("attachment; filename=\"{ascii}\"; filename*=UTF-8''{encoded}")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -301,14 +290,5 @@ mod tests {
             );
         }
         assert_eq!(asked(&[(IF_NONE_MATCH, "\"b\"")]), AskedPart::Whole);
-    }
-
-    #[test]
-    fn names_of_any_language_reach_browsers() {
-        assert_eq!(
-            disposition("夏 \"a\".zip"),
-            "attachment; filename=\"_ _a_.zip\"; filename*=UTF-8''%E5%A4%8F%20%22a%22.zip"
-        );
-        assert!(HeaderValue::from_str(&disposition("a\r\nSet-Cookie: x")).is_ok());
     }
 }

@@ -31,12 +31,9 @@ where
     B: Body<Data = Bytes> + Unpin,
 {
     let answered = match *method {
-        Method::GET | Method::HEAD if name.is_empty() => list(app),
+        Method::GET | Method::HEAD if name.is_empty() => list(app).await,
         Method::PUT if !name.is_empty() => put(app, name, body, receiver).await,
-        Method::DELETE if !name.is_empty() => app
-            .uploads()
-            .and_then(|files| files.remove(name))
-            .map(|()| answer::json(StatusCode::OK, json!({ "success": true, "error": "" }))),
+        Method::DELETE if !name.is_empty() => remove(app, name).await,
         Method::OPTIONS => return (answer::options(allow(name)), "ok"),
         _ => {
             return (
@@ -51,9 +48,17 @@ where
     }
 }
 
-fn list(app: &App) -> Result<Answer> {
-    let files = app.uploads()?.list()?;
+async fn list(app: &App) -> Result<Answer> {
+    let files = app.uploads()?.list().await?;
     Ok(answer::json(StatusCode::OK, json!({ "files": files })))
+}
+
+async fn remove(app: &App, name: &str) -> Result<Answer> {
+    app.uploads()?.remove(name).await?;
+    Ok(answer::json(
+        StatusCode::OK,
+        json!({ "success": true, "error": "" }),
+    ))
 }
 
 /// Stores the body. Its pieces are written as they arrive, so a file may be larger than the memory.
@@ -102,10 +107,11 @@ fn refused(error: &Error) -> Answer {
         Kind::Conflict => StatusCode::CONFLICT,
         Kind::Media => StatusCode::UNSUPPORTED_MEDIA_TYPE,
         Kind::Unsent => StatusCode::REQUEST_TIMEOUT,
-        Kind::Unavailable | Kind::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+        Kind::Unavailable | Kind::Timeout | Kind::Busy => StatusCode::SERVICE_UNAVAILABLE,
+        Kind::Internal => StatusCode::INTERNAL_SERVER_ERROR,
         _ => StatusCode::BAD_REQUEST,
     };
-    let mut answer = answer::refusal(status, &error.to_string());
+    let mut answer = answer::refusal(status, &error.for_client());
     let close = HeaderValue::from_static("close");
     answer.headers_mut().insert(CONNECTION, close);
     answer

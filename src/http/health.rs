@@ -38,7 +38,7 @@ pub(crate) async fn health(app: &Arc<App>) -> (bool, Value) {
 }
 
 /// Whether calls can be run and recorded: the journal can be read, the data folder can be written, and the server that
-/// makes the drafts answers.
+/// makes the drafts answers. If drafts and files are kept in a bucket, that can be written, too.
 pub(super) async fn ready(app: &Arc<App>) -> (bool, Value) {
     let journal = match tokio::time::timeout(JOURNAL_ID, app.journal.id()).await {
         Ok(Ok(_)) => "ok".to_owned(),
@@ -61,12 +61,17 @@ pub(super) async fn ready(app: &Arc<App>) -> (bool, Value) {
     } else {
         "no CapCut API answers"
     };
-    let works = serves && journal == "ok" && folder == "ok";
-    let ready = json!({
-        "ready": works,
-        "checks": { "journal": journal, "data_folder": folder, "backend": server },
-    });
-    (works, ready)
+    let mut works = serves && journal == "ok" && folder == "ok";
+    let mut checks = json!({ "journal": journal, "data_folder": folder, "backend": server });
+    if app.storage.is_bucket() {
+        let storage = match app.storage.probe().await {
+            Ok(()) => "ok".to_owned(),
+            Err(error) => error.to_string(),
+        };
+        works = works && storage == "ok";
+        checks["storage"] = storage.into();
+    }
+    (works, json!({ "ready": works, "checks": checks }))
 }
 
 /// Writes a file and removes it.

@@ -19,8 +19,8 @@ use crate::exec::{App, Context, LOCAL_TENANT, Output};
 use crate::mcp::ListedTools;
 use crate::mcp::over_http::HttpEndpoint;
 use crate::metrics::Metrics;
+use crate::storage;
 use crate::tool::Spec;
-use crate::uploads;
 
 /// A tenant that has not been asked for for this long is closed; its next request opens it again.
 const UNUSED: Duration = Duration::from_mins(10);
@@ -79,9 +79,10 @@ impl Tenant {
 
 impl Tenant {
     /// Replaces the names of uploaded files by their paths.
-    pub(super) fn name_uploads(&self, arguments: &mut Object) {
-        if let Some(Ok(uploads)) = self.app.as_ref().map(|app| app.uploads()) {
-            uploads.resolve(arguments);
+    pub(super) async fn name_uploads(&self, arguments: &mut Object) -> Result<()> {
+        match &self.app {
+            Some(app) => app.uploads()?.resolve(arguments).await,
+            None => Ok(()),
         }
     }
 }
@@ -205,7 +206,7 @@ impl Shared {
         let caller = |from| {
             let caller = Caller::client(Manner::Api, from, &self.allowed);
             match app.settings.data_dir() {
-                Ok(folder) if app.is_local() => caller.with_folder(&folder.join(uploads::FOLDER)),
+                Ok(folder) if app.is_local() => caller.with_folder(&folder.join(storage::UPLOADS)),
                 Ok(folder) => caller.of_tenant(folder),
                 Err(_) => caller,
             }

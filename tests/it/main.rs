@@ -35,6 +35,7 @@ mod memory;
 mod metrics;
 mod names;
 mod newer;
+mod object_storage;
 mod plans;
 mod preview;
 mod properties;

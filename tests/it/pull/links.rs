@@ -174,7 +174,7 @@ fn private_hosts_are_asked_only_if_the_user_named_them() {
             "{link}: {refused:?}"
         );
         assert!(
-            refused.stderr.contains("add `--server http://"),
+            refused.stderr.contains("add `--allow-host "),
             "{link}: {refused:?}"
         );
     }

@@ -1,0 +1,143 @@
+//! A real S3 server behind a proxy that can fail.
+
+use std::fs;
+use std::io::{self, Read, Write};
+use std::net::{Shutdown, TcpListener, TcpStream};
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::thread;
+
+use tempfile::TempDir;
+
+use super::{KEY_ID, SECRET};
+use crate::support::until;
+
+/// The server with the bucket `drafts`.
+pub(super) struct S3 {
+    /// The endpoint.
+    pub(super) url: String,
+    folder: TempDir,
+    child: Child,
+    /// After how many bytes of an answer its connection is closed; [`WHOLE`]: never, [`DOWN`]: there is no connection.
+    cut: Arc<AtomicU64>,
+    connections: Arc<AtomicUsize>,
+}
+
+const WHOLE: u64 = u64::MAX;
+const DOWN: u64 = u64::MAX - 1;
+
+impl S3 {
+    pub(super) fn start() -> Self {
+        let program = std::env::var_os("CAPCUT_TEST_S3_SERVER")
+            .expect("CAPCUT_TEST_S3_SERVER names the program s3s-fs, version 0.14.1");
+        let folder = tempfile::tempdir().expect("a folder");
+        fs::create_dir(folder.path().join("drafts")).expect("a bucket");
+        let free = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let port = free.local_addr().expect("an address").port();
+        drop(free);
+        let child = Command::new(program)
+            .args(["--host", "127.0.0.1", "--port", &port.to_string()])
+            .args(["--access-key", KEY_ID, "--secret-key", SECRET])
+            .arg(folder.path())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("the server starts");
+        until("the S3 server answers", || {
+            TcpStream::connect(("127.0.0.1", port)).is_ok()
+        });
+        let cut = Arc::new(AtomicU64::new(WHOLE));
+        let connections = Arc::new(AtomicUsize::new(0));
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let url = format!("http://{}", listener.local_addr().expect("an address"));
+        let (cut_here, connections_here) = (Arc::clone(&cut), Arc::clone(&connections));
+        thread::spawn(move || {
+            for client in listener.incoming().flatten() {
+                connections_here.fetch_add(1, Ordering::SeqCst);
+                let cut = Arc::clone(&cut_here);
+                thread::spawn(move || forward(client, port, &cut));
+            }
+        });
+        Self {
+            url,
+            folder,
+            child,
+            cut,
+            connections,
+        }
+    }
+
+    pub(super) fn cut_at(&self, bytes: u64) {
+        self.cut.store(bytes, Ordering::SeqCst);
+    }
+
+    pub(super) fn down(&self) {
+        self.cut_at(DOWN);
+    }
+
+    pub(super) fn up(&self) {
+        self.cut_at(WHOLE);
+    }
+
+    pub(super) fn connections(&self) -> usize {
+        self.connections.load(Ordering::SeqCst)
+    }
+
+    /// The objects whose keys begin with `prefix`, as files of the server.
+    pub(super) fn objects(&self, prefix: &str) -> Vec<PathBuf> {
+        let root = self.folder.path().join("drafts");
+        let mut found = Vec::new();
+        let mut folders = vec![root.clone()];
+        while let Some(folder) = folders.pop() {
+            for entry in fs::read_dir(folder).expect("a folder").flatten() {
+                let path = entry.path();
+                if path.is_dir() {
+                    folders.push(path);
+                } else if path
+                    .strip_prefix(&root)
+                    .is_ok_and(|key| key.starts_with(prefix))
+                {
+                    found.push(path);
+                }
+            }
+        }
+        found.sort();
+        found
+    }
+}
+
+impl Drop for S3 {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn forward(client: TcpStream, port: u16, cut: &AtomicU64) {
+    if cut.load(Ordering::SeqCst) == DOWN {
+        return;
+    }
+    let Ok(server) = TcpStream::connect(("127.0.0.1", port)) else {
+        return;
+    };
+    let mut asking = client.try_clone().expect("a stream");
+    let mut asked = server.try_clone().expect("a stream");
+    thread::spawn(move || {
+        let _ = io::copy(&mut asking, &mut asked);
+        let _ = asked.shutdown(Shutdown::Write);
+    });
+    let (mut server, mut client) = (server, client);
+    let (mut sent, mut piece) = (0, [0; 16 << 10]);
+    while let Ok(count @ 1..) = server.read(&mut piece) {
+        let most = cut.load(Ordering::SeqCst);
+        let left = usize::try_from(most.saturating_sub(sent)).unwrap_or(usize::MAX);
+        if most == DOWN || client.write_all(&piece[..count.min(left)]).is_err() || left <= count {
+            break;
+        }
+        sent += count as u64;
+    }
+    let _ = client.shutdown(Shutdown::Both);
+    let _ = server.shutdown(Shutdown::Both);
+}
