@@ -248,7 +248,11 @@ impl SavedDrafts {
 
     /// The versions after the version `after`, or all; the oldest first.
     async fn versions(&self, after: Option<&str>) -> Result<Vec<String>> {
-        let key = after.map(|after| format!("{RECORDS}/{after}"));
+        // A client may ask for what is no version.
+        let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
+        let key = after
+            .filter(|after| after.bytes().all(is_plain))
+            .map(|after| format!("{RECORDS}/{after}"));
         let prefix = format!("{RECORDS}/");
         let records = self.store.list(&prefix, key.as_deref()).await?;
         let versions = records.iter().filter_map(|(key, _)| {

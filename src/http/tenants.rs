@@ -81,8 +81,9 @@ impl Tenant {
     /// Replaces the names of uploaded files by their paths.
     pub(super) async fn name_uploads(&self, arguments: &mut Object) -> Result<()> {
         match &self.app {
-            Some(app) => app.uploads()?.resolve(arguments).await,
-            None => Ok(()),
+            // Without a data folder there are no files.
+            Some(app) if app.settings.data_dir().is_ok() => app.uploads()?.resolve(arguments).await,
+            _ => Ok(()),
         }
     }
 }

@@ -19,7 +19,7 @@ const LEVELS: [(&str, LevelFilter); 9] = [
 ];
 
 /// The crates that log.
-const TARGETS: [&str; 4] = ["capcut_mcp", "hyper", "hyper_util", "rmcp"];
+const TARGETS: [&str; 5] = ["capcut_mcp", "hyper", "hyper_util", "object_store", "rmcp"];
 
 /// The similarity above which a name counts as misspelt.
 const NEAR: f64 = 0.75;
