@@ -72,8 +72,9 @@ pub(super) struct Bucket {
     is_seen: AtomicBool,
     /// The size of a tenant's objects, and when that was found out.
     used: Mutex<HashMap<String, (Instant, u64)>>,
-    /// A copy is fetched once, even if several calls need it at the same time.
-    fetching: Mutex<HashMap<PathBuf, Weak<tokio::sync::Mutex<()>>>>,
+    /// Of the calls that put the same key, or need the same copy, one at a time does so: a service need not decide between
+    /// those of one server. Copies have absolute paths, keys have none.
+    turns: Mutex<HashMap<PathBuf, Weak<tokio::sync::Mutex<()>>>>,
 }
 
 /// What is known about an object without its content.
@@ -139,7 +140,7 @@ impl Bucket {
             links: section.links,
             is_seen: AtomicBool::new(false),
             used: Mutex::default(),
-            fetching: Mutex::default(),
+            turns: Mutex::default(),
         })
     }
 
@@ -281,14 +282,14 @@ impl Bucket {
         self.delete(PROBE).await
     }
 
-    /// The turn to fetch the copy at a path.
+    /// The turn to put a key, or to fetch the copy at a path.
     fn turn_of(&self, path: &Path) -> Arc<tokio::sync::Mutex<()>> {
-        let mut fetching = self.fetching.lock().unwrap_or_else(PoisonError::into_inner);
-        fetching.retain(|_, turn| turn.strong_count() > 0);
-        let known = fetching.get(path).and_then(Weak::upgrade);
+        let mut turns = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
+        turns.retain(|_, turn| turn.strong_count() > 0);
+        let known = turns.get(path).and_then(Weak::upgrade);
         known.unwrap_or_else(|| {
             let turn = Arc::default();
-            fetching.insert(path.to_owned(), Arc::downgrade(&turn));
+            turns.insert(path.to_owned(), Arc::downgrade(&turn));
             turn
         })
     }
@@ -404,6 +405,8 @@ impl BlobStore for S3Store {
 
     async fn put(&self, key: &str, blob: NewBlob) -> Result<bool> {
         let full = self.key(key)?;
+        let turn = self.bucket.turn_of(Path::new(&full));
+        let _turn = turn.lock().await;
         let is_new = put::put(&self.bucket, &full, &blob).await?;
         if is_new {
             self.bucket.changed(&full);
