@@ -48,7 +48,8 @@ use crate::metrics::{self, Metrics};
 use crate::settings::{BackendChoice, Settings};
 use crate::storage::Storage;
 use crate::styles;
-use crate::tool::{Hints, Request, Spec, Turn};
+use crate::tool::{Hints, Request, Spec, Tool as _, Turn};
+use crate::tools::generate_draft_url::GenerateDraftUrl;
 
 use attempt::{Attempt, lane_name, timed_out};
 use breaker::Breaker;
@@ -593,6 +594,9 @@ impl App {
         }
         if request.save_wish().is_ok_and(|wish| wish.is_some()) {
             Box::pin(self.deliver(request, &mut reply)).await;
+        }
+        if spec.name == GenerateDraftUrl::NAME {
+            Box::pin(self.link_saved(request, &mut reply)).await;
         }
         if let Backend::Remote(remote) = &home.backend {
             let entered = Box::pin(self.enter(remote, home, request, &reply)).await;

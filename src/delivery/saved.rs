@@ -185,6 +185,12 @@ impl SavedDrafts {
         Ok(own.collect())
     }
 
+    /// The version of a draft that was saved last.
+    pub(crate) async fn latest(&self, draft: &str) -> Result<Option<SavedVersion>> {
+        let own = self.own(&part_of(draft)).await?;
+        self.last(&own).await
+    }
+
     /// The newest of these versions that has a record.
     async fn last(&self, own: &[(String, u64)]) -> Result<Option<SavedVersion>> {
         for (version, _) in own.iter().rev() {

@@ -61,4 +61,34 @@ impl App {
             }
         }
     }
+
+    /// Puts the link to the version that was saved last in the place of the configured site's link.
+    pub(super) async fn link_saved(&self, request: &dyn Request, reply: &mut Value) {
+        let (Some(saved), Some(site)) = (self.saved.get(), &request.call().caller.site) else {
+            return;
+        };
+        let Some(draft) = request.draft() else {
+            return;
+        };
+        let linked = match saved.latest(draft.as_str()).await {
+            Ok(Some(version)) => saved.link(site, &version).await,
+            Ok(None) => {
+                let note = "the draft has not been saved on this server: after `save_draft` it can be downloaded";
+                return settling::note(reply, &[note.to_owned()]);
+            }
+            Err(error) => Err(error),
+        };
+        match linked {
+            Ok(link) => {
+                reply["draft_url"] = link.into();
+                let note = "the link is to the version that was saved last; it expires";
+                reply["notes"] = [note].into();
+            }
+            Err(error) => {
+                tracing::warn!("a saved draft cannot be linked: {}", error.cause());
+                let note = format!("the link cannot be made: {}", error.for_client());
+                settling::note(reply, &[note]);
+            }
+        }
+    }
 }

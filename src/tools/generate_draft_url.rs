@@ -1,4 +1,5 @@
-//! `generate_draft_url`: a link to a draft at the configured site.
+//! `generate_draft_url`: a link to a draft at the configured site. On a server whose clients download saved drafts, the executor
+//! puts the link to the last saved version in its place.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

@@ -431,6 +431,22 @@ fn links_and_lists_are_those_of_the_token() {
     let draft = &made["output"]["draft_id"];
     let saved = post("/save_draft", &json!({ "draft_id": draft }));
     let link = saved["download_url"].as_str().expect("a link");
+    let named = post("/generate_draft_url", &json!({ "draft_id": draft }));
+    let latest = named["output"]["draft_url"].as_str().expect("a link");
+    let downloaded = |link: &str| {
+        let (status, zip) = http("GET", link, &[], b"");
+        (status, zip.len())
+    };
+    assert_eq!(downloaded(latest), downloaded(link));
+    let unsaved = post("/create_draft", &json!({}));
+    let unsaved = post(
+        "/generate_draft_url",
+        &json!({ "draft_id": unsaved["output"]["draft_id"] }),
+    );
+    let site = unsaved["output"]["draft_url"]
+        .as_str()
+        .expect("the configured site's link");
+    assert!(!site.contains("/drafts/"), "{unsaved}");
     // The link is enough for who has it; nothing else is without a token.
     let (status, _) = http("GET", link, &[], b"");
     assert_eq!(status, 200, "{link}");
