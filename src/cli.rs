@@ -20,6 +20,7 @@ mod names;
 mod paint;
 mod pull;
 mod quickstart;
+mod render;
 mod samples;
 mod serve;
 mod shown;
@@ -168,6 +169,7 @@ enum Command {
     Edit(drafts::EditOnce),
     History(drafts::ShowHistory),
     Diff(drafts::DiffDrafts),
+    Render(render::RenderDraft),
     Lint(lint::Lint),
     Pull(pull::Pull),
     Doctor(doctor::Doctor),
@@ -270,6 +272,10 @@ fn execute(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Diff(diff) => {
             let settings = options.settings()?;
             wait_here(diff.run(App::new(settings)?))
+        }
+        Command::Render(render) => {
+            let settings = options.settings()?;
+            wait_to_the_end(render.run(App::new(settings)?), LAST_WORK)
         }
         Command::Lint(lint) => {
             // Only the option counts: the edition of the settings applies to drafts that are created here.

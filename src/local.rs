@@ -15,7 +15,10 @@ mod job_status;
 mod list_drafts;
 mod open_draft;
 pub(crate) mod preview_draft;
+mod preview_frame;
+pub(crate) mod preview_video;
 mod recover_draft;
+pub(crate) mod rendering;
 pub(crate) mod rows;
 mod search_catalog;
 mod style_presets;
@@ -50,7 +53,7 @@ pub(crate) trait LocalTool:
     const TITLE: &'static str;
     const HINTS: Hints;
     const INPUT_RULES: &'static [InputRule] = &[];
-    /// The field of the reply with the path of a PNG file, which is also sent to clients that show images.
+    /// The field of the reply with the path of a PNG or JPEG file, which is also sent to clients that show images.
     const PICTURE: Option<&'static str> = None;
     /// The reply as lines of text, for tools whose replies are lists; other replies are JSON.
     const LINES: Option<fn(&Value) -> String> = None;
@@ -111,6 +114,8 @@ local! {
     apply_template::ApplyTemplate,
     delete_draft::DeleteDraft,
     preview_draft::PreviewDraft,
+    preview_frame::PreviewFrame,
+    preview_video::PreviewVideo,
     validate_draft::ValidateDraft,
     recover_draft::RecoverDraft,
     health_check::HealthCheck,
@@ -227,7 +232,7 @@ const ADVICE: [(&[&str], &str); 11] = [
             "publish_video",
         ],
         "the app renders videos: save the draft with `save_draft`, open it in CapCut or JianYing and export it there; \
-         `preview_draft` shows its timeline",
+         `preview_video` makes a preview",
     ),
     (
         &[

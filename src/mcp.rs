@@ -61,7 +61,7 @@ const INSTRUCTIONS: &str = "Makes editable CapCut/JianYing video drafts.\n\
      - A whole video: send one plan to compose_draft. It checks everything first, makes all items and saves. Many videos: compose_batch.\n\
      - Step by step, or to add to a draft: create_draft, add_* with its draft_id (or exact name), then save_draft, which writes the folder that the app opens.\n\
      - Before you name a transition, effect, animation, mask or font, find its exact name with search_catalog, which also finds \
-     properties that the schemas do not list (kind property). preview_draft shows the timeline.\n\
+     properties that the schemas do not list (kind property). preview_draft shows the timeline, preview_frame the picture.\n\
      - Times are seconds on the timeline. Positions (transform_x, transform_y) are half canvases from the centre, y up. \
      Clips on one track must not overlap: use another track_name for items that are shown at the same time.\n\
      - Media are http(s) URLs or absolute paths. A picture that was only shown in the chat has no path: ask for the file.\n\
@@ -594,8 +594,12 @@ async fn picture(spec: &Spec, reply: &Value) -> Result<Option<ContentBlock>> {
     let bytes = read.map_err(io::Error::other).flatten().map_err(|error| {
         Error::internal(format!("{path} was written, but cannot be read")).source(error)
     })?;
+    let kind = match bytes.get(..2) {
+        Some([0xff, 0xd8]) => "image/jpeg",
+        _ => "image/png",
+    };
     let data = BASE64_STANDARD.encode(bytes);
-    Ok(Some(ContentBlock::image(data, "image/png")))
+    Ok(Some(ContentBlock::image(data, kind)))
 }
 
 /// Text only: clients check structured content against the output schema of a success. Some clients show only the text,

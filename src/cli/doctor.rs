@@ -239,7 +239,7 @@ const PROGRAMS: [(&str, &str); 2] = [
     ),
     (
         "ffmpeg",
-        "images become covers without it; with it, a frame of a video can, too",
+        "with it, `preview_frame` shows videos, `preview_video` and `render` make videos, and frames of videos become covers; install it with `apt install ffmpeg` (Debian, Ubuntu), `brew install ffmpeg` (macOS) or `winget install ffmpeg` (Windows)",
     ),
 ];
 

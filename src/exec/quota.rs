@@ -23,11 +23,13 @@ const MAKE_DRAFTS: [&str; 5] = [
 ];
 
 /// The tools that write files.
-const WRITE_FILES: [&str; 4] = [
+const WRITE_FILES: [&str; 6] = [
     "save_draft",
     "compose_draft",
     "compose_batch",
     "preview_draft",
+    "preview_frame",
+    "preview_video",
 ];
 
 impl App {

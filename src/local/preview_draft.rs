@@ -12,6 +12,7 @@ use capcut_draft::Document;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::args::input_rule::InputRule;
 use crate::draft::ids::DraftId;
 use crate::engine::documents::document_error;
 use crate::engine::package::unwritable;
@@ -26,15 +27,15 @@ use crate::regular_file;
 use crate::sorting;
 use crate::tool::Hints;
 
-/// Draws the timeline with clips, transitions and captions as an image.
+/// Draws the timeline as an image.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct PreviewDraft {
     /// The draft.
     pub draft_id: DraftId,
-    /// Start in seconds.
+    /// Seconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub start: Option<f64>,
-    /// End in seconds.
+    /// Seconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub end: Option<f64>,
     /// Default: light.
@@ -62,6 +63,7 @@ impl LocalTool for PreviewDraft {
     const TITLE: &'static str = "Preview draft";
     const HINTS: Hints = Hints::READ;
     const PICTURE: Option<&'static str> = Some("png");
+    const INPUT_RULES: &'static [InputRule] = &[InputRule::Rare("theme")];
     type Reply = Preview;
 
     fn draft(&self) -> Option<&DraftId> {
@@ -177,10 +179,12 @@ fn window((start, end): (Option<f64>, Option<f64>), duration_s: f64) -> Result<R
 
 /// How many preview files are kept (two per preview), and for how long.
 const MOST_FILES: usize = 400;
+/// How many preview videos are kept: they are larger.
+const MOST_VIDEOS: usize = 20;
 const LONGEST: Duration = Duration::from_hours(30 * 24);
 
 /// Removes all but the newest previews, and temporary files of killed processes. Only previews are written here.
-fn tidy(folder: &Path) {
+pub(super) fn tidy(folder: &Path) {
     prune(folder, MOST_FILES, LONGEST);
 }
 
@@ -189,7 +193,7 @@ pub(crate) fn prune_older(data: &Path, age: Duration) -> Removed {
     prune(&folder(data), usize::MAX, age)
 }
 
-fn folder(data: &Path) -> PathBuf {
+pub(super) fn folder(data: &Path) -> PathBuf {
     data.join("previews")
 }
 
@@ -208,12 +212,27 @@ fn prune(folder: &Path, most: usize, longest: Duration) -> Removed {
         })
         .collect();
     sorting::sort_by_key(&mut files, |(modified, ..)| Reverse(*modified));
+    let mut videos = 0;
     for (index, (modified, file, bytes)) in files.iter().enumerate() {
-        if index >= most || modified.elapsed().is_ok_and(|age| age > longest) {
+        videos += usize::from(file.extension().is_some_and(|ending| ending == "mp4"));
+        let is_old_video = most < usize::MAX
+            && videos > MOST_VIDEOS
+            && file.extension().is_some_and(|ending| ending == "mp4");
+        if index >= most || is_old_video || modified.elapsed().is_ok_and(|age| age > longest) {
             removed.file(file, *bytes);
         }
     }
     removed
+}
+
+/// Writes the file of a preview atomically and returns its path; old previews are removed.
+pub(super) fn store(file: &Path, ending: &str, bytes: &[u8]) -> Result<String> {
+    let folder = file.parent().unwrap_or(Path::new("."));
+    regular_file::create_own_folder(folder).map_err(|error| unwritable(folder, error))?;
+    // Earlier versions created it readable by other users.
+    regular_file::tighten(folder);
+    tidy(folder);
+    write(file, ending, bytes)
 }
 
 /// Writes the file atomically and returns its path.

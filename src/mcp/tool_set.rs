@@ -50,6 +50,8 @@ const PROFILES: [ToolProfile; 4] = [
             "apply_template",
             "delete_draft",
             "preview_draft",
+            "preview_frame",
+            "preview_video",
             "validate_draft",
             "health_check",
         ]),

@@ -39,9 +39,11 @@ mod object_storage;
 mod plans;
 mod preview;
 mod properties;
+
 mod pull;
 mod racy;
 mod remote;
+mod rendering;
 mod resume;
 mod rights;
 mod runs;

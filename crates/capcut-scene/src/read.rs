@@ -319,7 +319,7 @@ impl Reader {
         clock: &Clock,
     ) -> What {
         let document = source.document;
-        let path = document.value(main, &field::material::PATH);
+        let path = file_of(document, main);
         let is_video = kind == ClipKind::Video;
         let side = |field| u32::try_from(document.value(main, field)).unwrap_or_default();
         let size = (
@@ -546,6 +546,17 @@ fn counts_on_source(
         .map(|point| point.offset);
     let before_source = 0..clock.source.start;
     before_source.is_empty() || !offsets.all(|offset| before_source.contains(&offset))
+}
+
+/// The file of a material. Working documents name the file that was added beside the place that it gets in a save.
+fn file_of(document: &Document, main: MaterialRef) -> String {
+    let added = || document.get(main, &field::material::REMOTE_URL);
+    if document.dialect() == Dialect::Api
+        && let Some(added) = added().filter(|added| !added.is_empty())
+    {
+        return added;
+    }
+    document.value(main, &field::material::PATH)
 }
 
 /// When a clip shows which part of its file.

@@ -54,7 +54,7 @@ impl Reader {
         }
         self.movie.sounds.push(Sound {
             clip: name.clone(),
-            path: document.value(main, &field::material::PATH),
+            path: super::file_of(document, main),
             is_video,
             range: outer.shown(clock.target),
             clock: Clock::new(

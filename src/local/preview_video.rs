@@ -1,0 +1,170 @@
+//! `preview_video`: the draft, or a part of it, as a video with sound.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use capcut_render::VideoOptions;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::rendering::{
+    ShownDraft, VideoMade, draft_fault, draft_of, micros, plain_name, size_fault, size_on_canvas,
+    time_fault,
+};
+use crate::args::input_rule::InputRule;
+use crate::args::to_value;
+use crate::compose::report::Detail;
+use crate::draft::ids::DraftId;
+use crate::engine::package::unwritable;
+use crate::error::{Error, Result};
+use crate::exec::jobs::{self, Handle};
+use crate::exec::{App, Context, Step};
+use crate::local::LocalTool;
+use crate::local::compose_draft::{JobReply, default_wait_s};
+use crate::local::preview_draft::folder;
+use crate::regular_file;
+use crate::tool::Hints;
+
+/// The longer side where the call names none, in pixels.
+const USUAL: u32 = 1280;
+
+/// Makes an MP4 with sound.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+pub(crate) struct PreviewVideo {
+    /// The draft.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub draft_id: Option<DraftId>,
+    /// Or a folder or name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub draft: Option<String>,
+    /// Seconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<f64>,
+    /// Seconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub to: Option<f64>,
+    /// Longer side in pixels.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pixels: Option<u32>,
+    /// Seconds to wait before the reply is `running`.
+    #[serde(default = "default_wait_s")]
+    #[schemars(range(min = 0.0, max = 3600.0))]
+    pub wait_s: f64,
+}
+
+impl LocalTool for PreviewVideo {
+    const NAME: &'static str = "preview_video";
+    const TITLE: &'static str = "Preview video";
+    const HINTS: Hints = Hints {
+        open_world: true,
+        ..Hints::READ
+    };
+    const INPUT_RULES: &'static [InputRule] = &[
+        InputRule::Rare("wait_s"),
+        InputRule::Rare("draft"),
+        InputRule::Rare("size"),
+        InputRule::Alias("start", "from"),
+        InputRule::Alias("end", "to"),
+        // Elsewhere `size` is that of letters.
+        InputRule::Shown("size", "pixels"),
+        InputRule::Alias("draft_folder", "draft"),
+        InputRule::Alias("folder", "draft"),
+        InputRule::Alias("path", "draft"),
+    ];
+    type Reply = JobReply;
+
+    fn draft(&self) -> Option<&DraftId> {
+        self.draft_id.as_ref()
+    }
+
+    fn faults(&self) -> Vec<String> {
+        let mut faults = Vec::new();
+        faults.extend(draft_fault(self.draft_id.as_ref(), self.draft.as_deref()));
+        faults.extend(self.from.and_then(|from| time_fault("from", from)));
+        faults.extend(self.to.and_then(|to| time_fault("to", to)));
+        faults.extend(size_fault(self.pixels));
+        faults
+    }
+
+    async fn run(&self, app: &Arc<App>, context: &Context) -> Result<JobReply> {
+        let draft = draft_of(app, self.draft_id.as_ref(), self.draft.as_deref(), context).await?;
+        let shown = ShownDraft::read(app, &draft, context).await?;
+        let range = part((self.from, self.to), &shown)?;
+        let options = VideoOptions {
+            range,
+            longest: size_on_canvas(self.pixels, USUAL, &shown.movie)?,
+            overwrite: true,
+        };
+        let folder = folder(app.settings.data_dir()?);
+        regular_file::create_own_folder(&folder).map_err(|error| unwritable(&folder, error))?;
+        let named = self
+            .draft_id
+            .as_ref()
+            .map(DraftId::as_str)
+            .or(self.draft.as_deref());
+        let name = plain_name(named.unwrap_or_default());
+        let (from, to) = (range.0 as f64 / 1e6, range.1 as f64 / 1e6);
+        let target = folder.join(format!("{name} {from}-{to} {}.mp4", options.longest));
+        let (worker, caller, progress) = (
+            Arc::clone(app),
+            context.caller.clone(),
+            context.progress.clone(),
+        );
+        app.job_within_quota()?;
+        let id = app
+            .jobs
+            .start(Self::NAME, self, move |handle: Handle| async move {
+                let context = handle.context(caller, progress);
+                let ready = shown.with_files(&worker, &[range], true, &context).await?;
+                let tell = context.progress.clone();
+                let told = move |done: f32| {
+                    if let Some(tell) = &tell {
+                        tell(Step {
+                            done: f64::from(done * 100.0).round(),
+                            total: Some(100.0),
+                            message: format!("rendering: {:.0} %", done * 100.0),
+                            bytes: None,
+                        });
+                    }
+                };
+                let made = ready
+                    .video(target.clone(), options, context.cancel.clone(), told)
+                    .await?;
+                to_value(&VideoMade::new(&target, &made.0, made.1))
+            })
+            .await?;
+        // If the client gives up, this call and its job are dropped. After the answer `running`, the job continues.
+        let given_up = app.jobs.token(&id).drop_guard();
+        let wait = Duration::from_secs_f64(self.wait_s.clamp(0.0, 3600.0));
+        let state = tokio::select! {
+            biased;
+            () = context.cancel.cancelled() => app.jobs.cancel(&id, jobs::UNDONE).await?,
+            state = app.jobs.wait(&id, wait) => state?,
+        };
+        given_up.disarm();
+        if let Some(error) = state.failure() {
+            return Err(error);
+        }
+        Ok(JobReply::of(&id, state, Detail::All))
+    }
+}
+
+/// The part of a draft between two times in seconds, as microseconds.
+pub(crate) fn part(
+    (from, to): (Option<f64>, Option<f64>),
+    shown: &ShownDraft,
+) -> Result<(i64, i64)> {
+    let duration = shown.movie.duration();
+    let start = from.map_or(0, micros);
+    let end = to.map_or(duration, micros).min(duration);
+    if start >= end {
+        return Err(Error::invalid(format!(
+            "the part from {} s to {} s is empty; the draft ends at {} s",
+            start as f64 / 1e6,
+            end as f64 / 1e6,
+            shown.duration_s()
+        ))
+        .hint("`to` must be after `from`, and `from` before the end of the draft"));
+    }
+    Ok((start, end))
+}
