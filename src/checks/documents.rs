@@ -7,6 +7,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use capcut_draft::{ClipKind, PROPERTIES, Property, PropertyDefault};
+use capcut_scene::DRAWN;
 use serde_json::Value;
 
 use super::check_section;
@@ -206,6 +207,17 @@ fn kinds_of(property: &Property) -> String {
     }
 }
 
+/// How pictures and videos of a draft show a property.
+fn drawn(name: &str) -> String {
+    let row = DRAWN.iter().find(|row| row.name == name).expect("a row");
+    let says = row.closeness.says();
+    if row.remark.is_empty() {
+        says.to_owned()
+    } else {
+        format!("{says}: {}", cell(row.remark))
+    }
+}
+
 /// Everything that is known about each property.
 fn known_properties() -> String {
     let mut text = String::from(
@@ -238,7 +250,7 @@ fn known_properties() -> String {
             kinds_of(property),
             known.versions,
             known.ground.says(),
-            known.preview,
+            drawn(property.name),
             cell(known.example),
         );
     }
