@@ -127,6 +127,10 @@ pub(crate) struct Timeline {
 
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Track {
+    /// Its short id.
+    pub name: Arc<str>,
+    /// When clips are seen that are not drawn, such as stickers.
+    pub not_drawn: Vec<TimeRange>,
     /// By start; only those that are seen.
     pub clips: Vec<Clip>,
     /// The longest clip, to find those that overlap.

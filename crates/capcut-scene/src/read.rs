@@ -163,6 +163,8 @@ impl Reader {
             let (clips, transitions): (Vec<Clip>, Vec<_>) = clips.into_iter().unzip();
             let longest = clips.iter().map(|clip| clip.clock.target.duration).max();
             tracks.push(Track {
+                name: document.short_track_id(track).into(),
+                not_drawn: not_drawn(document, track),
                 longest: longest.unwrap_or_default(),
                 joints: self.joints(outer, &clips, &transitions),
                 clips,
@@ -523,6 +525,21 @@ impl Reader {
         }
         on_source
     }
+}
+
+/// When clips of a track are seen that are not drawn.
+fn not_drawn(document: &Document, track: TrackRef) -> Vec<TimeRange> {
+    if document.value(track, &field::track::ATTRIBUTE) & 2 != 0 {
+        return Vec::new();
+    }
+    let is_seen = |own: &ClipRef| {
+        matches!(
+            document.clip_kind(*own),
+            ClipKind::Sticker | ClipKind::TextTemplate
+        ) && document.value(*own, &field::clip::VISIBLE)
+    };
+    let clips = document.clips(track).filter(is_seen);
+    clips.map(|own| document.target(own)).collect()
 }
 
 fn has_source(document: &Document, own: ClipRef) -> bool {

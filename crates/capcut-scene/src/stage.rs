@@ -281,7 +281,7 @@ impl Clip {
         }
     }
 
-    fn value(&self, animated: &Animated, at: i64) -> f64 {
+    pub(crate) fn value(&self, animated: &Animated, at: i64) -> f64 {
         animated.at(self.key_time(at))
     }
 
@@ -395,7 +395,7 @@ impl Clip {
     }
 
     /// From pixels of the content to those of the canvas.
-    fn place(&self, canvas: (f64, f64), size: (f64, f64), at: i64) -> Affine {
+    pub(crate) fn place(&self, canvas: (f64, f64), size: (f64, f64), at: i64) -> Affine {
         let fit = match self.what {
             What::Text(_) => 1.0,
             _ => fit(canvas, size),

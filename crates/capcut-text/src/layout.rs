@@ -99,6 +99,11 @@ pub(crate) struct Underline {
 }
 
 impl TextLayout {
+    /// The text, with its values within their limits.
+    pub fn text(&self) -> &Text {
+        &self.text
+    }
+
     /// The width of the widest line in pixels, without strokes, shadow and background.
     pub fn width(&self) -> f32 {
         self.width

@@ -4,4 +4,5 @@ mod effects;
 mod golden;
 mod places;
 mod random;
+mod review;
 mod support;
