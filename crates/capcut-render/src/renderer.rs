@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use capcut_scene::{Composer, MediumKind, Movie, SceneNote};
+use capcut_scene::{Composer, MediumKind, Movie, Scene, SceneNote};
 use capcut_text::Fonts;
 use tiny_skia::Pixmap;
 
@@ -93,6 +93,18 @@ impl Renderer {
         }
     }
 
+    /// Why the frames of a file are not shown, if that is known: it is missing, or FFmpeg is.
+    pub fn hindrance(&self, medium: usize) -> Option<String> {
+        match self.files.media.get(medium) {
+            Some(Err(why)) => Some(why.clone()),
+            Some(Ok(_)) => {
+                let is_video = self.movie.media().get(medium)?.kind == MediumKind::Video;
+                (is_video && self.tools.is_none()).then(|| "FFmpeg is not installed".to_owned())
+            }
+            None => Some("no file".to_owned()),
+        }
+    }
+
     pub(crate) fn tools(&self) -> Result<&Tools> {
         self.tools.as_ref().ok_or_else(|| {
             RenderError::new(
@@ -160,24 +172,34 @@ impl Renderer {
     /// # Errors
     /// As [`Self::frame`].
     pub fn frames(&mut self, times: &[i64], longest: u32) -> Result<Vec<Pixmap>> {
+        let last = (self.movie.duration() - 1).max(0);
+        let scenes = times
+            .iter()
+            .map(|at| self.movie.scene((*at).clamp(0, last)));
+        let scenes: Vec<_> = scenes.collect();
+        self.scenes(&scenes, longest)
+    }
+
+    /// The pictures of scenes of the movie, which may be parts of what is seen.
+    ///
+    /// # Errors
+    /// As [`Self::frame`].
+    pub fn scenes(&mut self, scenes: &[Scene], longest: u32) -> Result<Vec<Pixmap>> {
         let stop = Stop::default();
         let (width, height) = size_within(self.movie.canvas(), longest);
         let mut media = self.media_frames(&stop);
         media.set_scale(f64::from(width) / f64::from(self.movie.canvas().0.max(1)));
         let mut composer = Composer::new(self.fonts.clone());
         let mut pictures = Vec::new();
-        for at in times {
+        for scene in scenes {
             let mut target = Pixmap::new(width, height).ok_or_else(|| {
                 RenderError::new(
                     Problem::Invalid,
                     format!("a picture of {width} × {height} pixels is not possible"),
                 )
             })?;
-            let last = (self.movie.duration() - 1).max(0);
-            let at = (*at).clamp(0, last);
-            let scene = self.movie.scene(at);
-            media.prepare(&scene);
-            composer.compose(&scene, &mut media, &mut target);
+            media.prepare(scene);
+            composer.compose(scene, &mut media, &mut target);
             pictures.push(target);
         }
         media.close();
