@@ -506,7 +506,12 @@ fn a_tenant_runs_as_many_jobs_as_it_may() {
     let alice = add(&home, &["alice"]);
     let bob = add(&home, &["bob"]);
     let config = home.file("limits.toml", "[limits]\ntenant_jobs = 1\n");
-    let served = home.serve_http(&["--config", &config.display().to_string()]);
+    let served = home.serve_http(&[
+        "--config",
+        &config.display().to_string(),
+        "--allow-host",
+        "127.0.0.1",
+    ]);
     let slow = crate::jobs::Slow::held();
     let plan = json!({ "wait_s": 0, "plan": { "audio": [{ "audio_url": format!("{}/slow.wav", slow.url) }] } });
     let client = |token: &str| {
