@@ -17,6 +17,7 @@ mod review;
 mod run;
 pub(crate) mod schema;
 pub(crate) mod section;
+pub(crate) mod seen;
 pub(crate) mod source;
 mod steps;
 mod structure;
@@ -185,6 +186,7 @@ pub(crate) async fn compose(
             items: rows,
             phases,
             notes,
+            look: None,
             next: None,
         },
         draft,

@@ -13,6 +13,7 @@ pub(crate) mod health_check;
 mod inspect_draft;
 mod job_status;
 mod list_drafts;
+mod look;
 mod open_draft;
 pub(crate) mod preview_draft;
 mod preview_frame;

@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::seen::PictureReview;
 use crate::draft::ids::DraftId;
 use crate::error::Error;
 use crate::printable::counted;
@@ -179,6 +180,9 @@ pub(crate) struct RunReport {
     /// What the user should know.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
+    /// With `look`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub look: Option<PictureReview>,
     /// What to do next.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next: Option<String>,

@@ -44,6 +44,7 @@ pub(crate) fn checked(plan: &Plan) -> RunReport {
         items: plan.template.as_ref().map_or_else(Vec::new, rows),
         phases: Phases::default(),
         notes: plan.notes.clone(),
+        look: None,
         next: None,
     };
     report.count();

@@ -17,9 +17,11 @@ use crate::compose::source::Places;
 use crate::compose::{self, CheckedPlan, RunStart};
 use crate::draft::ids::DraftId;
 use crate::error::{Error, Kind, Result};
+use crate::exec::drafts::NamedDraft;
 use crate::exec::jobs::{self, Handle};
 use crate::exec::{App, Context};
 use crate::local::LocalTool;
+use crate::local::look::{look, not_looked};
 use crate::tool::Hints;
 use crate::tools::save_draft::Saved;
 use crate::tools::{Object, to_value};
@@ -55,6 +57,9 @@ pub(crate) struct ComposeDraft {
     #[serde(default = "default_wait_s")]
     #[schemars(range(min = 0.0, max = 3600.0))]
     pub wait_s: f64,
+    /// Then checks the picture: readable texts, gaps, with operations that fix it.
+    #[serde(default)]
+    pub look: bool,
     /// "failures" or "all" items.
     #[serde(default)]
     pub detail: Detail,
@@ -196,7 +201,7 @@ impl LocalTool for ComposeDraft {
             () = context.cancel.cancelled() => return Err(cancelled_before()),
             checked = compose::check(app, &plan, resume.as_ref(), &context.caller) => checked?,
         };
-        let id = start(app, plan, checked, resume, context).await?;
+        let id = start(app, plan, checked, (resume, self.look), context).await?;
         // If the client gives up, this call and its job are dropped. After the answer `running`, the job continues.
         let given_up = app.jobs.token(&id).drop_guard();
         let wait = Duration::from_secs_f64(self.wait_s.clamp(0.0, 3600.0));
@@ -260,12 +265,12 @@ fn cancelled_before() -> Error {
     Error::new(Kind::Cancelled, "`compose_draft` was cancelled").hint("nothing was done")
 }
 
-/// Starts a job that composes the plan.
+/// Starts a job that composes the plan, and then looks at the draft if that is wanted.
 pub(crate) async fn start(
     app: &Arc<App>,
     plan: Plan,
     checked: CheckedPlan,
-    resume: Option<DraftId>,
+    (resume, looks): (Option<DraftId>, bool),
     context: &Context,
 ) -> Result<String> {
     let (caller, progress) = (context.caller.clone(), context.progress.clone());
@@ -282,9 +287,24 @@ pub(crate) async fn start(
                 resume,
                 known: &known,
             };
-            to_value(&compose::compose(&worker, &plan, taking, &context).await?)
+            let mut report = compose::compose(&worker, &plan, taking, &context).await?;
+            if looks && !context.cancel.is_cancelled() {
+                look_at(&worker, &mut report, &context).await;
+            }
+            to_value(&report)
         })
         .await
+}
+
+/// Adds a look at the draft to a report. The draft is made, so that an error is a note.
+async fn look_at(app: &Arc<App>, report: &mut RunReport, context: &Context) {
+    let Some(draft) = report.draft_id.clone().filter(|_| !report.is_empty()) else {
+        return;
+    };
+    match look(app, &NamedDraft::Known(draft), context).await {
+        Ok(review) => report.look = Some(review),
+        Err(error) => report.note(not_looked(&error)),
+    }
 }
 
 /// The reply for a finished run. A run that made nothing or was not saved is a failure.

@@ -4,6 +4,7 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use capcut_draft::Document;
 use capcut_render::{FoundFile, Problem, RenderError, Renderer, Tools, VideoOptions, VideoReport};
 use capcut_scene::{Movie, SceneNote};
 use capcut_text::Fonts;
@@ -34,6 +35,7 @@ const NOTES: usize = 60;
 /// A draft that is going to be shown.
 pub(crate) struct ShownDraft {
     pub movie: Movie,
+    pub document: Document,
     fonts: Fonts,
     /// The draft's folder, if it is on disk.
     pub folder: Option<PathBuf>,
@@ -58,7 +60,11 @@ impl ShownDraft {
             }
         }
         let used = fonts.clone();
-        let movie = blocking(move || Ok(Movie::new(&document, &used))).await?;
+        let (movie, document) = blocking(move || {
+            let movie = Movie::new(&document, &used);
+            Ok((movie, document))
+        })
+        .await?;
         if movie.duration() <= 0 {
             return Err(
                 Error::conflict("the draft is empty: there is nothing to show")
@@ -67,6 +73,7 @@ impl ShownDraft {
         }
         Ok(Self {
             movie,
+            document,
             fonts,
             folder,
         })

@@ -7,11 +7,14 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::args::input_rule::InputRule;
+use crate::compose::seen::PictureReview;
 use crate::draft::ids::DraftId;
 use crate::error::{Error, Result};
+use crate::exec::drafts::NamedDraft;
 use crate::exec::{App, Context};
 use crate::lint::{self, Problem, Severity};
 use crate::local::LocalTool;
+use crate::local::look::{look, not_looked};
 use crate::tool::Hints;
 
 /// How many problems are listed per reply.
@@ -29,15 +32,20 @@ pub(crate) struct ValidateDraft {
     /// Fixes what is safe to fix, with a backup.
     #[serde(default)]
     pub fix: bool,
+    /// Also checks the picture, with operations that fix it: texts off the canvas, overlapping, too fast or without
+    /// contrast, enlarged pictures, black gaps. Unsaved drafts, too.
+    #[serde(default)]
+    pub look: bool,
     /// Problems to skip.
     #[serde(default)]
     pub offset: u32,
 }
 
 /// The problems, most severe first.
-#[derive(Debug, Serialize, JsonSchema)]
+#[derive(Debug, Default, Serialize, JsonSchema)]
 pub(crate) struct Validated {
-    pub draft_folder: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub draft_folder: Option<String>,
     /// Whether there are no errors and no warnings.
     pub ok: bool,
     pub errors: usize,
@@ -53,6 +61,9 @@ pub(crate) struct Validated {
     /// The backup of these files.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub backup: Option<String>,
+    /// With `look`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub look: Option<PictureReview>,
     /// Notes on the result.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
@@ -65,7 +76,8 @@ impl LocalTool for ValidateDraft {
         read_only: false,
         destructive: false,
         idempotent: true,
-        open_world: false,
+        // A look reads media, which may have URLs.
+        open_world: true,
     };
     const INPUT_RULES: &'static [InputRule] = &[
         InputRule::Rare("offset"),
@@ -88,7 +100,19 @@ impl LocalTool for ValidateDraft {
     }
 
     async fn run(&self, app: &Arc<App>, context: &Context) -> Result<Validated> {
-        let folder = self.folder(app).await?;
+        let folder = match self.checked(app).await? {
+            CheckedDraft::Saved(folder) => folder,
+            CheckedDraft::Unsaved(id) => {
+                return Ok(Validated {
+                    ok: true,
+                    look: Some(look(app, &NamedDraft::Known(id), context).await?),
+                    notes: vec![
+                        "the draft is not saved yet: only its picture was checked".to_owned(),
+                    ],
+                    ..Validated::default()
+                });
+            }
+        };
         // The folder of our own draft is known; any other folder comes from the caller.
         if self.draft_folder.is_some() {
             let access = &context.caller.access;
@@ -101,24 +125,49 @@ impl LocalTool for ValidateDraft {
         // The draft and its folder identify the app; the settings apply only to new drafts.
         let options = lint::LintOptions::new(app.settings.data_dir()?, None);
         let (fix, offset) = (self.fix, self.offset as usize);
-        tokio::task::spawn_blocking(move || validate(&folder, &options, fix, offset))
+        let shown = match &self.draft_id {
+            Some(id) if self.draft_folder.is_none() => NamedDraft::Known(id.clone()),
+            _ => NamedDraft::OnDisk(folder.clone()),
+        };
+        let checked = tokio::task::spawn_blocking(move || validate(&folder, &options, fix, offset));
+        let mut checked = checked
             .await
-            .map_err(|error| Error::internal("the check of the draft failed").source(error))?
+            .map_err(|error| Error::internal("the check of the draft failed").source(error))??;
+        if self.look {
+            match look(app, &shown, context).await {
+                Ok(review) => checked.look = Some(review),
+                Err(error) => checked.notes.push(not_looked(&error)),
+            }
+        }
+        Ok(checked)
     }
 }
 
+/// What is checked.
+enum CheckedDraft {
+    /// The draft's folder.
+    Saved(PathBuf),
+    /// A draft that has no files yet, of which only the picture is checked.
+    Unsaved(DraftId),
+}
+
 impl ValidateDraft {
-    async fn folder(&self, app: &App) -> Result<PathBuf> {
+    async fn checked(&self, app: &App) -> Result<CheckedDraft> {
         match (&self.draft_folder, &self.draft_id) {
             (Some(folder), _) if !folder.trim().is_empty() => {
                 let edition = app.settings.edition;
                 find(Path::new(folder.trim()), app.settings.drafts_dirs(edition))
+                    .map(CheckedDraft::Saved)
             }
             (_, Some(id)) => {
                 let Some(row) = app.journal.find(id).await? else {
                     return Err(crate::journal::unknown(id));
                 };
-                row.saved_to.map(PathBuf::from).ok_or_else(|| {
+                let folder = row.saved_to.map(PathBuf::from);
+                if folder.is_none() && self.look && !self.fix {
+                    return Ok(CheckedDraft::Unsaved(id.clone()));
+                }
+                folder.map(CheckedDraft::Saved).ok_or_else(|| {
                     Error::conflict(format!("draft {id} has not been saved to this machine yet"))
                         .hint("save it with `save_draft`, or give its folder in `draft_folder`")
                 })
@@ -185,7 +234,7 @@ fn validate(
         notes.push(format!("continue with `offset`: {}", offset + TOLD));
     }
     Ok(Validated {
-        draft_folder: folder.to_string_lossy().into_owned(),
+        draft_folder: Some(folder.to_string_lossy().into_owned()),
         ok: errors + warnings == 0,
         errors,
         warnings,
@@ -194,6 +243,7 @@ fn validate(
         more,
         changed,
         backup: backup.map(|backup| backup.to_string_lossy().into_owned()),
+        look: None,
         notes,
     })
 }
@@ -241,15 +291,15 @@ mod tests {
             seen.errors + seen.warnings + seen.infos
         );
 
-        let mended = validate(&folder, &options, true, 0).unwrap();
-        assert!(mended.errors < seen.errors);
-        let changed = mended.changed.unwrap();
+        let fixed = validate(&folder, &options, true, 0).unwrap();
+        assert!(fixed.errors < seen.errors);
+        let changed = fixed.changed.unwrap();
         assert!(
             changed.contains(&"draft_meta_info.json".to_owned()),
             "{changed:?}"
         );
         assert!(
-            Path::new(&mended.backup.unwrap())
+            Path::new(&fixed.backup.unwrap())
                 .join("draft_content.json")
                 .is_file()
         );

@@ -51,6 +51,7 @@ mod save;
 mod save_back;
 mod saves;
 mod secrets;
+mod seen;
 mod shells;
 mod sign_in;
 mod start;

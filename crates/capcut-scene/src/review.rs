@@ -1,5 +1,5 @@
 //! What people would not like about a draft's picture: texts that are cut off, covered or hard to read, pictures without
-//! enough pixels, and times at which nothing is shown; each with operations of `capcut-draft` that mend it.
+//! enough pixels, and times at which nothing is shown; each with operations of `capcut-draft` that fix it.
 //!
 //! Clips inside compound clips are not reviewed: operations cannot change them.
 
@@ -71,7 +71,7 @@ pub struct Finding {
     pub value: f64,
     pub limit: f64,
     pub unit: &'static str,
-    /// Operations that mend it, in the order in which they are applied; none if only a person can decide.
+    /// Operations that fix it, in the order in which they are applied; none if only a person can decide.
     pub operations: Vec<Value>,
 }
 

@@ -9,9 +9,9 @@ use crate::stage::{fit, visible_size};
 
 /// The largest size of a picture, as a factor of its pixels.
 const LARGEST: f64 = 2.0;
-/// Pictures of at most so many pixels a side are areas of one colour.
+/// Pictures of at most this many pixels per side are areas of one colour.
 const AREA: u32 = 16;
-/// Gaps that are mended by a trial; more are not shown anyway.
+/// Gaps that are fixed by a trial; more are not shown anyway.
 const TRIED: usize = 32;
 
 /// Pictures and videos that are shown larger than their pixels allow.

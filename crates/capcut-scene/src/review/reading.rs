@@ -8,7 +8,7 @@ use crate::movie::{Clip, Movie, Timeline, Track};
 /// Characters per second that people read; of Chinese, Japanese and Korean.
 const READ: f64 = 17.0;
 const READ_CJK: f64 = 8.0;
-/// Findings that are mended by a trial; more are not shown anyway.
+/// Findings that are fixed by a trial; more are not shown anyway.
 const TRIED: usize = 64;
 
 /// The texts that are too fast.
@@ -30,7 +30,7 @@ pub(super) fn too_fast(movie: &Movie, timeline: &Timeline, trial: &mut Trial) ->
         }
         let (value, limit) = (all as f64 / shown_s, all as f64 / needed_s);
         let operations = if found.len() < TRIED {
-            mended(movie, track, index, clip, needed_s, trial)
+            fixed(movie, track, index, clip, needed_s, trial)
         } else {
             Vec::new()
         };
@@ -57,7 +57,7 @@ pub(super) fn too_fast(movie: &Movie, timeline: &Timeline, trial: &mut Trial) ->
 }
 
 /// Operations that show a text long enough: until the next one, from the one before, or the next ones become later.
-fn mended(
+fn fixed(
     movie: &Movie,
     track: &Track,
     index: usize,

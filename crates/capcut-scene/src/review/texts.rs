@@ -363,7 +363,7 @@ fn overlap(
     let (one, other) = (first.clip.clock.target, second.clip.clock.target);
     let range = TimeRange::between(one.start.max(other.start), one.end().min(other.end()));
     let place = |text| free_place(timeline, placed, text);
-    let (mended, values) = match (place(second), place(first)) {
+    let (fixed, values) = match (place(second), place(first)) {
         (Some(values), _) => (second, values),
         (None, Some(values)) => (first, values),
         // The canvas is full.
@@ -372,22 +372,22 @@ fn overlap(
             (second, hidden)
         }
     };
-    let kept = if std::ptr::eq(mended, second) {
+    let kept = if std::ptr::eq(fixed, second) {
         first
     } else {
         second
     };
-    let own = std::slice::from_ref(&mended.clip.name);
-    let is_still = mended.is_still || values.contains_key("visible");
+    let own = std::slice::from_ref(&fixed.clip.name);
+    let is_still = fixed.is_still || values.contains_key("visible");
     Finding {
         kind: FindingKind::TextOverlap,
         range,
         operations: vec![set(own, is_still, values)],
-        clips: vec![mended.clip.name.clone(), kept.clip.name.clone()],
+        clips: vec![fixed.clip.name.clone(), kept.clip.name.clone()],
         what: format!(
             "{} {} and {} {} overlap: {} % of the smaller one",
-            mended.clip.name,
-            shown_words(&mended.words),
+            fixed.clip.name,
+            shown_words(&fixed.words),
             kept.clip.name,
             shown_words(&kept.words),
             tidy(covered * 100.0)

@@ -84,8 +84,8 @@ fn of_kind(review: &Review, kind: FindingKind) -> usize {
     own.filter(|finding| finding.kind == kind).count()
 }
 
-/// Checks that a document has findings of a kind, and that what each suggests mends it, alone, without a new finding.
-fn mends(mut document: Document, kind: FindingKind, count: usize) -> Document {
+/// Checks that a document has findings of a kind, and that what each suggests fixes it, alone, without a new finding.
+fn fixes(mut document: Document, kind: FindingKind, count: usize) -> Document {
     let before = review(&document);
     assert_eq!(of_kind(&before, kind), count, "{before:#?}");
     let all = before.findings.len();
@@ -130,12 +130,12 @@ fn texts_beyond_the_canvas_are_moved_into_the_safe_area() {
     for (x, y) in [(1.0, 0.0), (-1.1, 0.0), (0.0, 1.0), (0.3, -1.0), (5.0, 9.0)] {
         for canvas in [WIDE, TALL] {
             let texts = vec![text("Beyond the edge", 0, 4000, at(x, y))];
-            mends(over_picture(canvas, texts), FindingKind::OffCanvas, 1);
+            fixes(over_picture(canvas, texts), FindingKind::OffCanvas, 1);
         }
     }
     // Too large at any place, turned, and with a movement that never shows it whole.
     let large = json!({"clip": {"alpha": 1.0, "rotation": 30.0, "scale": {"x": 15.0, "y": 15.0}, "transform": {"x": 0.2, "y": 0.0}}});
-    let found = mends(
+    let found = fixes(
         over_picture(WIDE, vec![text("Far too large", 0, 4000, large)]),
         FindingKind::OffCanvas,
         1,
@@ -148,7 +148,7 @@ fn texts_beyond_the_canvas_are_moved_into_the_safe_area() {
         ]}]})
     };
     let never = over_picture(WIDE, vec![text("Never", 0, 4000, moving(1.5, 1.2))]);
-    mends(never, FindingKind::OffCanvas, 1);
+    fixes(never, FindingKind::OffCanvas, 1);
     let enters = over_picture(WIDE, vec![text("Enters", 0, 4000, moving(1.5, 0.0))]);
     assert_eq!(review(&enters), Review::default());
 }
@@ -175,12 +175,12 @@ fn captions_at_one_place_are_moved_together() {
         (0, 6_000_000)
     );
     assert_eq!(finding.limit, 20.0);
-    let mended = mends(
+    let fixed = fixes(
         over_picture(TALL, captions()),
         FindingKind::OutsideSafeArea,
         1,
     );
-    assert!(review(&mended).findings.is_empty());
+    assert!(review(&fixed).findings.is_empty());
     // On other canvases apps cover nothing.
     assert_eq!(
         review(&over_picture((1080, 1080), captions())),
@@ -195,7 +195,7 @@ fn texts_that_overlap_get_places_of_their_own() {
             text("The first title", 0, 4000, json!({})),
             text("Another one", 1000, 4000, more),
         ];
-        mends(over_picture(WIDE, texts), FindingKind::TextOverlap, 1);
+        fixes(over_picture(WIDE, texts), FindingKind::TextOverlap, 1);
     }
     let one_after_the_other = vec![
         text("First", 0, 2000, json!({})),
@@ -205,7 +205,7 @@ fn texts_that_overlap_get_places_of_their_own() {
         review(&over_picture(WIDE, one_after_the_other)),
         Review::default()
     );
-    // Many at one place: each finding can be mended in turn.
+    // Many at one place: each finding can be fixed in turn.
     let words = ["Alpha", "Beta", "Gamma", "Delta"];
     let texts = words
         .iter()
@@ -236,18 +236,18 @@ fn texts_that_are_too_fast_are_shown_longer() {
     ] {
         // With room after it, with room before it, and without room.
         let alone = vec![text(words, 0, 1000, json!({}))];
-        mends(over_picture(WIDE, alone), FindingKind::TooFast, 1);
+        fixes(over_picture(WIDE, alone), FindingKind::TooFast, 1);
         let before = vec![
             text(words, 4000, 1000, on("t")),
             text("Hi", 5000, 1000, on("t")),
         ];
-        mends(over_picture(WIDE, before), FindingKind::TooFast, 1);
+        fixes(over_picture(WIDE, before), FindingKind::TooFast, 1);
         let full = vec![
             text("Hello", 0, 1000, on("t")),
             text(words, 1000, 1000, on("t")),
             text("Hi", 2000, 1000, on("t")),
         ];
-        mends(over_picture(WIDE, full), FindingKind::TooFast, 1);
+        fixes(over_picture(WIDE, full), FindingKind::TooFast, 1);
     }
     let found = review(&over_picture(WIDE, vec![text(latin, 0, 1000, json!({}))]));
     assert_eq!(
@@ -275,7 +275,7 @@ fn pictures_without_enough_pixels_become_smaller() {
         ((100, 4000), scaled(9.0, 9.0)),
     ] {
         let own = document(WIDE, &[picture(size, 0, 4000, more)]);
-        mends(own, FindingKind::Enlarged, 1);
+        fixes(own, FindingKind::Enlarged, 1);
     }
     for size in [(960, 540), (4000, 3000), (1, 1), (0, 0)] {
         let own = document(WIDE, &[picture(size, 0, 4000, json!({}))]);
@@ -326,7 +326,7 @@ fn gaps_are_filled() {
             gap,
             "{found:#?}"
         );
-        mends(own, FindingKind::BlackGap, 1);
+        fixes(own, FindingKind::BlackGap, 1);
     }
     // A text, a sticker or a second track over the gap is something.
     let words = || text("Chapter", 1000, 1000, json!({}));
