@@ -34,7 +34,7 @@ pub(crate) fn default_wait_s() -> f64 {
     45.0
 }
 
-/// Makes a whole video from one plan and saves it; reports what failed, notes and totals.
+/// Makes a whole video from one plan and saves it; reports failures, notes and totals.
 ///
 /// An item without a time follows the one before it on its track.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
@@ -43,21 +43,21 @@ pub(crate) struct ComposeDraft {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "crate::compose::schema::common")]
     pub plan: Option<Object>,
-    /// Values for the plan's `${name}` placeholders.
+    /// Values of `${name}` placeholders.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(schema_with = "placeholders")]
     pub inputs: BTreeMap<String, Value>,
-    /// Replaces a draft of the same name and keeps a backup.
+    /// Replaces a draft of this name, with backup.
     #[serde(default)]
     pub overwrite: bool,
-    /// Resumes a run: its `job_id`, or its `draft_id` or exact name with the plan.
+    /// Resumes a run: `job_id`, or `draft_id` or exact name with the plan.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resume: Option<String>,
     /// Seconds to wait before the reply is `running`.
     #[serde(default = "default_wait_s")]
     #[schemars(range(min = 0.0, max = 3600.0))]
     pub wait_s: f64,
-    /// Then checks the picture: readable texts, gaps, with operations that fix it.
+    /// Checks the picture.
     #[serde(default)]
     pub look: bool,
     /// "failures" or "all" items.

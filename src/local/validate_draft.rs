@@ -20,20 +20,19 @@ use crate::tool::Hints;
 /// How many problems are listed per reply.
 const TOLD: usize = 40;
 
-/// Checks a draft folder on disk, made by any program.
+/// Checks any draft.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct ValidateDraft {
-    /// Folder, or name in the app's drafts folder.
+    /// Folder or name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub draft_folder: Option<String>,
     /// Or the id of a draft saved by this server.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub draft_id: Option<DraftId>,
-    /// Fixes what is safe to fix, with a backup.
+    /// Fixes what is safe, with backup.
     #[serde(default)]
     pub fix: bool,
-    /// Also checks the picture, with operations that fix it: texts off the canvas, overlapping, too fast or without
-    /// contrast, enlarged pictures, black gaps. Unsaved drafts, too.
+    /// Checks the picture, also unsaved.
     #[serde(default)]
     pub look: bool,
     /// Problems to skip.

@@ -85,7 +85,7 @@ fn codes(reply: &Value) -> Vec<&str> {
 }
 
 #[test]
-fn each_kind_of_fault_is_found_and_mended_before_the_first_save() {
+fn each_kind_of_fault_is_found_and_fixed_before_the_first_save() {
     let home = Home::embedded();
     let dark = picture(home.path(), "dark.png", (960, 540), 20);
     let light = picture(home.path(), "light.png", (960, 540), 250);
