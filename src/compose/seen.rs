@@ -1,7 +1,7 @@
 //! What people would not like about the picture of a draft, in the form of replies.
 
 use capcut_scene::{Finding, Review};
-use schemars::JsonSchema;
+use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -15,6 +15,11 @@ pub(crate) struct PictureReview {
     /// What was not checked, and how many findings are not listed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
+}
+
+/// The schema of a review in listed tools. A model reads the finding itself, so that what is in it is left open.
+pub(crate) fn schema(_: &mut SchemaGenerator) -> Schema {
+    schemars::json_schema!({ "type": "object" })
 }
 
 /// One thing that is wrong.

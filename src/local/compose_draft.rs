@@ -34,16 +34,16 @@ pub(crate) fn default_wait_s() -> f64 {
     45.0
 }
 
-/// Makes a whole video from one plan and saves it; reports failures, notes and totals.
+/// Makes and saves a whole video from one plan; reports failures, notes, totals.
 ///
-/// An item without a time follows the one before it on its track.
+/// Items without a time follow the one before.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct ComposeDraft {
     /// Items take all arguments of their tool; resource `schema://plan` has every key.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "crate::compose::schema::common")]
     pub plan: Option<Object>,
-    /// Values of `${name}` placeholders.
+    /// Values for `${name}` in it.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(schema_with = "placeholders")]
     pub inputs: BTreeMap<String, Value>,
@@ -57,7 +57,7 @@ pub(crate) struct ComposeDraft {
     #[serde(default = "default_wait_s")]
     #[schemars(range(min = 0.0, max = 3600.0))]
     pub wait_s: f64,
-    /// Checks the picture.
+    /// Checks its picture.
     #[serde(default)]
     pub look: bool,
     /// "failures" or "all" items.

@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::args::input_rule::InputRule;
-use crate::compose::seen::PictureReview;
+use crate::compose::seen::{self, PictureReview};
 use crate::draft::ids::DraftId;
 use crate::error::{Error, Result};
 use crate::exec::drafts::NamedDraft;
@@ -23,16 +23,16 @@ const TOLD: usize = 40;
 /// Checks any draft.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct ValidateDraft {
-    /// Folder or name.
+    /// Or name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub draft_folder: Option<String>,
     /// Or the id of a draft saved by this server.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub draft_id: Option<DraftId>,
-    /// Fixes what is safe, with backup.
+    /// Fixes what is safe.
     #[serde(default)]
     pub fix: bool,
-    /// Checks the picture, also unsaved.
+    /// Its picture, also unsaved.
     #[serde(default)]
     pub look: bool,
     /// Problems to skip.
@@ -62,6 +62,7 @@ pub(crate) struct Validated {
     pub backup: Option<String>,
     /// With `look`.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "seen::schema")]
     pub look: Option<PictureReview>,
     /// Notes on the result.
     #[serde(skip_serializing_if = "Vec::is_empty")]
