@@ -6,12 +6,101 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::{App, settling};
+use crate::caller::Caller;
 use crate::delivery::links::LinkKey;
 use crate::delivery::saved::SavedDrafts;
+use crate::draft::ids::DraftId;
 use crate::error::Result;
 use crate::tool::Request;
 
+/// The keys of replies that have a link.
+const LINKS: [&str; 2] = ["download_url", "video_url"];
+
+/// The objects of a reply that have a link: where each is, and the id of its draft if it names one.
+fn linked(reply: &Value) -> Vec<(String, Option<String>)> {
+    let mut found = Vec::new();
+    let mut next = vec![(String::new(), reply)];
+    while let Some((place, value)) = next.pop() {
+        match value {
+            Value::Object(object) => {
+                if LINKS.iter().any(|key| object.contains_key(*key)) {
+                    let draft = object.get("draft_id").and_then(Value::as_str);
+                    found.push((place.clone(), draft.map(str::to_owned)));
+                }
+                let inner = object.iter().filter(|(_, value)| is_nested(value));
+                next.extend(inner.map(|(key, value)| {
+                    let key = key.replace('~', "~0").replace('/', "~1");
+                    (format!("{place}/{key}"), value)
+                }));
+            }
+            Value::Array(values) => {
+                let inner = values.iter().enumerate();
+                next.extend(inner.map(|(index, value)| (format!("{place}/{index}"), value)));
+            }
+            _ => {}
+        }
+    }
+    found
+}
+
+fn is_nested(value: &Value) -> bool {
+    value.is_object() || value.is_array()
+}
+
+/// The reply without its links, which expire and may name a key of the storage; `None` if it has none. The keys stay, so
+/// that [`App::link_again`] finds them.
+pub(super) fn without_links(reply: &Value) -> Option<Value> {
+    let places = linked(reply);
+    if places.is_empty() {
+        return None;
+    }
+    let mut reply = reply.clone();
+    for (place, _) in places {
+        set_links(&mut reply, &place, Some(""));
+    }
+    Some(reply)
+}
+
+/// Sets the links of the object at a place, or removes them.
+fn set_links(reply: &mut Value, place: &str, link: Option<&str>) {
+    let Some(Value::Object(object)) = reply.pointer_mut(place) else {
+        return;
+    };
+    for key in LINKS {
+        match link {
+            Some(link) if object.contains_key(key) => {
+                object.insert(key.to_owned(), link.into());
+            }
+            Some(_) => {}
+            None => {
+                object.shift_remove(key);
+            }
+        }
+    }
+}
+
 impl App {
+    /// Gives the links in the result of a job anew, for this caller: to the version of each draft that was saved last.
+    /// `draft` is the job's, for replies that name none. Where there can be no link, there is none.
+    pub(crate) async fn link_again(
+        &self,
+        reply: &mut Value,
+        draft: Option<&DraftId>,
+        caller: &Caller,
+    ) {
+        for (place, named) in linked(reply) {
+            let named = named.or_else(|| draft.map(|draft| draft.as_str().to_owned()));
+            let link = match (self.saved.get(), &caller.site, named) {
+                (Some(saved), Some(site), Some(draft)) => match saved.latest(&draft).await {
+                    Ok(Some(version)) => saved.link(site, &version).await.ok(),
+                    _ => None,
+                },
+                _ => None,
+            };
+            set_links(reply, &place, link.as_deref());
+        }
+    }
+
     /// From now on saved drafts are packed for clients that can be given a link.
     pub(crate) fn deliver_saves(&self, key: &Arc<LinkKey>) -> Result<()> {
         if self.saved.get().is_some() {
@@ -90,5 +179,35 @@ impl App {
                 settling::note(reply, &[note]);
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn links_are_not_kept_wherever_they_are() {
+        let reply = json!({
+            "lines": [{ "draft_id": "a", "download_url": "https://x/?X-Amz-Credential=KEY" }, { "draft_id": "b" }],
+            "report": { "a/b": { "video_url": "https://x/KEY", "download_url": "https://x/KEY" } },
+        });
+        let kept = without_links(&reply).expect("it had links");
+        assert!(!kept.to_string().contains("KEY"), "{kept}");
+        let mut places = linked(&kept);
+        places.sort();
+        assert_eq!(
+            places,
+            [
+                ("/lines/0".to_owned(), Some("a".to_owned())),
+                ("/report/a~1b".to_owned(), None),
+            ]
+        );
+        assert_eq!(
+            without_links(&json!({ "draft_id": "a", "notes": ["download_url"] })),
+            None
+        );
     }
 }

@@ -19,7 +19,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::{App, Context, Progress, Step, panicked};
+use super::{App, Context, Progress, Step, delivery, panicked};
 use crate::caller::Caller;
 use crate::draft::ids::DraftId;
 use crate::error::{Error, Kind, Result};
@@ -204,8 +204,16 @@ fn stop_key(id: &str) -> String {
 }
 
 async fn put(journal: &Arc<Journal>, id: &str, kind: &str, state: &JobState) -> Result<()> {
-    let json = serde_json::to_string(state)
-        .map_err(|e| Error::internal("a job's state cannot be written as JSON").source(e))?;
+    let result = state.result.as_ref().and_then(delivery::without_links);
+    let json = match result {
+        None => serde_json::to_string(state),
+        result => serde_json::to_string(&JobState {
+            result,
+            ..state.clone()
+        }),
+    };
+    let json =
+        json.map_err(|e| Error::internal("a job's state cannot be written as JSON").source(e))?;
     let job = journal::JobRecord {
         id: id.to_owned(),
         kind: kind.to_owned(),

@@ -31,11 +31,15 @@ impl LocalTool for CancelJob {
     };
     type Reply = JobReply;
 
-    async fn run(&self, app: &Arc<App>, _context: &Context) -> Result<JobReply> {
-        let state = app
+    async fn run(&self, app: &Arc<App>, context: &Context) -> Result<JobReply> {
+        let mut state = app
             .jobs
             .cancel(&self.job_id, Duration::from_secs(10))
             .await?;
+        if let Some(result) = &mut state.result {
+            let draft = state.draft_id.as_ref();
+            app.link_again(result, draft, &context.caller).await;
+        }
         Ok(JobReply::of(&self.job_id, state, Detail::Failures))
     }
 }

@@ -35,10 +35,14 @@ impl LocalTool for JobStatus {
 
     async fn run(&self, app: &Arc<App>, context: &Context) -> Result<JobReply> {
         let wait = Duration::from_secs_f64(self.wait_s.clamp(0.0, 3600.0));
-        let state = tokio::select! {
+        let mut state = tokio::select! {
             state = app.jobs.wait(&self.job_id, wait) => state?,
             () = context.cancel.cancelled() => app.jobs.wait(&self.job_id, Duration::ZERO).await?,
         };
+        if let Some(result) = &mut state.result {
+            let draft = state.draft_id.as_ref();
+            app.link_again(result, draft, &context.caller).await;
+        }
         Ok(JobReply::of(&self.job_id, state, self.detail))
     }
 }

@@ -1,9 +1,11 @@
 //! What every store does, for the folder and for a real S3 server.
 
+#[path = "../../tests/s3-server/start.rs"]
+mod server;
+
 use std::fs;
-use std::net::{TcpListener, TcpStream};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::Child;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,6 +13,7 @@ use futures::TryStreamExt as _;
 use hyper::body::Bytes;
 use sha2::{Digest as _, Sha256};
 
+use self::server::start_s3_server;
 use super::section::{LinksOf, StorageKind, StorageSection};
 use super::{BlobStore, FolderStore, NewBlob, Storage, hex};
 use crate::error::{Error, Kind};
@@ -170,24 +173,9 @@ struct S3Server {
 
 impl S3Server {
     fn start() -> Self {
-        let program = std::env::var_os("CAPCUT_TEST_S3_SERVER")
-            .expect("CAPCUT_TEST_S3_SERVER names the program s3s-fs, version 0.14.1");
         let folder = tempfile::tempdir().expect("a folder");
         fs::create_dir(folder.path().join(BUCKET)).expect("a bucket");
-        let free = TcpListener::bind(("127.0.0.1", 0)).and_then(|free| free.local_addr());
-        let port = free.expect("a port").port();
-        let child = Command::new(program)
-            .args(["--host", "127.0.0.1", "--port", &port.to_string()])
-            .args(["--access-key", KEY_ID, "--secret-key", SECRET])
-            .args(["--domain", &format!("localhost:{port}")])
-            .arg(folder.path())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("the server starts");
-        while TcpStream::connect(("127.0.0.1", port)).is_err() {
-            std::thread::sleep(Duration::from_millis(10));
-        }
+        let (child, port) = start_s3_server(folder.path(), KEY_ID, SECRET);
         Self {
             child,
             port,
@@ -289,19 +277,16 @@ async fn contract_of_uploads(server: &S3Server, uploads: &Arc<dyn BlobStore>, da
 }
 
 #[tokio::test]
-#[ignore = "needs an S3 server (CAPCUT_TEST_S3_SERVER)"]
 async fn a_bucket_in_the_path_is_a_store() {
     a_bucket_is_a_store(false).await;
 }
 
 #[tokio::test]
-#[ignore = "needs an S3 server (CAPCUT_TEST_S3_SERVER)"]
 async fn a_bucket_in_the_host_is_a_store() {
     a_bucket_is_a_store(true).await;
 }
 
 #[tokio::test]
-#[ignore = "needs an S3 server (CAPCUT_TEST_S3_SERVER)"]
 async fn wrong_settings_are_named() {
     let (server, data) = (S3Server::start(), tempfile::tempdir().unwrap());
     let check = async |what: &str, error: Error| {

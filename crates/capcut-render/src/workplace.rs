@@ -44,7 +44,7 @@ impl Workplace {
             return Err(RenderError::new(
                 Problem::Invalid,
                 format!(
-                    "there is no folder \"{}\" for \"{}\"",
+                    "the folder \"{}\" for \"{}\" does not exist",
                     beside.display(),
                     target.display()
                 ),
@@ -204,6 +204,6 @@ mod tests {
         let refused = |target: &Path| Workplace::new(target, true).err().unwrap();
         assert_eq!(refused(folder.path()).problem, Problem::Invalid);
         let error = refused(&folder.path().join("no/out.mp4"));
-        assert!(error.message.contains("there is no folder"), "{error}");
+        assert!(error.message.contains("does not exist"), "{error}");
     }
 }

@@ -39,7 +39,6 @@ fn status(link: &str) -> u16 {
 }
 
 #[test]
-#[ignore = "needs an S3 server (CAPCUT_TEST_S3_SERVER)"]
 fn saved_drafts_are_downloaded_from_the_bucket() {
     let s3 = S3::start();
     let (home, computer) = (home(&s3.url, ""), Computer::new());
@@ -104,7 +103,6 @@ fn saved_drafts_are_downloaded_from_the_bucket() {
 }
 
 #[test]
-#[ignore = "needs an S3 server (CAPCUT_TEST_S3_SERVER)"]
 fn links_expire() {
     let s3 = S3::start();
     let home = home(&s3.url, "[limits.delivery]\nlink_s = 1\nversions = 2\n");
@@ -123,7 +121,6 @@ fn links_expire() {
 }
 
 #[test]
-#[ignore = "needs an S3 server (CAPCUT_TEST_S3_SERVER)"]
 fn an_uploaded_file_is_used_by_another_server_and_after_its_copy_is_gone() {
     let s3 = S3::start();
     let (one, other) = (home(&s3.url, ""), home(&s3.url, ""));
@@ -210,7 +207,6 @@ fn copied(folder: &Path) -> Vec<String> {
 }
 
 #[test]
-#[ignore = "needs an S3 server (CAPCUT_TEST_S3_SERVER)"]
 fn tenants_have_their_own_keys_and_limits() {
     let s3 = S3::start();
     let home = home(&s3.url, "[limits]\ntenant_bytes = 300000\n");
@@ -253,7 +249,6 @@ fn tenants_have_their_own_keys_and_limits() {
 }
 
 #[test]
-#[ignore = "needs an S3 server (CAPCUT_TEST_S3_SERVER)"]
 fn links_of_the_server_work_before_and_after_the_bucket_is_set_up() {
     let s3 = S3::start();
     let mut home = Home::embedded();
@@ -282,4 +277,44 @@ fn links_of_the_server_work_before_and_after_the_bucket_is_set_up() {
         http("GET", &link.replace("signature=", "signature=0"), &[], b"").0,
         404
     );
+}
+
+#[test]
+fn results_of_jobs_are_stored_without_links_and_given_with_new_ones() {
+    let s3 = S3::start();
+    let home = home(&s3.url, "");
+    let served = home.serve_http(&[]);
+    let mut client = McpOverHttp::connected(&served.url, "2025-11-25");
+    let (status, answer) = upload(
+        &served,
+        "picture.jpg",
+        &fs::read(media("picture.jpg")).expect("an example"),
+    );
+    assert_eq!(status, 201, "{answer}");
+    let image = json!({ "image_url": "files/picture.jpg", "start": 0, "end": 1 });
+    let report = client.call("compose_draft", &json!({ "plan": { "visuals": [image] } }));
+    let composed = report.to_string();
+    assert!(composed.contains("X-Amz-Signature"), "{composed}");
+    let batch = client.call(
+        "compose_batch",
+        &json!({ "plans": [{ "visuals": [image] }] }),
+    );
+    let ask = json!({ "job_id": batch["job_id"], "wait_s": 60 });
+    let told = client.call("job_status", &ask).to_string();
+    assert!(told.contains("X-Amz-Signature"), "{told}");
+    no_secrets(&home, &[]);
+    let job = report["job_id"].clone();
+    drop(served);
+    let again = home.serve_http(&[]);
+    let mut client = McpOverHttp::connected(&again.url, "2025-11-25");
+    let told = client.call("job_status", &json!({ "job_id": job }));
+    let link = told.pointer("/report/download_url").and_then(Value::as_str);
+    let link = link.unwrap_or_else(|| panic!("no link: {told}"));
+    assert_eq!(self::status(link), 200, "{link}");
+    // Without a server there is no link.
+    let told = home
+        .call("job_status", &json!({ "job_id": job }))
+        .expect("a state");
+    assert!(!told.to_string().contains("download_url"), "{told}");
+    no_secrets(&home, &[]);
 }

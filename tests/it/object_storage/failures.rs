@@ -10,7 +10,6 @@ use crate::access::{add, bearer};
 use crate::support::{McpOverHttp, http, media, until};
 
 #[test]
-#[ignore = "needs an S3 server (CAPCUT_TEST_S3_SERVER)"]
 fn a_draft_that_was_saved_while_the_service_was_down_can_be_downloaded_later() {
     let s3 = S3::start();
     let home = home(&s3.url, "");
@@ -40,7 +39,6 @@ fn a_draft_that_was_saved_while_the_service_was_down_can_be_downloaded_later() {
 }
 
 #[test]
-#[ignore = "needs an S3 server (CAPCUT_TEST_S3_SERVER)"]
 fn files_that_arrive_in_part_are_not_used() {
     let s3 = S3::start();
     let (one, other) = (home(&s3.url, ""), home(&s3.url, ""));
@@ -65,7 +63,6 @@ fn files_that_arrive_in_part_are_not_used() {
 }
 
 #[test]
-#[ignore = "needs an S3 server (CAPCUT_TEST_S3_SERVER)"]
 fn readiness_tries_the_bucket_but_not_for_every_caller() {
     let s3 = S3::start();
     let home = home(&s3.url, "");

@@ -1,18 +1,21 @@
 //! A real S3 server behind a proxy that can fail.
 
+#[path = "../../s3-server/start.rs"]
+mod program;
+
 use std::fs;
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::process::Child;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::thread;
 
 use tempfile::TempDir;
 
+use self::program::start_s3_server;
 use super::{KEY_ID, SECRET};
-use crate::support::until;
 
 /// The server with the bucket `drafts`.
 pub(super) struct S3 {
@@ -30,24 +33,9 @@ const DOWN: u64 = u64::MAX - 1;
 
 impl S3 {
     pub(super) fn start() -> Self {
-        let program = std::env::var_os("CAPCUT_TEST_S3_SERVER")
-            .expect("CAPCUT_TEST_S3_SERVER names the program s3s-fs, version 0.14.1");
         let folder = tempfile::tempdir().expect("a folder");
         fs::create_dir(folder.path().join("drafts")).expect("a bucket");
-        let free = TcpListener::bind("127.0.0.1:0").expect("a port");
-        let port = free.local_addr().expect("an address").port();
-        drop(free);
-        let child = Command::new(program)
-            .args(["--host", "127.0.0.1", "--port", &port.to_string()])
-            .args(["--access-key", KEY_ID, "--secret-key", SECRET])
-            .arg(folder.path())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("the server starts");
-        until("the S3 server answers", || {
-            TcpStream::connect(("127.0.0.1", port)).is_ok()
-        });
+        let (child, port) = start_s3_server(folder.path(), KEY_ID, SECRET);
         let cut = Arc::new(AtomicU64::new(WHOLE));
         let connections = Arc::new(AtomicUsize::new(0));
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");

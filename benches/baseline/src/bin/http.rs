@@ -56,7 +56,9 @@ fn serve() {
         sessions.session_config.sse_retry = None;
         let config = StreamableHttpServerConfig::default().with_sse_retry(None);
         let service = StreamableHttpService::new(|| Ok(Constant), Arc::new(sessions), config);
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0")
+            .await
+            .expect("a port");
         let address = listener.local_addr().expect("an address");
         eprintln!("MCP clients connect to http://{address}/mcp");
         loop {
@@ -89,7 +91,10 @@ impl Server {
         let mut address = None;
         while address.is_none() {
             let mut line = String::new();
-            assert!(lines.read_line(&mut line).expect("a line") > 0, "the server ended");
+            assert!(
+                lines.read_line(&mut line).expect("a line") > 0,
+                "the server ended"
+            );
             address = line
                 .split_once("MCP clients connect to http://")
                 .and_then(|(_, rest)| rest.split_once("/mcp"))
@@ -137,9 +142,11 @@ impl Client {
             session: String::new(),
             body: Vec::new(),
         };
-        client.post(&json!({ "jsonrpc": "2.0", "id": 0, "method": "initialize", "params": {
+        client.post(
+            &json!({ "jsonrpc": "2.0", "id": 0, "method": "initialize", "params": {
             "protocolVersion": "2025-11-25", "capabilities": {},
-            "clientInfo": { "name": "bench", "version": "1" } } }));
+            "clientInfo": { "name": "bench", "version": "1" } } }),
+        );
         assert!(!client.session.is_empty(), "no session");
         client.post(&json!({ "jsonrpc": "2.0", "method": "notifications/initialized" }));
         client
@@ -151,7 +158,10 @@ impl Client {
         let session = if self.session.is_empty() {
             String::new()
         } else {
-            format!("Mcp-Session-Id: {}\r\nMCP-Protocol-Version: 2025-11-25\r\n", self.session)
+            format!(
+                "Mcp-Session-Id: {}\r\nMCP-Protocol-Version: 2025-11-25\r\n",
+                self.session
+            )
         };
         let request = format!(
             "POST /mcp HTTP/1.1\r\nHost: {}\r\nContent-Type: application/json\r\n\
@@ -159,7 +169,10 @@ impl Client {
             self.address,
             text.len()
         );
-        self.reader.get_mut().write_all(request.as_bytes()).expect("sent");
+        self.reader
+            .get_mut()
+            .write_all(request.as_bytes())
+            .expect("sent");
         let mut chunked = false;
         let mut length = 0;
         let mut line = String::new();
@@ -189,9 +202,13 @@ impl Client {
             let size = usize::from_str_radix(line.trim(), 16).expect("a size");
             let start = self.body.len();
             self.body.resize(start + size, 0);
-            self.reader.read_exact(&mut self.body[start..]).expect("a piece");
+            self.reader
+                .read_exact(&mut self.body[start..])
+                .expect("a piece");
             line.clear();
-            self.reader.read_line(&mut line).expect("the end of a piece");
+            self.reader
+                .read_line(&mut line)
+                .expect("the end of a piece");
             if size == 0 {
                 return;
             }
@@ -216,12 +233,16 @@ fn half_open(server: &Server, report: &mut Report) {
     for opened in 1..=HALF_OPEN {
         let mut stream = TcpStream::connect(&server.address).expect("it listens");
         // The server may have closed it again to make room.
-        let _ = stream.write_all(b"POST /mcp HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 100\r\n");
+        let _ =
+            stream.write_all(b"POST /mcp HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 100\r\n");
         connections.push(stream);
         if opened % (HALF_OPEN / 100) == 0 {
             let start = Instant::now();
             let mut other = TcpStream::connect(&server.address).expect("it listens");
-            let request = format!("GET /health HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n", server.address);
+            let request = format!(
+                "GET /health HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n",
+                server.address
+            );
             other.write_all(request.as_bytes()).expect("sent");
             let mut answer = String::new();
             other.read_to_string(&mut answer).expect("an answer");
@@ -229,8 +250,16 @@ fn half_open(server: &Server, report: &mut Report) {
             assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
         }
     }
-    println!("       {} connections have sent half of a request", connections.len());
-    report.bound("longest answer beside half-open connections", "ms", longest.as_secs_f64() * 1e3, 100.0);
+    println!(
+        "       {} connections have sent half of a request",
+        connections.len()
+    );
+    report.bound(
+        "longest answer beside half-open connections",
+        "ms",
+        longest.as_secs_f64() * 1e3,
+        100.0,
+    );
 }
 
 fn measure(executable: &str) {
@@ -239,7 +268,14 @@ fn measure(executable: &str) {
     let ours = || {
         let mut command = Command::new(executable);
         command
-            .args(["serve", "--http", "127.0.0.1:0", "--backend", "embedded", "--data-dir"])
+            .args([
+                "serve",
+                "--http",
+                "127.0.0.1:0",
+                "--backend",
+                "embedded",
+                "--data-dir",
+            ])
             .arg(&home);
         Server::start(command)
     };
@@ -272,7 +308,9 @@ fn measure(executable: &str) {
     }
     let server = ours();
     let before = server.memory();
-    let sessions: Vec<Client> = (0..SESSIONS).map(|_| Client::connect(&server.address)).collect();
+    let sessions: Vec<Client> = (0..SESSIONS)
+        .map(|_| Client::connect(&server.address))
+        .collect();
     // The server puts sessions aside that have been idle for 15 seconds, and looks every 5.
     std::thread::sleep(Duration::from_secs(25));
     let after = server.memory();
@@ -282,7 +320,12 @@ fn measure(executable: &str) {
         sessions.len(),
         after as f64 / 1e6
     );
-    report.bound("memory with 1,000 idle sessions", "MB", after as f64 / 1e6, 60.0);
+    report.bound(
+        "memory with 1,000 idle sessions",
+        "MB",
+        after as f64 / 1e6,
+        60.0,
+    );
     drop((sessions, server));
     half_open(&ours(), &mut report);
     let _ = std::fs::remove_dir_all(&home);
