@@ -80,7 +80,7 @@ fn set_links(reply: &mut Value, place: &str, link: Option<&str>) {
 }
 
 impl App {
-    /// Gives the links in the result of a job anew, for this caller: to the version of each draft that was saved last.
+    /// Replaces the links in the result of a job by new ones for this caller: to the version of each draft that was saved last.
     /// `draft` is the job's, for replies that name none. Where there can be no link, there is none.
     pub(crate) async fn link_again(
         &self,

@@ -1,4 +1,4 @@
-// Part of the unit tests and of the tests of the executable, which both need the server.
+//! Starts the S3 server of the tests. Part of the unit tests and of the tests of the executable.
 
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;
