@@ -1,4 +1,4 @@
-#!/bin/sh
+#!/usr/bin/env bash
 # Builds the server as it is released and measures MCP over HTTP against a minimal rmcp server, in one run (Linux; the
 # build takes some minutes). PROFILE=release builds faster. Exits with 1 when a bound is missed.
 set -eu
