@@ -1,4 +1,4 @@
-//! `render` and `frame`: a draft as a video or a picture, at a shell.
+//! `render`: a draft as a video, at a shell.
 
 use std::path::PathBuf;
 use std::process::ExitCode;

@@ -147,37 +147,32 @@ pub(crate) fn needed(working: &Value) -> Vec<Needed> {
 pub(crate) enum ChosenCover {
     /// A path or URL.
     File(String),
-    /// The index of a medium among those that are needed, and the position in its file.
-    Frame(usize, Micros),
+    /// A time on the timeline.
+    At(Micros),
     /// Nothing is shown at this time.
     Nothing(Micros),
 }
 
 /// The cover that was chosen, if one was.
-pub(crate) fn chosen_cover(working: &Value, needed: &[Needed]) -> Option<ChosenCover> {
+pub(crate) fn chosen_cover(working: &Value) -> Option<ChosenCover> {
     let cover = working.get(capcut_draft::field::root::COVER)?;
     if let Some(file) = cover["file"].as_str() {
         return Some(ChosenCover::File(file.to_owned()));
     }
     let time = Micros(cover["time"].as_i64()?);
-    let tracks = list(&working["tracks"]).iter().rev();
-    let shown = tracks
-        .filter(|track| track["type"] == "video")
+    let tracks = list(&working["tracks"]).iter();
+    let is_shown = tracks
+        .filter(|track| track["type"] == "video" || track["type"] == "text")
         .flat_map(|track| list(&track["segments"]))
-        .find_map(|segment| {
+        .any(|segment| {
             let target = range(&segment["target_timerange"]);
-            if segment["visible"] == false || time < target.start || time >= target.end() {
-                return None;
-            }
-            let index = needed.iter().position(|needed| {
-                needed.list == "videos" && segment["material_id"] == *needed.id
-            })?;
-            let speed = segment["speed"].as_f64().unwrap_or(1.0);
-            let passed = (time - target.start).0 as f64 * speed;
-            let start = range(&segment["source_timerange"]).start;
-            Some(ChosenCover::Frame(index, start + Micros(passed as i64)))
+            segment["visible"] != false && time >= target.start && time < target.end()
         });
-    Some(shown.unwrap_or(ChosenCover::Nothing(time)))
+    Some(if is_shown {
+        ChosenCover::At(time)
+    } else {
+        ChosenCover::Nothing(time)
+    })
 }
 
 /// A finished document, and notes about it.

@@ -187,6 +187,7 @@ pub(crate) async fn save_document(
     notes.extend(too_long);
     let needed = finished::needed(&working);
     let cover = Cover::of(&working, &needed);
+    let drawn = cover.time().map(|time| (time, working.to_string()));
     let (tell, arrived) = oneshot::channel();
     let first = cover.shows().map(|index| (index, tell));
     let shown = first.as_ref().map(|(index, _)| &needed[*index]);
@@ -233,6 +234,22 @@ pub(crate) async fn save_document(
     let ((mut job, staging, documents, marker), uncovered) =
         tokio::try_join!(written_out, covered)?;
     job.notes.extend(uncovered);
+    if let Some((time, working)) = drawn {
+        let sources = needed
+            .iter()
+            .map(|needed| (needed.list, &*needed.id, &needed.source));
+        let sources: HashMap<_, _> = sources
+            .map(|(list, id, source)| ((list, id), source))
+            .collect();
+        let fetched = job.fetched.iter().filter_map(|file| {
+            let source = *sources.get(&(file.list, &*file.id))?;
+            Some((source.clone(), staging.path.join(&file.inside)))
+        });
+        let files = fetched.collect();
+        let folder = staging.path.clone();
+        job.notes
+            .extend(blocking(move || Ok(cover::draw(working, time, &files, &folder))).await?);
+    }
     if let Some(holder) = registry::holder(&request.drafts) {
         progress(PackageProgress {
             part: 0.0,

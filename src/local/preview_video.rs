@@ -55,9 +55,12 @@ pub(crate) struct PreviewVideo {
 impl LocalTool for PreviewVideo {
     const NAME: &'static str = "preview_video";
     const TITLE: &'static str = "Preview video";
+    // It changes no draft, but makes a file, with all processors: a read-only token generates nothing.
     const HINTS: Hints = Hints {
+        read_only: false,
+        destructive: false,
+        idempotent: true,
         open_world: true,
-        ..Hints::READ
     };
     const INPUT_RULES: &'static [InputRule] = &[
         InputRule::Rare("wait_s"),

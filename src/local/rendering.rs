@@ -5,11 +5,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use capcut_draft::Document;
-use capcut_render::{FoundFile, Problem, RenderError, Renderer, Tools, VideoOptions, VideoReport};
+use capcut_render::{FoundFile, Problem, RenderError, Renderer, VideoOptions, VideoReport};
 use capcut_scene::{Movie, SceneNote};
 use capcut_text::Fonts;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 
@@ -19,7 +20,8 @@ use crate::engine::paths::{file_name, located};
 use crate::error::{Error, Kind, Result};
 use crate::exec::drafts::{NamedDraft, any, document_of};
 use crate::exec::{App, Context};
-use crate::media::Media;
+use crate::media::{Media, ffmpeg};
+use crate::picture::png::system_fonts;
 use crate::regular_file;
 
 /// What every picture is said to be.
@@ -29,8 +31,9 @@ pub(crate) const PREVIEW: &str =
 pub(super) const LONGEST_S: f64 = 1e6;
 /// How many font files of a draft are read.
 const FONTS: usize = 16;
-/// How many notes a reply has.
-const NOTES: usize = 60;
+/// How many notes a reply has, and how many clips each names.
+const NOTES: usize = 40;
+const CLIPS: usize = 20;
 
 /// A draft that is going to be shown.
 pub(crate) struct ShownDraft {
@@ -131,7 +134,7 @@ impl ShownDraft {
         let (movie, fonts) = (self.movie, self.fonts);
         let renderer = blocking(move || {
             let files = capcut_render::Files { media, sounds };
-            Ok(Renderer::new(movie, files, fonts, tools()?))
+            Ok(Renderer::new(movie, files, fonts, ffmpeg::tools()))
         });
         Ok(RenderableDraft {
             renderer: renderer.await?,
@@ -142,12 +145,6 @@ impl ShownDraft {
 
 /// The reason for files that are not needed; it is never shown.
 const NOT_SHOWN: &str = "it is not shown";
-
-/// The fonts of the system, which are read once.
-fn system_fonts() -> Fonts {
-    static FONTS: std::sync::OnceLock<Fonts> = std::sync::OnceLock::new();
-    FONTS.get_or_init(Fonts::of_system).clone()
-}
 
 /// A draft with its files. Fetched files are removed with it.
 pub(crate) struct RenderableDraft {
@@ -210,19 +207,6 @@ impl FileFinder<'_> {
     }
 }
 
-/// FFmpeg, if it is installed. It is looked for until it is found.
-pub(crate) fn tools() -> Result<Option<Tools>> {
-    static FOUND: std::sync::OnceLock<Tools> = std::sync::OnceLock::new();
-    if let Some(tools) = FOUND.get() {
-        return Ok(Some(tools.clone()));
-    }
-    match Tools::of(Path::new("ffmpeg"), Path::new("ffprobe")) {
-        Ok(tools) => Ok(Some(FOUND.get_or_init(|| tools).clone())),
-        Err(error) if error.problem == Problem::NoTool => Ok(None),
-        Err(error) => Err(of_renderer(error)),
-    }
-}
-
 /// An error of the renderer as one of this program.
 pub(crate) fn of_renderer(error: RenderError) -> Error {
     let kind = match error.problem {
@@ -236,34 +220,44 @@ pub(crate) fn of_renderer(error: RenderError) -> Error {
     let made = Error::new(kind, error.message);
     match (error.hint, error.problem) {
         (Some(hint), _) => made.hint(hint),
-        (None, Problem::NoTool) => made.hint(HOW_TO_GET),
+        (None, Problem::NoTool) => made.hint(ffmpeg::HOW_TO_GET),
         (None, _) => made,
     }
 }
 
-/// How FFmpeg is installed.
-pub(crate) const HOW_TO_GET: &str = "install FFmpeg: `apt install ffmpeg` on Debian and Ubuntu, `brew install ffmpeg` on macOS, \
-     `winget install ffmpeg` on Windows";
-
-/// The remarks by clip, each as one line, those that are left out first.
+/// The remarks, each with all its clips as one line, those that are left out first.
 pub(crate) fn notes(notes: &[SceneNote]) -> Vec<String> {
-    let line = |note: &SceneNote| {
-        let clip = if note.clip.is_empty() {
-            String::new()
-        } else {
-            format!("{}: ", note.clip)
+    let mut lines: Vec<(&SceneNote, Vec<&str>)> = Vec::new();
+    let (left_out, approximate): (Vec<_>, Vec<_>) = notes.iter().partition(|note| note.is_left_out);
+    for note in left_out.into_iter().chain(approximate) {
+        let is_same = |(other, _): &&mut (&SceneNote, Vec<&str>)| {
+            (&other.subject, &other.text, other.is_left_out)
+                == (&note.subject, &note.text, note.is_left_out)
         };
+        match lines.iter_mut().find(is_same) {
+            Some((_, clips)) => clips.push(&note.clip),
+            None => lines.push((note, vec![&note.clip])),
+        }
+    }
+    let more = lines.len().saturating_sub(NOTES);
+    lines.truncate(NOTES);
+    let line = |(note, clips): (&SceneNote, Vec<&str>)| {
         let what = if note.is_left_out {
             "left out"
         } else {
             "approximate"
         };
-        format!("{clip}{} ({what}): {}", note.subject, note.text)
+        let mut place = clips[..clips.len().min(CLIPS)].join(", ");
+        if let Some(more) = clips.len().checked_sub(CLIPS).filter(|more| *more > 0) {
+            place.push_str(&format!(" and {more} more"));
+        }
+        if !place.is_empty() {
+            place.push_str(": ");
+        }
+        format!("{place}{} ({what}): {}", note.subject, note.text)
     };
-    let (left_out, approximate): (Vec<_>, Vec<_>) = notes.iter().partition(|note| note.is_left_out);
-    let mut lines: Vec<String> = left_out.into_iter().chain(approximate).map(line).collect();
-    if let Some(more) = lines.len().checked_sub(NOTES).filter(|more| *more > 0) {
-        lines.truncate(NOTES);
+    let mut lines: Vec<String> = lines.into_iter().map(line).collect();
+    if more > 0 {
         lines.push(format!("and {more} more notes"));
     }
     lines
@@ -373,8 +367,11 @@ impl VideoMade {
     }
 }
 
-/// A name for the file of a preview that names the draft.
+/// A name for the file of a preview: the name of the draft in plain letters, and a hash, because different drafts may have
+/// the same plain letters.
 pub(super) fn plain_name(draft: &str) -> String {
+    let hash = Sha256::digest(draft);
+    let hash: String = hash[..4].iter().map(|byte| format!("{byte:02x}")).collect();
     let name = file_name(draft.trim_end_matches(['/', '\\']));
     let plain = |c: char| {
         if c.is_ascii_alphanumeric() || matches!(c, '-' | '_') {
@@ -383,5 +380,6 @@ pub(super) fn plain_name(draft: &str) -> String {
             '_'
         }
     };
-    name.chars().take(80).map(plain).collect()
+    let name: String = name.chars().take(80).map(plain).collect();
+    format!("{name} {hash}")
 }

@@ -1,30 +1,40 @@
-//! Input for FFmpeg programs: always a file on this disk, in a format that contains its media itself.
+//! FFmpeg programs: always with a file on this disk as input, in a format that contains its media itself.
 //!
 //! Playlists and session descriptions (m3u8, concat, SDP and others) refer to further files and addresses, and
 //! FFmpeg recognises them by content, whatever the file name. Following them would bypass access control, so
 //! they are refused.
 
-use std::ffi::OsString;
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::sync::OnceLock;
 
-/// Formats that contain their media themselves.
-const FORMATS: &str = "mpegts,mpeg,mpegvideo,h264,hevc,avi,flv,live_flv,asf,aiff,caf,amr,au,wv,ape,w64,ac3,\
-    eac3,dts,mp3,aac,flac,ogg,wav,mov,matroska,gif,png_pipe,jpeg_pipe,tiff_pipe,bmp_pipe,webp_pipe,rm,mxf,nut,dv";
+use capcut_render::{Tools, input_arguments};
+
+/// How FFmpeg is installed.
+pub(crate) const HOW_TO_GET: &str = "install FFmpeg: `apt install ffmpeg` on Debian and Ubuntu, `brew install ffmpeg` on macOS, \
+     `winget install ffmpeg` on Windows";
 
 /// Runs `program` with `options` and `file` as its only input. Stdin is closed, stdout is piped.
 pub(crate) fn reading(program: &str, options: &[&str], file: &Path) -> Command {
-    // The protocol is explicit, so that no file name is taken for an address.
-    let mut address = OsString::from("file:");
-    address.push(file);
     let mut command = Command::new(program);
     command
         .args(options)
-        .args(["-protocol_whitelist", "file", "-format_whitelist", FORMATS])
-        .arg("-i")
-        .arg(address)
+        .args(input_arguments(file))
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::null());
     command
+}
+
+/// `ffmpeg` and `ffprobe`, if both are installed and work. They are looked for until they are found.
+pub(crate) fn tools() -> Option<Tools> {
+    static FOUND: OnceLock<Tools> = OnceLock::new();
+    if let Some(tools) = FOUND.get() {
+        return Some(tools.clone());
+    }
+    let tools = Tools::of(Path::new("ffmpeg"), Path::new("ffprobe"));
+    // Without them pictures are drawn, and the reply says so.
+    let tools = tools.inspect_err(|error| tracing::debug!("FFmpeg is not used: {}", error.message));
+    let tools = tools.ok()?;
+    Some(FOUND.get_or_init(|| tools).clone())
 }

@@ -21,8 +21,13 @@ pub(crate) struct Png {
 
 /// Renders with the system's fonts.
 pub(crate) fn render(list: &ShapeList) -> Result<Png> {
+    render_with(list, &system_fonts())
+}
+
+/// The fonts of the system, which are looked for once.
+pub(crate) fn system_fonts() -> Fonts {
     static FONTS: OnceLock<Fonts> = OnceLock::new();
-    render_with(list, FONTS.get_or_init(Fonts::of_system))
+    FONTS.get_or_init(Fonts::of_system).clone()
 }
 
 fn render_with(list: &ShapeList, fonts: &Fonts) -> Result<Png> {

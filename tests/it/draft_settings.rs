@@ -240,7 +240,15 @@ fn the_cover_is_a_file_or_a_frame() {
         assert_ne!(bytes, usual, "{chosen}: {reply}");
         covers.push(bytes);
     }
-    assert!(covers.windows(2).all(|pair| pair[0] == pair[1]));
+    assert!(covers[0] == covers[1] && covers[2] == covers[3]);
+    // A time shows the whole picture, with its texts.
+    let draft = created(&mut client, json!({ "ratio": "1:1", "cover": 2 }));
+    add_clips(&mut client, &draft);
+    let title = json!({ "draft_id": draft, "text": "Title", "track_name": "titles", "start": 1.5, "end": 2.1, "font_size": 30 });
+    client.call("add_text", title).expect("a text");
+    let (_, titled, reply) = cover(&draft, &mut client);
+    assert!(titled != covers[2] && titled != usual, "{reply}");
+    assert!(!reply["notes"].to_string().contains("cover"), "{reply}");
     let draft = created(&mut client, json!({ "cover": 60 }));
     add_clips(&mut client, &draft);
     let (_, _, reply) = cover(&draft, &mut client);
@@ -354,4 +362,60 @@ fn over_http_unknown_settings_are_ignored_as_before() {
         let script: Value = serde_json::from_str(script.as_str().expect("text")).expect("JSON");
         assert_eq!(script["fps"], 30);
     }
+}
+
+#[test]
+fn an_opened_draft_gets_a_cover_at_a_time_with_its_texts() {
+    let home = Home::embedded();
+    let mut client = home.connected();
+    let draft = created(&mut client, json!({ "ratio": "1:1" }));
+    add_clips(&mut client, &draft);
+    let title = json!({ "draft_id": draft, "text": "Title", "track_name": "titles", "start": 1.5, "end": 2.1, "font_size": 30 });
+    client.call("add_text", title).expect("a text");
+    let (folder, _, _) = saved(&mut client, &draft);
+    let opened = client.call("open_draft", json!({ "draft": text(&folder) }));
+    let opened = opened.expect("opens")["draft_id"]
+        .as_str()
+        .expect("an id")
+        .to_owned();
+    let mut cover = |at: f64| {
+        edited(
+            &mut client,
+            &opened,
+            json!([{ "op": "settings", "cover": at }]),
+        )
+        .expect("edited");
+        let reply = client
+            .call("save_draft", json!({ "draft_id": opened }))
+            .expect("saved");
+        assert!(!reply["notes"].to_string().contains("cover"), "{reply}");
+        fs::read(folder.join("draft_cover.jpg")).expect("a cover")
+    };
+    let (plain, titled) = (cover(2.2), cover(2.0));
+    assert!(plain.starts_with(&[0xff, 0xd8]) && titled.starts_with(&[0xff, 0xd8]));
+    assert_ne!(plain, titled, "the same picture, once with the text");
+    assert_eq!(cover(2.2), plain);
+    // A file that is gone is no cover: the one before stays, and a note says so.
+    for entry in fs::read_dir(folder.join("assets/image"))
+        .expect("a folder")
+        .flatten()
+    {
+        fs::remove_file(entry.path()).expect("removed");
+    }
+    edited(
+        &mut client,
+        &opened,
+        json!([{ "op": "settings", "cover": 2.3 }]),
+    )
+    .expect("edited");
+    let reply = client.call("save_draft", json!({ "draft_id": opened }));
+    let told = reply.map_or_else(|error| format!("{error:?}"), |reply| reply.to_string());
+    assert!(
+        told.contains("cover could not be made") || told.contains("missing"),
+        "{told}"
+    );
+    assert_eq!(
+        fs::read(folder.join("draft_cover.jpg")).expect("a cover"),
+        plain
+    );
 }

@@ -1,8 +1,8 @@
 //! Previews of the timeline, over MCP and from a shell, for drafts on the engine and on a server.
 
 use base64::prelude::{BASE64_STANDARD, Engine as _};
-use resvg::tiny_skia::Pixmap;
 use serde_json::{Value, json};
+use tiny_skia::Pixmap;
 
 use crate::support::{Client, Home, media};
 

@@ -1,32 +1,33 @@
 //! The cover picture that the app shows for a draft in its list.
 
+use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
-use imagesize::ImageType;
+use capcut_draft::Document;
+use capcut_render::{Files, Renderer, still};
+use capcut_scene::{Medium, Movie, SceneNote};
+use capcut_text::Fonts;
 use jpeg_encoder::{ColorType, Encoder};
-use resvg::tiny_skia::{Color, ColorU8, FilterQuality, Pixmap, PixmapPaint, Transform};
-use resvg::usvg::{ImageHrefResolver, ImageKind, Options, Tree};
-
 use serde_json::Value;
+use tiny_skia::{Color, ColorU8, FilterQuality, Pixmap, PixmapPaint, Transform};
 
 use crate::draft::finished::{self, ChosenCover, ContentType, Needed};
 use crate::media::{self, ffmpeg};
-use crate::regular_file::{self, Links, SMALL_BYTES};
+use crate::picture::png::system_fonts;
+use crate::regular_file;
 use crate::units::Micros;
 
 pub(crate) const FILE: &str = "draft_cover.jpg";
 
 /// The longer side of a cover, in pixels.
 const SIDE: u32 = 640;
+/// The most bytes of a frame of this size.
+const RAW_BYTES: u64 = SIDE as u64 * SIDE as u64 * 3;
 /// How long `ffmpeg` may take for one frame.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// Maximum pixels of source pictures, to limit memory: decoded they take four bytes each.
-const MAX_PIXELS: usize = 100_000_000;
-/// Maximum size of source pictures, in bytes.
-const MAX_BYTES: u64 = 64 << 20;
 
 /// A cover to be created: from the file or time that was chosen, else from the first picture or video on the timeline,
 /// else drawn.
@@ -46,14 +47,10 @@ impl Cover {
         let shown = shown.filter_map(|(index, needed)| Some((index, needed.shown?)));
         let first = shown.min_by_key(|(_, (start, _))| *start);
         let first = first.map(|(index, (_, at))| (index, at));
-        let chosen = finished::chosen_cover(working, needed);
+        let chosen = finished::chosen_cover(working);
         Self {
             size: finished::canvas(working),
-            first: match chosen {
-                Some(ChosenCover::Frame(index, at)) => Some((index, at)),
-                Some(ChosenCover::File(_)) => None,
-                Some(ChosenCover::Nothing(_)) | None => first,
-            },
+            first: first.filter(|_| !matches!(chosen, Some(ChosenCover::File(_)))),
             chosen,
         }
     }
@@ -62,6 +59,14 @@ impl Cover {
     pub(super) fn file(&self) -> Option<&str> {
         match &self.chosen {
             Some(ChosenCover::File(file)) => Some(file),
+            _ => None,
+        }
+    }
+
+    /// The time on the timeline that was chosen for it. Until the draft is drawn, the cover is that without a choice.
+    pub(super) fn time(&self) -> Option<Micros> {
+        match &self.chosen {
+            Some(ChosenCover::At(time)) => Some(*time),
             _ => None,
         }
     }
@@ -82,7 +87,8 @@ impl Cover {
         let at = self.first.map_or(Micros::ZERO, |(_, at)| at);
         let made = file.and_then(|(file, content)| made_of(file, content, at, self.size, covers));
         let is_made = made.is_some();
-        let made = made.or_else(|| jpeg(&drawn(self.size)?));
+        let plain = || jpeg(drawn(self.size)?.data(), scaled(self.size), ColorType::Rgba);
+        let made = made.or_else(plain);
         // Errors are ignored: a draft works without a cover.
         if let Some(bytes) = made {
             let _ = fs::write(folder.join(FILE), bytes);
@@ -91,13 +97,91 @@ impl Cover {
             Some(ChosenCover::Nothing(time)) => format!(
                 "`cover` is at {time}, where no picture or video is shown: the cover is that of the first picture"
             ),
-            Some(_) if is_made => return None,
+            Some(ChosenCover::File(_)) if is_made => return None,
             Some(ChosenCover::File(file)) => unmade(&format!("from {}", media::shown(file))),
-            Some(ChosenCover::Frame(..)) => unmade("at its time"),
-            None => return None,
+            Some(ChosenCover::At(_)) | None => return None,
         };
         Some(what)
     }
+}
+
+/// A draft whose picture at a time becomes its cover.
+pub(super) struct CoverScene {
+    movie: Movie,
+    fonts: Fonts,
+    at: i64,
+}
+
+impl CoverScene {
+    /// `None` if nothing is shown at the time.
+    pub(super) fn new(document: &Document, at: Micros) -> Option<Self> {
+        let fonts = system_fonts();
+        let movie = Movie::new(document, &fonts);
+        let is_seen = at.0 < movie.duration() && !movie.scene(at.0).layers.is_empty();
+        is_seen.then_some(Self {
+            movie,
+            fonts,
+            at: at.0,
+        })
+    }
+
+    /// The files that are seen, as the document names them.
+    pub(super) fn files(&self) -> impl Iterator<Item = &str> {
+        let seen = self.movie.media().iter().filter(|medium| self.sees(medium));
+        seen.map(|medium| medium.path.as_str())
+    }
+
+    fn sees(&self, medium: &Medium) -> bool {
+        let mut uses = medium.uses.iter();
+        uses.any(|used| (used.shown.start..=used.shown.end()).contains(&self.at))
+    }
+
+    /// The cover; `None` if a file that is seen has no entry in `files` or cannot be shown.
+    pub(super) fn draw(self, files: &HashMap<String, PathBuf>) -> Option<Vec<u8>> {
+        let found = |medium: &Medium| {
+            let file = files.get(&medium.path).cloned();
+            file.ok_or_else(|| "it is not shown".to_owned())
+        };
+        let media = self.movie.media();
+        let seen = media.iter().enumerate();
+        let seen: Vec<usize> = seen
+            .filter(|(_, medium)| self.sees(medium))
+            .map(|(index, _)| index)
+            .collect();
+        let files = Files {
+            media: media.iter().map(found).collect(),
+            sounds: Vec::new(),
+        };
+        let mut renderer = Renderer::new(self.movie, files, self.fonts, ffmpeg::tools());
+        if seen
+            .iter()
+            .any(|index| renderer.hindrance(*index).is_some())
+        {
+            return None;
+        }
+        let picture = renderer.frame(self.at, SIDE).ok()?;
+        let is_placeholder = |note: &SceneNote| note.is_left_out && note.subject == "media";
+        if renderer.notes().iter().any(is_placeholder) {
+            return None;
+        }
+        let size = (picture.width(), picture.height());
+        jpeg(picture.data(), size, ColorType::Rgba)
+    }
+}
+
+/// Draws the cover of a working document at a time into a folder. Returns a note if that is not possible.
+pub(super) fn draw(
+    working: String,
+    time: Micros,
+    files: &HashMap<String, PathBuf>,
+    folder: &Path,
+) -> Option<String> {
+    let document = Document::parse_object(working).ok();
+    let scene = document.and_then(|document| CoverScene::new(&document, time));
+    let drawn = scene.and_then(|scene| scene.draw(files));
+    // Errors are ignored: a draft works without a cover.
+    let written = drawn.and_then(|bytes| fs::write(folder.join(FILE), bytes).ok());
+    written.is_none().then(|| unmade("at its time"))
 }
 
 /// The note for a cover that could not be made.
@@ -123,7 +207,8 @@ pub(super) fn made_of(
         ContentType::Video => frame(file, at, size)?,
         _ => {
             let size = scaled(size);
-            picture(file, size).and_then(|picture| jpeg(&fitted(&picture, size)?))?
+            let picture = still(file, size).ok()?;
+            jpeg(fitted(&picture, size)?.data(), size, ColorType::Rgba)?
         }
     };
     if let Some(shown) = shown {
@@ -172,63 +257,6 @@ impl Covers {
     }
 }
 
-/// The picture in `file` (JPEG, PNG, GIF or WebP; of an animation the first frame).
-fn picture(file: &Path, size: (u32, u32)) -> Option<Pixmap> {
-    let bytes = regular_file::read(file, MAX_BYTES, Links::Follow).ok()?;
-    let kind: fn(Arc<Vec<u8>>) -> ImageKind = match imagesize::image_type(&bytes).ok()? {
-        ImageType::Jpeg => ImageKind::JPEG,
-        ImageType::Png => ImageKind::PNG,
-        ImageType::Gif => ImageKind::GIF,
-        ImageType::Webp => ImageKind::WEBP,
-        _ => return None,
-    };
-    let natural = imagesize::blob_size(&bytes).ok()?;
-    let (width, height) = (natural.width, natural.height);
-    if width.checked_mul(height)? > MAX_PIXELS {
-        return None;
-    }
-    // The renderer decodes pictures only as parts of an SVG.
-    let bytes = Arc::new(bytes);
-    let options = Options {
-        image_href_resolver: ImageHrefResolver {
-            resolve_string: Box::new(move |_, _| Some(kind(Arc::clone(&bytes)))),
-            ..ImageHrefResolver::default()
-        },
-        ..Options::default()
-    };
-    let svg = format!(
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{width}\" height=\"{height}\">\
-         <image href=\"picture\" width=\"{width}\" height=\"{height}\"/></svg>"
-    );
-    let tree = Tree::from_str(&svg, &options).ok()?;
-    // Halving averages all pixels; one large step would pick some of them.
-    let halves = |pixels: usize| pixels.div_ceil(2).max(1) as u32;
-    let is_large =
-        |width: usize, height: usize| width >= 2 * size.0 as usize || height >= 2 * size.1 as usize;
-    let (scale, mut picture) = if is_large(width, height) {
-        (0.5, Pixmap::new(halves(width), halves(height))?)
-    } else {
-        (1.0, Pixmap::new(width as u32, height as u32)?)
-    };
-    let transform = Transform::from_scale(scale, scale);
-    resvg::render(&tree, transform, &mut picture.as_mut());
-    while is_large(picture.width() as usize, picture.height() as usize) {
-        let (width, height) = (picture.width() as usize, picture.height() as usize);
-        let mut half = Pixmap::new(halves(width), halves(height))?;
-        draw(&picture, &mut half, Transform::from_scale(0.5, 0.5));
-        picture = half;
-    }
-    Some(picture)
-}
-
-fn draw(picture: &Pixmap, onto: &mut Pixmap, transform: Transform) {
-    let paint = PixmapPaint {
-        quality: FilterQuality::Bilinear,
-        ..PixmapPaint::default()
-    };
-    onto.draw_pixmap(0, 0, picture.as_ref(), &paint, transform, None);
-}
-
 /// A frame of a video as a cover, scaled as in [`fitted`] by `ffmpeg`, if installed.
 fn frame(file: &Path, at: Micros, size: (f64, f64)) -> Option<Vec<u8>> {
     let (width, height) = scaled(size);
@@ -237,17 +265,17 @@ fn frame(file: &Path, at: Micros, size: (f64, f64)) -> Option<Vec<u8>> {
     let mut child = ffmpeg::reading("ffmpeg", &options, file)
         .args(["-an", "-sn", "-dn", "-frames:v", "1", "-vf"])
         .arg(format!(
-            // Pad as RGB, which allows odd sizes; formats with subsampled colours do not.
+            // Padded as RGB, which allows odd sizes; formats with subsampled colours do not.
             "scale={width}:{height}:force_original_aspect_ratio=decrease,format=rgb24,\
-             pad={width}:{height}:(ow-iw)/2:(oh-ih)/2:black,setsar=1,format=yuvj420p"
+             pad={width}:{height}:(ow-iw)/2:(oh-ih)/2:black"
         ))
-        .args(["-c:v", "mjpeg", "-q:v", "3", "-f", "image2pipe", "pipe:1"])
+        .args(["-f", "rawvideo", "-pix_fmt", "rgb24", "pipe:1"])
         .spawn()
         .ok()?;
     let mut out = child.stdout.take()?;
     let (send, receive) = std::sync::mpsc::channel();
     std::thread::spawn(move || {
-        let _ = send.send(regular_file::read_all(&mut out, SMALL_BYTES));
+        let _ = send.send(regular_file::read_all(&mut out, RAW_BYTES));
     });
     let started = Instant::now();
     let bytes = receive.recv_timeout(PATIENCE);
@@ -255,9 +283,11 @@ fn frame(file: &Path, at: Micros, size: (f64, f64)) -> Option<Vec<u8>> {
         let _ = child.kill();
     }
     let _ = child.wait();
-    let bytes = bytes.ok()?.ok()?;
-    let size = imagesize::blob_size(&bytes).ok()?;
-    ((size.width, size.height) == (width as usize, height as usize)).then_some(bytes)
+    let pixels = bytes.ok()?.ok()?;
+    if pixels.len() != width as usize * height as usize * 3 {
+        return None;
+    }
+    jpeg(&pixels, (width, height), ColorType::Rgb)
 }
 
 /// The picture in the size of the cover, complete and on black, as the app shows its first frame.
@@ -270,7 +300,11 @@ fn fitted(picture: &Pixmap, (width, height): (u32, u32)) -> Option<Pixmap> {
     let left = (width - own_width * scale) / 2.0;
     let top = (height - own_height * scale) / 2.0;
     let transform = Transform::from_scale(scale, scale).post_translate(left, top);
-    draw(picture, &mut cover, transform);
+    let paint = PixmapPaint {
+        quality: FilterQuality::Bilinear,
+        ..PixmapPaint::default()
+    };
+    cover.draw_pixmap(0, 0, picture.as_ref(), &paint, transform, None);
     Some(cover)
 }
 
@@ -308,16 +342,11 @@ fn scaled((width, height): (f64, f64)) -> (u32, u32) {
     (side(width), side(height))
 }
 
-fn jpeg(picture: &Pixmap) -> Option<Vec<u8>> {
+fn jpeg(pixels: &[u8], (width, height): (u32, u32), colours: ColorType) -> Option<Vec<u8>> {
     let mut bytes = Vec::new();
     let side = |pixels: u32| u16::try_from(pixels).ok();
     Encoder::new(&mut bytes, 85)
-        .encode(
-            picture.data(),
-            side(picture.width())?,
-            side(picture.height())?,
-            ColorType::Rgba,
-        )
+        .encode(pixels, side(width)?, side(height)?, colours)
         .ok()?;
     Some(bytes)
 }
@@ -335,9 +364,8 @@ mod tests {
             (1920.0, 1080.0, (640, 360)),
             (1.0, 4000.0, (16, 640)),
         ] {
-            let cover = jpeg(&drawn((width, height)).unwrap()).unwrap();
-            let size = imagesize::blob_size(&cover).unwrap();
-            assert_eq!((size.width, size.height), expected);
+            let cover = drawn((width, height)).unwrap();
+            assert_eq!((cover.width(), cover.height()), expected);
         }
     }
 
@@ -466,22 +494,11 @@ mod tests {
             stripes.draw_pixmap(x, 0, white.as_ref(), &paint, Transform::identity(), None);
         }
         stripes.save_png(&file).unwrap();
-        let cover = fitted(&picture(&file, (160, 120)).unwrap(), (160, 120)).unwrap();
+        let cover = fitted(&still(&file, (160, 120)).unwrap(), (160, 120)).unwrap();
         for x in [20, 81, 140] {
             let grey = red(&cover, x, 60);
             assert!((100..156).contains(&grey), "{grey}");
         }
-    }
-
-    #[test]
-    fn a_picture_that_would_fill_the_memory_is_not_decoded() {
-        let folder = tempfile::tempdir().unwrap();
-        let file = folder.path().join("large.png");
-        plain(16, 16, [0, 0, 0]).save_png(&file).unwrap();
-        let mut bytes = fs::read(&file).unwrap();
-        bytes[16..24].copy_from_slice(&[0, 1, 0, 0, 0, 1, 0, 0]);
-        fs::write(&file, bytes).unwrap();
-        assert!(picture(&file, (640, 360)).is_none());
     }
 
     fn plain(width: u32, height: u32, [red, green, blue]: [u8; 3]) -> Pixmap {
@@ -496,6 +513,6 @@ mod tests {
 
     /// The picture in its own size.
     fn decoded(file: &Path) -> Pixmap {
-        picture(file, (u32::MAX / 2, u32::MAX / 2)).unwrap()
+        still(file, (u32::MAX / 2, u32::MAX / 2)).unwrap()
     }
 }

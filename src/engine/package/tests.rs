@@ -3,8 +3,8 @@
 use std::collections::HashSet;
 use std::time::Instant;
 
-use resvg::tiny_skia::{Color, Pixmap};
 use serde_json::json;
+use tiny_skia::{Color, Pixmap};
 
 use super::*;
 use crate::caller::Caller;

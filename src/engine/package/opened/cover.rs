@@ -1,11 +1,12 @@
 //! The cover that an edit chose for an opened draft.
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
-use capcut_draft::field::{clip, root, track};
+use capcut_draft::field::root;
 use capcut_draft::{Cover, Document, RootRef};
 
-use super::super::cover::{Covers, made_of, unmade};
+use super::super::cover::{CoverScene, Covers, made_of, unmade};
 use super::super::{COVER_SOURCE, blocking, existing, file_of_cover};
 use super::OpenedSubject;
 use crate::draft::finished::ContentType;
@@ -40,19 +41,15 @@ impl ChosenPicture {
         edit.commit();
         draft.rewrite();
         let folder = draft.from.folder.as_deref();
-        let (file, at) = match &chosen {
-            Cover::File(source) => (file_of_cover(source, temporary, media).await, Micros::ZERO),
-            Cover::At(time) => match shown_at(&draft.document, time.micros, folder) {
-                Some((file, at)) => {
-                    let source = file.to_string_lossy().into_owned();
-                    (file_of_cover(&source, temporary, media).await, at)
-                }
-                None => (None, Micros::ZERO),
+        let bytes = match &chosen {
+            Cover::File(source) => match file_of_cover(source, temporary, media).await {
+                Some(file) => picture(file, &draft.document).await?,
+                None => None,
             },
-        };
-        let bytes = match file {
-            Some(file) => picture(file, at, &draft.document).await?,
-            None => None,
+            Cover::At(time) => {
+                let time = Micros(time.micros);
+                drawn(&draft.document, time, folder, media).await?
+            }
         };
         let _ = tokio::fs::remove_file(temporary.join(COVER_SOURCE)).await;
         let note = bytes.is_none().then(|| match &chosen {
@@ -82,29 +79,41 @@ impl ChosenPicture {
 
 async fn picture(
     (file, content): (PathBuf, ContentType),
-    at: Micros,
     document: &Document,
 ) -> Result<Option<Vec<u8>>> {
     let summary = document.summary();
     let size = (summary.width as f64, summary.height as f64);
-    blocking(move || Ok(made_of(&file, content, at, size, &Covers::default()))).await
+    blocking(move || {
+        Ok(made_of(
+            &file,
+            content,
+            Micros::ZERO,
+            size,
+            &Covers::default(),
+        ))
+    })
+    .await
 }
 
-/// The file of the topmost picture or video at a time, and the position in it.
-fn shown_at(document: &Document, time: i64, folder: Option<&Path>) -> Option<(PathBuf, Micros)> {
-    let tracks = document.tracks().into_iter().rev();
-    let pictures = tracks.filter(|own| document.value(*own, &track::KIND) == "video");
-    for own in pictures.flat_map(|own| document.clips(own).collect::<Vec<_>>()) {
-        let target = document.target(own);
-        let is_shown = document.value(own, &clip::VISIBLE);
-        if !is_shown || time < target.start || time >= target.end() {
+/// The picture of the draft at a time, from files that its caller may read.
+async fn drawn(
+    document: &Document,
+    time: Micros,
+    folder: Option<&Path>,
+    media: &Media,
+) -> Result<Option<Vec<u8>>> {
+    let document = document.clone();
+    let Some(scene) = blocking(move || Ok(CoverScene::new(&document, time))).await? else {
+        return Ok(None);
+    };
+    let mut files = HashMap::new();
+    for named in scene.files() {
+        let Some(file) = located(named, folder) else {
             continue;
+        };
+        if let Some(file) = media.here(&file.to_string_lossy()).await {
+            files.insert(named.to_owned(), file);
         }
-        let material = document.main_material(own)?;
-        let path = document.text(material, &["path"])?;
-        let passed = (time - target.start) as f64 * document.value(own, &clip::SPEED);
-        let start = document.value(own, &clip::SOURCE).start;
-        return Some((located(&path, folder)?, Micros(start + passed as i64)));
     }
-    None
+    blocking(move || Ok(scene.draw(&files))).await
 }
