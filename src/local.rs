@@ -7,6 +7,7 @@ pub(crate) mod compose_draft;
 mod delete_draft;
 pub(crate) mod differences;
 mod edit_draft;
+mod export_subtitles;
 mod get_animation_types;
 mod get_video_duration;
 pub(crate) mod health_check;
@@ -114,6 +115,7 @@ local! {
     style_presets::StylePresets,
     apply_template::ApplyTemplate,
     delete_draft::DeleteDraft,
+    export_subtitles::ExportSubtitles,
     preview_draft::PreviewDraft,
     preview_frame::PreviewFrame,
     preview_video::PreviewVideo,

@@ -12,6 +12,7 @@ pub(crate) mod add_subtitle;
 pub(crate) mod add_text;
 pub(crate) mod add_video;
 pub(crate) mod add_video_keyframe;
+mod captions;
 pub(crate) mod create_draft;
 pub(crate) mod generate_draft_url;
 pub(crate) mod lists;

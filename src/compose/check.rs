@@ -16,13 +16,13 @@ use super::template;
 use crate::catalog;
 use crate::draft::ids::DraftId;
 use crate::draft::material::MediaKind;
-use crate::engine::{Canvas, Engine, subtitle};
+use crate::engine::{Canvas, Engine};
 use crate::error::{Error, Faults, Kind, Result};
 use crate::exec::{App, Backend, Context};
 use crate::media::Media;
 use crate::tool::Request;
+use crate::tools::add_subtitle::AddSubtitle;
 use crate::tools::{self, Caller, Object};
-use crate::units::Micros;
 
 /// How many files of this machine are checked concurrently.
 const LOOKS: usize = 8;
@@ -230,22 +230,11 @@ async fn look(engine: &Engine, item: &Item, caller: &Caller) -> Vec<String> {
         }
     }
     if item.section == Section::Subtitles
-        && let Some(path) = text("srt").map(str::trim)
-        && !path.contains('\n')
-        && std::path::Path::new(path).is_absolute()
+        && let Ok(call) = AddSubtitle::of_item(&item.arguments)
+        && call.files().all(Media::is_here)
     {
-        let bytes = engine.media(caller).text(path, subtitle::MAX_BYTES).await;
-        let offset = item.number("time_offset").unwrap_or(0.0);
-        let read = bytes.and_then(|bytes| {
-            let read = subtitle::parse(&subtitle::decode(&bytes).0)
-                .and_then(|read| read.laid(Micros::from_seconds_truncated(offset)));
-            if caller.may_see_quoted(true) {
-                read
-            } else {
-                read.map_err(|error| subtitle::without_content(&error))
-            }
-        });
-        let read = crate::engine::parts::of("srt", read);
+        let media = engine.media(caller);
+        let read = call.captions(&media, caller, true).await;
         return read
             .err()
             .map_or_else(Vec::new, |error| lines(item.plan_path(), &error));

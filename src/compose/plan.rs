@@ -406,6 +406,7 @@ fn below(base: Option<&Path>, source: &str) -> Option<PathBuf> {
         && !source.contains("://")
         && !source.contains('\n')
         && !source.contains("-->")
+        && !source.starts_with(['{', '['])
         && !Path::new(source).is_absolute()
         && !source.starts_with('\\')
         && source.as_bytes().get(1) != Some(&b':');

@@ -6,6 +6,7 @@
 //! and each segment has all the additional materials of the app. `docs/app-versions.md` describes what is known
 //! about the format.
 
+mod captions;
 mod companions;
 pub(crate) mod grid;
 pub(crate) mod shapes;
@@ -19,6 +20,7 @@ use serde_json::{Map, Value, json};
 
 use crate::sorting;
 use crate::units::{Micros, Range};
+pub(crate) use captions::without_words;
 use companions::{Companions, adjust_params};
 use grid::{Grid, GridPosition, UnalignedPosition};
 use shapes::{Filled, Shapes, close, write_json};

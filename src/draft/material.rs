@@ -185,6 +185,8 @@ pub(crate) enum Phase {
     Group,
     /// Texts only: repeats between entrance and exit.
     Loop,
+    /// Texts with words only: follows the words.
+    Caption,
 }
 
 impl Phase {
@@ -195,6 +197,7 @@ impl Phase {
             Self::Out => "out",
             Self::Group => "group",
             Self::Loop => "loop",
+            Self::Caption => "caption",
         }
     }
 }

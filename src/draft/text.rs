@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::draft::clip::Clip;
 use crate::draft::ids::{Id, Ids};
 use crate::draft::material::{Animations, TextEffect};
+use crate::units::Micros;
 
 /// A text on the canvas.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -44,6 +45,12 @@ pub(crate) struct TextContent {
     pub effect: Option<TextEffect>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub animations: Option<Animations>,
+    /// When its words are spoken, in order. Words whose text has blanks or punctuation between them may leave gaps.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub words: Vec<SpokenWord>,
+    /// How its words are emphasised while they are spoken.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub karaoke: Option<Karaoke>,
     #[serde(default, skip_serializing_if = "Clip::is_plain")]
     pub clip: Clip,
 }
@@ -56,6 +63,50 @@ impl TextContent {
         }
         if let Some(animations) = &mut self.animations {
             animations.id = ids.next_id();
+        }
+    }
+}
+
+/// Characters `from` to `to` (exclusive) of a text, and when they are spoken, counted from the start of the segment.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct SpokenWord {
+    pub from: u32,
+    pub to: u32,
+    pub start: Micros,
+    pub end: Micros,
+}
+
+/// How words are emphasised while they are spoken.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Karaoke {
+    pub color: Rgb,
+    pub mode: KaraokeMode,
+}
+
+/// Which words of a caption have the colour.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum KaraokeMode {
+    /// All words up to the one that is spoken.
+    Words,
+    /// Only the word that is spoken.
+    Word,
+    /// All lines up to the one that is spoken.
+    Lines,
+}
+
+/// The app's effect that follows the words of a caption.
+pub(crate) const CAPTION_EFFECT: &str = "7361356220424262161";
+
+impl KaraokeMode {
+    pub(crate) const ALL: [Self; 3] = [Self::Words, Self::Word, Self::Lines];
+
+    /// The name of its caption animation in documents.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Words => "Karaoke",
+            Self::Word => "Highlight",
+            Self::Lines => "Karaoke by line",
         }
     }
 }

@@ -10,9 +10,9 @@ use crate::args::Object;
 use crate::draft::Draft;
 use crate::draft::ids::{Id, Ids};
 use crate::draft::keyframe::{Keyframe, KeyframeProperty};
-use crate::draft::material::{MediaKind, MediaMaterial, MediaProperties};
+use crate::draft::material::{Animation, MediaKind, MediaMaterial, MediaProperties, Phase};
 use crate::draft::segment::{Segment, SegmentContent};
-use crate::draft::text::TextContent;
+use crate::draft::text::{CAPTION_EFFECT, SpokenWord, TextContent};
 use crate::draft::track::Track;
 use crate::engine::subtitle;
 use crate::engine::timeline::{self, Chosen, TrackChoice};
@@ -89,6 +89,9 @@ pub(crate) struct Caption {
     /// Its own look, without words; each of its styles covers a part of the text.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub look: Option<Box<TextContent>>,
+    /// When its words are spoken, counted from its start.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub words: Vec<SpokenWord>,
 }
 
 #[expect(
@@ -472,6 +475,8 @@ fn texts(captions: &Captions, cues: &[Caption], made: u32, ids: &mut Ids) -> Vec
             }
         };
         text.text = cue.text.as_str().into();
+        text.words.clone_from(&cue.words);
+        animate(&mut text, cue.range.duration);
         text.assign(ids);
         segments.push(Segment {
             id: ids.next_id(),
@@ -484,6 +489,29 @@ fn texts(captions: &Captions, cues: &[Caption], made: u32, ids: &mut Ids) -> Vec
         });
     }
     segments
+}
+
+/// Fits the animations of a caption's look to its length, and adds the one that follows its words.
+fn animate(text: &mut TextContent, length: Micros) {
+    for animation in text.animations.iter_mut().flat_map(|own| &mut own.list) {
+        animation.duration = animation.duration.min(length);
+    }
+    if text.words.is_empty() {
+        text.karaoke = None;
+    }
+    if let Some(karaoke) = text.karaoke {
+        text.animations
+            .get_or_insert_default()
+            .list
+            .push(Animation {
+                phase: Phase::Caption,
+                name: karaoke.mode.name().into(),
+                effect_id: CAPTION_EFFECT.into(),
+                resource_id: CAPTION_EFFECT.into(),
+                start: Micros::ZERO,
+                duration: length,
+            });
+    }
 }
 
 fn in_cue(index: usize, cue: &Caption, mut error: Error) -> Error {

@@ -174,7 +174,7 @@ pub(crate) async fn save_document(
         staging::clean(&drafts);
         Staging::begin(&drafts, &wanted, zip, terms)
     });
-    let (running, working, staging) = tokio::try_join!(running, parsed, begun)?;
+    let (running, mut working, staging) = tokio::try_join!(running, parsed, begun)?;
     refuse_running(
         request.while_running,
         request.profile.edition,
@@ -185,6 +185,9 @@ pub(crate) async fn save_document(
     notes.extend(staging.note.clone());
     let (longest_name, too_long) = home.longest_name(request, &name);
     notes.extend(too_long);
+    if !request.profile.has_caption_words() {
+        notes.extend(finished::without_words(&mut working));
+    }
     let needed = finished::needed(&working);
     let cover = Cover::of(&working, &needed);
     let drawn = cover.time().map(|time| (time, working.to_string()));

@@ -348,6 +348,11 @@ impl Profile {
         self.is_at_least(Edition::Capcut, &[7, 7]) || self.is_at_least(Edition::Jianying, &[10])
     }
 
+    /// Whether captions of the app have words with times.
+    pub(crate) fn has_caption_words(&self) -> bool {
+        self.is_at_least(Edition::Capcut, &[8, 9]) || self.is_at_least(Edition::Jianying, &[10, 9])
+    }
+
     /// Whether the app restores the state in `.backup` after another program changed the draft.
     pub(crate) fn restores_backup(&self) -> bool {
         self.is_at_least(Edition::Jianying, &[11, 4])

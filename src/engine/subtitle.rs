@@ -1,4 +1,4 @@
-//! Captions from SRT, WebVTT and ASS text. The input is text; fetching files is left to others.
+//! Captions from SRT, WebVTT and ASS text, and from transcripts with words. The input is text; fetching files is left to others.
 //!
 //! [`parse`] accepts what people and programs actually write. [`parse_as_api`] accepts what the CapCut API
 //! accepts, in its way, and otherwise falls back to [`parse`]. Both report a broken cue by its number and line,
@@ -6,11 +6,13 @@
 
 mod ass;
 mod cue;
+pub(crate) mod export;
 mod look;
 mod markup;
 mod srt;
 mod time;
 mod timing;
+mod transcript;
 mod vtt;
 
 use std::borrow::Cow;
@@ -20,11 +22,16 @@ use crate::error::{Error, Result};
 use crate::units::{Micros, Range};
 
 pub(crate) use cue::{Cue, Notes, numbered};
+use cue::{CueSpan, LetterSize, LetterStyle};
 pub(crate) use look::{CallLook, Gives};
 pub(crate) use timing::Laid;
+pub(crate) use transcript::Grouping;
 
 /// Maximum size of a subtitle file.
 pub(crate) const MAX_BYTES: u64 = 16 << 20;
+
+/// The size of a translation in comparison with the text above it.
+const TRANSLATION_SIZE: f64 = 0.75;
 
 /// A line of the text, trimmed.
 #[derive(Clone, Copy, Debug)]
@@ -43,13 +50,15 @@ pub(crate) struct Subtitles {
     is_as_api: bool,
 }
 
-/// The captions of SRT, WebVTT or ASS text; the format is detected. An error if there are none. Captions
-/// without text are left out.
-pub(crate) fn parse(text: &str) -> Result<Subtitles> {
+/// The captions of SRT, WebVTT or ASS text, or of a transcript, whose words are grouped; the format is detected. An error
+/// if there are none. Captions without text are left out.
+pub(crate) fn parse(text: &str, grouping: &Grouping) -> Result<Subtitles> {
     let text = text.trim_start_matches('\u{feff}');
     let lines = lines(text);
     let mut notes = Notes::default();
-    let read = if ass::is_ass(&lines) {
+    let read = if transcript::is_json(text) {
+        transcript::parse(text, grouping, &mut notes)?
+    } else if ass::is_ass(&lines) {
         ass::parse(&lines, &mut notes)?
     } else if vtt::is_vtt(&lines) {
         vtt::parse(&lines, &mut notes)?
@@ -81,7 +90,7 @@ pub(crate) fn parse(text: &str) -> Result<Subtitles> {
 
 /// The captions as the CapCut API reads them, including empty ones. If it cannot read the text, [`parse`] is
 /// used; if that fails too, the message is the API's.
-pub(crate) fn parse_as_api(text: &str) -> Result<Subtitles> {
+pub(crate) fn parse_as_api(text: &str, grouping: &Grouping) -> Result<Subtitles> {
     let mut notes = Notes::default();
     let strict = match srt::parse_strictly(&lines(text), &mut notes) {
         Ok(cues) => {
@@ -93,7 +102,7 @@ pub(crate) fn parse_as_api(text: &str) -> Result<Subtitles> {
         }
         Err(message) => message,
     };
-    parse(text).map_err(|error| match strict {
+    parse(text, grouping).map_err(|error| match strict {
         Some(message) => Error::invalid(message).hint(error.message),
         None => error,
     })
@@ -128,6 +137,102 @@ impl Subtitles {
             notes.of_file(note);
             notes.extend(self.notes);
             self.notes = notes;
+        }
+        self
+    }
+
+    /// Estimates the times of the words of cues that have none.
+    pub(crate) fn with_words(mut self) -> Self {
+        for cue in &mut self.cues {
+            if cue.words.is_empty() {
+                cue.words = transcript::estimated(&cue.text, cue.range);
+                let what = "the times of its words are estimated from their lengths";
+                self.notes.of_cue(cue.number, what);
+            }
+        }
+        self
+    }
+
+    /// One cue for each word, which is shown until the next one. Parts of cues without times are not shown.
+    pub(crate) fn word_by_word(self) -> Self {
+        let Self {
+            cues,
+            notes,
+            is_as_api,
+        } = self.with_words();
+        let mut single = Vec::with_capacity(cues.len() * 4);
+        for cue in cues {
+            let letters: Vec<char> = cue.text.chars().collect();
+            for (index, word) in cue.words.iter().enumerate() {
+                let next = cue.words.get(index + 1).map(|next| next.start);
+                let (end, to) = (
+                    next.unwrap_or(cue.range.end()),
+                    (word.to as usize).min(letters.len()),
+                );
+                let from = (word.from as usize).min(to);
+                if end <= word.start || from == to {
+                    continue;
+                }
+                let parts = cue.parts.iter().filter_map(|part| {
+                    let from = part.from.max(word.from) - word.from;
+                    let to = part.to.min(word.to).saturating_sub(word.from);
+                    (to > from).then_some(CueSpan { from, to, ..*part })
+                });
+                single.push(Cue {
+                    range: Range::new(word.start, end - word.start),
+                    text: letters[from..to].iter().collect(),
+                    parts: parts.collect(),
+                    words: Vec::new(),
+                    sung: None,
+                    ..cue
+                });
+            }
+        }
+        Self {
+            cues: single,
+            notes,
+            is_as_api,
+        }
+    }
+
+    /// Adds the captions of another language below those of this one, in smaller letters: to each cue those that are shown
+    /// at its time.
+    pub(crate) fn with_translation(mut self, other: Self) -> Self {
+        let mut used = vec![false; other.cues.len()];
+        for cue in &mut self.cues {
+            let mut below: Vec<&str> = Vec::new();
+            for (index, own) in other.cues.iter().enumerate() {
+                let shared =
+                    own.range.end().min(cue.range.end()) - own.range.start.max(cue.range.start);
+                // Half of the shorter one.
+                if shared.0 * 2 >= own.range.duration.min(cue.range.duration).0 {
+                    used[index] = true;
+                    below.push(&own.text);
+                }
+            }
+            if below.is_empty() {
+                self.notes
+                    .of_cue(cue.number, "has no translation at its time");
+                continue;
+            }
+            let below = below.join(" ").replace('\n', " ");
+            let from = cue.text.chars().count() as u32 + 1;
+            let to = from + below.chars().count() as u32;
+            cue.text.push('\n');
+            cue.text.push_str(&below);
+            cue.parts.push(CueSpan {
+                from,
+                to,
+                letters: LetterStyle {
+                    size: Some(LetterSize::Times(TRANSLATION_SIZE)),
+                    ..LetterStyle::default()
+                },
+            });
+        }
+        let unused = other.cues.iter().zip(used).filter(|(_, used)| !used);
+        for (cue, _) in unused {
+            let what = "of the translation: left out, because no caption is shown at its time";
+            self.notes.of_cue(cue.number, what);
         }
         self
     }
@@ -168,9 +273,14 @@ pub(crate) struct ForApi {
 }
 
 /// Converts subtitles for an API that adds `offset` to their times.
-pub(crate) fn for_api(text: &str, encoding: Option<String>, offset: Micros) -> Result<ForApi> {
+pub(crate) fn for_api(
+    text: &str,
+    encoding: Option<String>,
+    offset: Micros,
+    grouping: &Grouping,
+) -> Result<ForApi> {
     let is_plain = encoding.is_none();
-    let mut subtitles = parse(text)?.with(encoding);
+    let mut subtitles = parse(text, grouping)?.with(encoding);
     let styled: Vec<u64> = subtitles
         .cues
         .iter()
@@ -214,7 +324,10 @@ pub(crate) fn for_api(text: &str, encoding: Option<String>, offset: Micros) -> R
 /// Text from an argument, not a file: the two characters `\n` are read as a line break, as sent by clients that
 /// escape twice. In ASS they have their own meaning.
 pub(crate) fn inline(text: &str) -> Cow<'_, str> {
-    if !text.contains("\\n") || (text.contains('\n') && ass::is_ass(&lines(text))) {
+    if !text.contains("\\n")
+        || transcript::is_json(text)
+        || (text.contains('\n') && ass::is_ass(&lines(text)))
+    {
         return Cow::Borrowed(text);
     }
     Cow::Owned(text.replace("\\r\\n", "\n").replace("\\n", "\n"))
@@ -268,8 +381,10 @@ pub(crate) fn without_content(error: &Error) -> Error {
         Some(line) if !line.is_empty() => format!("line {line} of the file is"),
         _ => "the file is".to_owned(),
     };
-    Error::invalid(format!("{place} not valid SRT, WebVTT or ASS"))
-        .hint("pass the text of the subtitles as `srt`; then the error quotes the line")
+    Error::invalid(format!(
+        "{place} not valid SRT, WebVTT, ASS or a transcript"
+    ))
+    .hint("pass the text of the subtitles as `srt`; then the error quotes the line")
 }
 
 /// The error for a cue: its number, the line, and what is wrong.

@@ -87,6 +87,7 @@ fn edits() -> impl Strategy<Value = Edit> {
                         range: range(start, length),
                         text: "a".to_owned(),
                         number: 0,
+                        words: Vec::new(),
                         look: None,
                     })
                     .collect(),
@@ -301,6 +302,7 @@ async fn two_processes_editing_one_draft_lose_no_edits() {
                     range: range(start * 8, 7),
                     text: start.to_string(),
                     number: 0,
+                    words: Vec::new(),
                     look: None,
                 }],
                 further: Vec::new(),
@@ -379,6 +381,7 @@ async fn drafts_in_memory_have_a_maximum_size() {
             range: range(start * 8, 7),
             text: start.to_string(),
             number: 0,
+            words: Vec::new(),
             look: None,
         });
         let edit = Edit::Captions(Box::new(Captions {
@@ -438,6 +441,7 @@ async fn concurrent_edits_of_many_drafts_are_applied_once() {
                             range: range(start * 8, 7),
                             text: start.to_string(),
                             number: 0,
+                            words: Vec::new(),
                             look: None,
                         }],
                         further: Vec::new(),

@@ -12,15 +12,16 @@ use crate::args::input_rule::{InputRule, Preset};
 use crate::args::lenient::{Checked, always, beside};
 use crate::args::reply::Placed;
 use crate::args::{self, Content, Position, default, loose, property};
+use crate::caller::Caller;
 use crate::catalog;
 use crate::draft::clip::Clip;
 use crate::draft::evidence::Leaves;
 use crate::draft::ids::DraftId;
-use crate::draft::text::{Background, CharacterStyle, Stroke, TextContent};
+use crate::draft::text::{Background, CharacterStyle, SpokenWord, Stroke, TextContent};
 use crate::draft::track::TrackKind;
 use crate::engine::edit::{Caption, Captions, Edit};
 use crate::engine::parts;
-use crate::engine::subtitle::{CallLook, Gives, Subtitles};
+use crate::engine::subtitle::{CallLook, Cue, Gives, Grouping, Laid, Subtitles};
 use crate::engine::timeline::TrackChoice;
 use crate::engine::{self, CallTarget, Canvas, Engine, subtitle};
 use crate::error::{Error, Faults, Result};
@@ -29,6 +30,7 @@ use crate::tool::{
     CatalogName, Converted, Group, Hints, TextFile, TextSource, Texts, Tool, Turn, read_output,
 };
 use crate::tools::add_text::background_style;
+use crate::tools::captions::{self, CaptionPreset, Karaoke};
 use crate::tools::{Call, Object};
 use crate::units::{Edition, Micros};
 
@@ -47,7 +49,7 @@ pub(crate) struct AddSubtitle {
     )]
     #[schemars(with = "DraftId", required)]
     pub draft_id: Option<DraftId>,
-    /// The subtitle text, its URL or path.
+    /// Subtitles or a transcript with word times: text, URL or path.
     pub srt: String,
     /// Seconds added to every time.
     #[serde(default)]
@@ -128,6 +130,23 @@ pub(crate) struct AddSubtitle {
     )]
     #[schemars(with = "Option<Position>")]
     pub position: Option<Position>,
+    /// Colours words as they are spoken: {color, per: word or line}.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub karaoke: Option<Karaoke>,
+    /// How words are shown.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub preset: Option<CaptionPreset>,
+    /// The same in a second language, shown below: as `srt`.
+    #[serde(
+        default,
+        deserialize_with = "args::optional_text",
+        skip_serializing_if = "Option::is_none"
+    )]
+    #[schemars(with = "Option<String>")]
+    pub translation: Option<String>,
+    /// Limits for captions of a transcript: max_chars, max_lines, max_words, chars_per_second, pause, gap.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub grouping: Option<Grouping>,
     /// Canvas of a new draft, pixels (HTTP only).
     #[serde(default = "default::width", deserialize_with = "args::side")]
     #[schemars(with = "f64", extend("deprecated" = true))]
@@ -172,7 +191,11 @@ impl AddSubtitle {
 
     /// The URL or path of the subtitles, unless the argument is the text itself.
     fn elsewhere(&self) -> Option<&str> {
-        let srt = self.srt.trim();
+        Self::location(&self.srt)
+    }
+
+    fn location(srt: &str) -> Option<&str> {
+        let srt = srt.trim();
         let is_url = ["http://", "https://", "file://"].iter().any(|scheme| {
             srt.get(..scheme.len())
                 .is_some_and(|start| start.eq_ignore_ascii_case(scheme))
@@ -181,29 +204,85 @@ impl AddSubtitle {
         (is_url || is_path).then_some(srt)
     }
 
-    /// Reads the subtitles from the argument, a URL or a path: leniently for strict callers, otherwise as the API does.
-    async fn subtitles(&self, engine: &Engine, call: &Call) -> Result<Subtitles> {
-        let is_strict = engine::is_strict(call);
-        let parse = if is_strict {
-            subtitle::parse
-        } else {
-            subtitle::parse_as_api
+    /// Reads subtitles from an argument, a URL or a path: leniently for strict callers, otherwise as the API does.
+    async fn read(
+        &self,
+        given: &str,
+        media: &Media,
+        caller: &Caller,
+        is_strict: bool,
+    ) -> Result<Subtitles> {
+        let Some(source) = Self::location(given) else {
+            return self.parsed(&subtitle::inline(given), is_strict);
         };
-        let Some(source) = self.elsewhere() else {
-            return parse(&subtitle::inline(&self.srt));
-        };
-        let media = engine.media(&call.caller);
         let bytes = media.text(source, subtitle::MAX_BYTES).await?;
         let (text, note) = if is_strict {
             subtitle::decode(&bytes)
         } else {
             subtitle::decode_as_api(&bytes)
         };
-        match parse(&text) {
+        match self.parsed(&text, is_strict) {
             Ok(subtitles) => Ok(subtitles.with(note)),
-            Err(error) if call.caller.may_see_quoted(Media::is_here(source)) => Err(error),
+            Err(error) if caller.may_see_quoted(Media::is_here(source)) => Err(error),
             Err(error) => Err(subtitle::without_content(&error)),
         }
+    }
+
+    fn parsed(&self, text: &str, is_strict: bool) -> Result<Subtitles> {
+        let grouping = self.grouping.unwrap_or_default();
+        if is_strict {
+            subtitle::parse(text, &grouping)
+        } else {
+            subtitle::parse_as_api(text, &grouping)
+        }
+    }
+
+    /// The captions as the call shows them.
+    pub(crate) async fn captions(
+        &self,
+        media: &Media,
+        caller: &Caller,
+        is_strict: bool,
+    ) -> Result<Laid> {
+        let own = parts::of("srt", self.read(&self.srt, media, caller, is_strict).await)?;
+        let mut shown = self.shown(own);
+        if let Some(translation) = &self.translation {
+            let other = self.read(translation, media, caller, true).await;
+            shown = shown.with_translation(parts::of("translation", other)?);
+        }
+        shown.laid(self.offset())
+    }
+
+    /// The call of an item of a plan.
+    pub(crate) fn of_item(arguments: &Object) -> Result<Self> {
+        serde_json::from_value(Value::Object(arguments.clone())).map_err(|e| {
+            Error::invalid("the subtitles of the plan are not those of a call").source(e)
+        })
+    }
+
+    /// The files and URLs that it reads.
+    pub(crate) fn files(&self) -> impl Iterator<Item = &str> {
+        let given = [Some(self.srt.as_str()), self.translation.as_deref()];
+        given.into_iter().flatten().filter_map(Self::location)
+    }
+
+    /// The cues as the call shows their words.
+    fn shown(&self, subtitles: Subtitles) -> Subtitles {
+        match self.preset {
+            Some(CaptionPreset::WordPop) => subtitles.word_by_word(),
+            _ if self.karaoke.is_some() || self.preset.is_some() => subtitles.with_words(),
+            _ => subtitles,
+        }
+    }
+
+    /// The captions, if they can be known without reading files.
+    fn given(&self, is_strict: bool) -> Option<Result<Laid>> {
+        if self.elsewhere().is_some() || self.translation.is_some() {
+            return None;
+        }
+        let read = self.parsed(&subtitle::inline(&self.srt), is_strict);
+        let read = parts::of("srt", read);
+        Some(read.and_then(|subtitles| self.shown(subtitles).laid(self.offset())))
     }
 
     fn offset(&self) -> Micros {
@@ -222,6 +301,7 @@ impl AddSubtitle {
             border: self.border_width > 0.0
                 || self.border_alpha != default::border_alpha()
                 || !is_black,
+            size: self.font_size != default::add_subtitle::font_size(),
             place: self.position.is_some()
                 || self.transform_x != default::transform_x()
                 || self.transform_y != default::add_subtitle::transform_y(),
@@ -280,6 +360,11 @@ impl AddSubtitle {
             has_border,
             background,
             clip,
+            animations: match self.preset {
+                Some(CaptionPreset::WordPop) => Some(captions::pop(canvas.edition)?),
+                _ => None,
+            },
+            karaoke: captions::karaoke(self.karaoke.as_ref(), self.preset)?,
             ..TextContent::default()
         })
     }
@@ -298,6 +383,12 @@ impl Tool for AddSubtitle {
         InputRule::Rare("alpha"),
         InputRule::Rare("italic"),
         InputRule::Rare("underline"),
+        InputRule::Rare("karaoke"),
+        InputRule::Rare("preset"),
+        InputRule::Rare("translation"),
+        InputRule::Rare("grouping"),
+        InputRule::Alias("words", "srt"),
+        InputRule::Alias("transcript", "srt"),
         InputRule::Size,
         InputRule::Position,
         InputRule::Caption,
@@ -357,18 +448,9 @@ impl Tool for AddSubtitle {
 
     fn leaves(&self, strict: bool) -> Leaves {
         // The content of a URL or a path is not known here.
-        if self.elsewhere().is_some() {
-            return Leaves::Unseen;
-        }
-        let text = subtitle::inline(&self.srt);
-        let read = if strict {
-            subtitle::parse(&text)
-        } else {
-            subtitle::parse_as_api(&text)
-        };
-        let laid = read.and_then(|subtitles| subtitles.laid(self.offset()));
+        let laid = self.given(strict).and_then(Result::ok);
         // The first track also has these cues if a server puts all captions on it.
-        let Some(cues) = laid.ok().and_then(|laid| laid.lanes.into_iter().next()) else {
+        let Some(cues) = laid.and_then(|laid| laid.lanes.into_iter().next()) else {
             return Leaves::Unseen;
         };
         let starts = cues.iter().map(|cue| cue.range.start).collect();
@@ -379,11 +461,9 @@ impl Tool for AddSubtitle {
     fn faults_on(&self, canvas: Canvas) -> Faults {
         let mut faults = Faults::default();
         faults.of(self.look(canvas, Clip::default()));
-        if self.elsewhere().is_none() {
-            let read = parts::of("srt", subtitle::parse(&subtitle::inline(&self.srt)));
-            if let Some(subtitles) = faults.of(read) {
-                faults.of(subtitles.laid(self.offset()));
-            }
+        faults.of(self.grouping.unwrap_or_default().checked());
+        if let Some(given) = self.given(true) {
+            faults.of(given);
         }
         faults
     }
@@ -406,8 +486,10 @@ impl Tool for AddSubtitle {
             },
         );
         parts::finite("time_offset", self.time_offset)?;
-        let subtitles = parts::of("srt", self.subtitles(engine, call).await)?;
-        let laid = subtitles.laid(self.offset())?;
+        self.grouping.unwrap_or_default().checked()?;
+        let media = engine.media(&call.caller);
+        let is_strict = engine::is_strict(call);
+        let laid = self.captions(&media, &call.caller, is_strict).await?;
         // The API checks the style at the first caption, so without captions it is not checked.
         let look = if laid.lanes.iter().all(Vec::is_empty) {
             TextContent::default()
@@ -426,6 +508,7 @@ impl Tool for AddSubtitle {
                 range: cue.range,
                 look: of_call.of(&cue, below).map(Box::new),
                 number: cue.number,
+                words: spoken(&cue),
                 text: cue.text,
             });
             captions.collect::<Vec<Caption>>()
@@ -454,18 +537,32 @@ impl Tool for AddSubtitle {
 
     fn reply_from_api(&self, output: &RawValue) -> Result<Placed> {
         let mut placed: Placed = read_output(output)?;
-        if self.elsewhere().is_none()
-            && let Ok(subtitles) = subtitle::parse(&subtitle::inline(&self.srt))
-            && let Ok(laid) = subtitles.laid(self.offset())
-        {
+        if let Some(Ok(laid)) = self.given(true) {
             let canvas = (self.width, self.height);
             placed.notes.extend(self.too_wide(&laid.lanes, canvas));
         }
         Ok(placed)
     }
 
+    fn only_here(&self, _strict: bool) -> Result<()> {
+        let given = [
+            ("karaoke", self.karaoke.is_some()),
+            ("preset", self.preset.is_some()),
+            ("translation", self.translation.is_some()),
+        ];
+        match given.iter().find(|(_, is_given)| *is_given) {
+            Some((name, _)) => Err(Error::invalid(format!(
+                "a CapCut API server has no `{name}` for captions"
+            ))
+            .hint("leave it out, or make the draft with `--backend embedded`")),
+            None => Ok(()),
+        }
+    }
+
     fn to_api(&self, arguments: &Object) -> Object {
         let mut arguments = arguments.clone();
+        // The captions are sent as they are grouped.
+        arguments.shift_remove("grouping");
         // CapCutAPI 1.1.0 fails without a font.
         if let Some(font) = &self.font {
             arguments
@@ -483,19 +580,20 @@ impl Tool for AddSubtitle {
 
     fn text_file(&self) -> Option<TextFile<'_>> {
         let offset = self.offset();
+        let grouping = self.grouping.unwrap_or_default();
         let Some(source) = self.elsewhere() else {
             return Some(TextFile {
                 argument: "srt",
                 text: TextSource::Given(subtitle::inline(&self.srt)),
                 convert: Box::new(move |bytes, _| {
                     let text = String::from_utf8_lossy(bytes);
-                    subtitle::for_api(&text, None, offset).map(sent)
+                    subtitle::for_api(&text, None, offset, &grouping).map(sent)
                 }),
             });
         };
         let path = source.split(['?', '#']).next().unwrap_or_default();
         let ending = path.rsplit_once('.').map_or("", |(_, ending)| ending);
-        let other = ["vtt", "ass", "ssa"];
+        let other = ["vtt", "ass", "ssa", "json"];
         Some(TextFile {
             argument: "srt",
             text: TextSource::At {
@@ -506,7 +604,7 @@ impl Tool for AddSubtitle {
             },
             convert: Box::new(move |bytes, caller| {
                 let (text, note) = subtitle::decode(bytes);
-                match subtitle::for_api(&text, note, offset) {
+                match subtitle::for_api(&text, note, offset, &grouping) {
                     Ok(read) => Ok(sent(read)),
                     Err(error) if caller.may_see_quoted(Media::is_here(source)) => Err(error),
                     Err(error) => Err(subtitle::without_content(&error)),
@@ -518,6 +616,17 @@ impl Tool for AddSubtitle {
     fn reply_to_api(reply: Placed, link: &dyn Fn(&DraftId) -> String) -> Value {
         reply.to_api(link)
     }
+}
+
+/// The words of a caption as its text has them.
+fn spoken(cue: &Cue) -> Vec<SpokenWord> {
+    let words = cue.own_words().into_iter().map(|word| SpokenWord {
+        from: word.from,
+        to: word.to,
+        start: word.start,
+        end: word.end,
+    });
+    words.collect()
 }
 
 fn sent(read: subtitle::ForApi) -> Converted {

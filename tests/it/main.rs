@@ -4,6 +4,7 @@ mod access;
 mod app_keys;
 mod away;
 mod batch;
+mod captions;
 mod check;
 mod cli;
 mod compose;

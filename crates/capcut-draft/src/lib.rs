@@ -26,6 +26,7 @@
 #![cfg_attr(not(test), warn(clippy::unwrap_used))]
 #![forbid(unsafe_code)]
 
+mod caption;
 mod companion;
 mod compound;
 mod content;
@@ -55,6 +56,7 @@ mod text_look;
 mod validate;
 mod value;
 
+pub use caption::CaptionWord;
 pub use companion::CompanionFile;
 pub use compound::CompoundDocument;
 pub use content::{StyleRange, TextContent, TextForm, text_length};

@@ -1,4 +1,4 @@
-//! `subtitle_text` with its times: one caption, converted to an `srt` with one cue.
+//! `subtitle_text` with its times: one caption, converted to an `srt` with one cue; transcripts that are values.
 
 use serde_json::Value;
 
@@ -7,8 +7,14 @@ use crate::args::scalar::{number, shown};
 use crate::args::{Object, property};
 
 impl Normalizer<'_> {
-    /// Converts `subtitle_text` with its times to an `srt` with one cue.
+    /// Converts `subtitle_text` with its times to an `srt` with one cue, and a transcript that is given as a value to its
+    /// text.
     pub(super) fn caption(&mut self, arguments: &mut Object) {
+        for name in ["srt", "words", "transcript", "translation"] {
+            if let Some(value @ (Value::Array(_) | Value::Object(_))) = arguments.get_mut(name) {
+                *value = Value::String(value.to_string());
+            }
+        }
         let Some(text) = arguments.shift_remove("subtitle_text") else {
             return;
         };

@@ -2,16 +2,17 @@
 
 use std::collections::HashSet;
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::call::{PlannedCall, value_shown};
 use crate::compose::document::{DraftSegment, DraftSegments};
 use crate::compose::item::Item;
 use crate::draft::ids::{DraftId, Ids};
-use crate::engine::subtitle::{self, Cue};
+use crate::engine::subtitle::Cue;
 use crate::error::Result;
 use crate::exec::App;
 use crate::tools::Caller;
+use crate::tools::add_subtitle::AddSubtitle;
 use crate::units::Micros;
 
 /// The most ids that a call makes for a caption: its clip, text, bubble, effect and animation, and a track.
@@ -61,16 +62,12 @@ impl<'a> CallCaptions<'a> {
         item: &Item,
         is_edited: impl Fn(&DraftSegment) -> bool,
     ) -> Result<Option<String>> {
-        let srt = item.arguments.get("srt").and_then(Value::as_str);
-        let Some(srt) = srt.map(str::trim).filter(|srt| {
-            !srt.contains(['\n', '\r']) && !srt.contains("-->") && !srt.contains("\\n")
-        }) else {
+        let call = AddSubtitle::of_item(&item.arguments)?;
+        if call.files().next().is_none() {
             return Ok(None);
-        };
-        let bytes = app.media.of(caller).text(srt, subtitle::MAX_BYTES).await?;
-        let offset = item.number("time_offset").unwrap_or(0.0);
-        let laid = subtitle::parse(&subtitle::decode(&bytes).0)?
-            .laid(Micros::from_seconds_truncated(offset))?;
+        }
+        let media = app.media.of(caller);
+        let laid = call.captions(&media, caller, true).await?;
         let cues = || laid.lanes.iter().flatten();
         let missing: Vec<&Cue> = cues()
             .filter(|cue| !self.clips.iter().any(|clip| self.is_same(cue, clip)))

@@ -2,10 +2,11 @@
 
 use std::collections::HashMap;
 
-use super::cue::{Cue, CuePosition, LetterStyle, Notes};
+use super::cue::{Cue, CuePosition, LetterSize, LetterStyle, Notes, marked_words};
 use super::markup::{self, MarkupReader, STYLE_LEFT, ScriptUnits};
 use super::time::time;
 use super::{SubtitleLine, broken, excerpt, left_out};
+use crate::draft::text::Rgb;
 use crate::error::Result;
 use crate::sorting;
 
@@ -46,6 +47,8 @@ struct AssStyle {
     font_size: f64,
     anchor: Option<(i8, i8)>,
     has_box: bool,
+    /// The colour of words that are not yet sung.
+    unsung: Option<Rgb>,
 }
 
 /// The column names, in order.
@@ -148,16 +151,29 @@ pub(super) fn parse(lines: &[SubtitleLine<'_>], notes: &mut Notes) -> Result<Vec
                 plain.place.anchor = style.and_then(|style| style.anchor);
             }
             if let Some(range) = left_out(number, start, end, notes) {
+                let words = marked_words(&plain.text, &plain.marks, range);
+                let mut letters = style.map(|style| style.letters).unwrap_or_default();
+                let mut sung = None;
+                if !words.is_empty() {
+                    let color = letters.color.unwrap_or(Rgb(255, 255, 255));
+                    let unsung = style.and_then(|style| style.unsung);
+                    // With one colour for both, nothing is seen of it.
+                    sung =
+                        Some(color).filter(|color| unsung.is_some_and(|unsung| unsung != *color));
+                    letters.color = unsung.or(letters.color);
+                }
                 cues.push(Cue {
                     number,
                     range,
                     text: plain.text,
-                    style: style.map(|style| style.letters).unwrap_or_default(),
+                    style: letters,
                     parts: plain.parts,
                     place: CuePosition {
                         align: plain.place.anchor.map(|(x, _)| x),
                         ..plain.place
                     },
+                    words,
+                    sung,
                 });
             }
         }
@@ -172,7 +188,7 @@ fn script(
     notes: &mut Notes,
 ) -> (ScriptUnits, HashMap<String, AssStyle>) {
     let mut script = ScriptUnits::default();
-    let mut styles = HashMap::new();
+    let mut styles: HashMap<String, AssStyle> = HashMap::new();
     let mut columns = Columns::of(&STYLE_COLUMNS);
     let mut section = String::new();
     let (mut width, mut height) = (None, None);
@@ -208,6 +224,11 @@ fn script(
         (None, Some(height)) => (script.width, script.height) = (height / 0.75, height),
         (None, None) => {}
     }
+    for style in styles.values_mut() {
+        if let Some(LetterSize::OfScript { canvas, .. }) = &mut style.letters.size {
+            *canvas = (script.width, script.height);
+        }
+    }
     if !styles.is_empty() {
         notes.of_file(STYLE_LEFT);
     }
@@ -239,12 +260,21 @@ impl AssStyle {
                 italic: is_on("italic"),
                 underline: is_on("underline"),
                 color: color("primarycolour").map(|(color, _)| color),
+                size: number("fontsize").filter(|size| *size > 0.0).map(|size| {
+                    LetterSize::OfScript {
+                        size,
+                        canvas: (384.0, 288.0),
+                    }
+                }),
                 alpha: color("primarycolour").map(|(_, alpha)| alpha),
                 outline: outline.map(|width| markup::outline_width(width, font_size)),
                 outline_color: edge.map(|(color, _)| color),
                 outline_alpha: edge.map(|(_, alpha)| alpha),
             },
             font_size,
+            unsung: color("secondarycolour")
+                .filter(|_| !is_old)
+                .map(|(color, _)| color),
             anchor: alignment.and_then(if is_old {
                 markup::old_alignment
             } else {

@@ -2,7 +2,7 @@
 //! left out.
 
 use crate::draft::text::Rgb;
-use crate::units::Range;
+use crate::units::{Micros, Range};
 
 /// One caption.
 #[derive(Clone, Debug, PartialEq)]
@@ -17,16 +17,48 @@ pub(crate) struct Cue {
     /// Parts with their own style, in order; the rest has the style of the whole.
     pub parts: Vec<CueSpan>,
     pub place: CuePosition,
+    /// The times of its words, in order, if they are known.
+    pub words: Vec<CueWord>,
+    /// The colour that words take when they are sung, if the file has karaoke.
+    pub sung: Option<Rgb>,
+}
+
+/// Characters `from` to `to` (exclusive) of a caption, and when they are spoken or sung.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct CueWord {
+    pub from: u32,
+    pub to: u32,
+    /// On the clock of its caption's range.
+    pub start: Micros,
+    pub end: Micros,
 }
 
 impl Cue {
+    /// The times of its words relative to its start, within its range; words outside of it are left out.
+    pub(crate) fn own_words(&self) -> Vec<CueWord> {
+        let inside = |time: Micros| {
+            (time - self.range.start)
+                .max(Micros::ZERO)
+                .min(self.range.duration)
+        };
+        let words = self.words.iter().map(|word| CueWord {
+            start: inside(word.start),
+            end: inside(word.end),
+            ..*word
+        });
+        words.filter(|word| word.end > word.start).collect()
+    }
+
     pub(super) fn lines(&self) -> usize {
         self.text.split('\n').count()
     }
 
     /// Whether it has anything beyond text and times.
     pub(crate) fn has_look(&self) -> bool {
-        !self.parts.is_empty() || !self.style.is_plain() || self.place != CuePosition::default()
+        !self.parts.is_empty()
+            || !self.style.is_plain()
+            || self.place != CuePosition::default()
+            || self.sung.is_some()
     }
 }
 
@@ -48,9 +80,19 @@ pub(crate) struct LetterStyle {
     /// From 0 to 1.
     pub alpha: Option<f64>,
     pub outline: Option<f64>,
+    pub size: Option<LetterSize>,
     pub outline_color: Option<Rgb>,
     /// From 0 to 1.
     pub outline_alpha: Option<f64>,
+}
+
+/// The size of letters.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum LetterSize {
+    /// In comparison with the size that the call gives.
+    Times(f64),
+    /// Pixels on a canvas of this width and height, from the top of the highest letters to the bottom of the lowest.
+    OfScript { size: f64, canvas: (f64, f64) },
 }
 
 impl LetterStyle {
@@ -67,6 +109,7 @@ impl LetterStyle {
             color: self.color.or(below.color),
             alpha: self.alpha.or(below.alpha),
             outline: self.outline.or(below.outline),
+            size: self.size.or(below.size),
             outline_color: self.outline_color.or(below.outline_color),
             outline_alpha: self.outline_alpha.or(below.outline_alpha),
         }
@@ -106,8 +149,12 @@ pub(crate) struct Notes {
 #[derive(Clone, Debug)]
 struct CueNote {
     what: String,
-    /// The first cue numbers.
+    /// What the numbers count: "cue" or "word".
+    of: &'static str,
+    /// The first numbers.
     cues: Vec<u64>,
+    /// The texts of the first words; empty for cues.
+    texts: Vec<String>,
     last: Option<u64>,
     count: usize,
 }
@@ -116,9 +163,12 @@ impl CueNote {
     fn line(&self, numbers: bool) -> String {
         match self.count {
             0 => self.what.clone(),
-            count if numbers => format!("{}: {}", listed(&self.cues, count), self.what),
-            1 => format!("1 cue: {}", self.what),
-            count => format!("{count} cues: {}", self.what),
+            count if numbers => {
+                let names = listed(self.of, &self.cues, count, &self.texts);
+                format!("{names}: {}", self.what)
+            }
+            1 => format!("1 {}: {}", self.of, self.what),
+            count => format!("{count} {}s: {}", self.of, self.what),
         }
     }
 }
@@ -131,7 +181,15 @@ impl Notes {
 
     /// Adds a note on one cue.
     pub(crate) fn of_cue(&mut self, cue: u64, what: impl AsRef<str>) {
-        let what = what.as_ref();
+        self.of("cue", cue, None, what.as_ref());
+    }
+
+    /// Adds a note on one word of a transcript, by its number and text.
+    pub(crate) fn of_word(&mut self, word: u64, text: &str, what: impl AsRef<str>) {
+        self.of("word", word, Some(text), what.as_ref());
+    }
+
+    fn of(&mut self, of: &'static str, number: u64, text: Option<&str>, what: &str) {
         let place = match self.list.iter().position(|note| note.what == what) {
             Some(place) => place,
             None => match self.enter(what.to_owned()) {
@@ -140,12 +198,14 @@ impl Notes {
             },
         };
         let note = &mut self.list[place];
-        if note.last.replace(cue) == Some(cue) {
+        note.of = of;
+        if note.last.replace(number) == Some(number) {
             return;
         }
         note.count += 1;
         if note.cues.len() < NUMBERS {
-            note.cues.push(cue);
+            note.cues.push(number);
+            note.texts.extend(text.map(str::to_owned));
         }
     }
 
@@ -159,9 +219,11 @@ impl Notes {
                 },
             };
             let own = &mut self.list[place];
+            own.of = note.of;
             own.count += note.count;
             let room = NUMBERS.saturating_sub(own.cues.len());
             own.cues.extend(note.cues.into_iter().take(room));
+            own.texts.extend(note.texts.into_iter().take(room));
         }
         self.more += other.more;
     }
@@ -183,7 +245,9 @@ impl Notes {
         }
         self.list.push(CueNote {
             what,
+            of: "cue",
             cues: Vec::new(),
+            texts: Vec::new(),
             last: None,
             count: 0,
         });
@@ -201,14 +265,21 @@ impl Notes {
     }
 }
 
-/// `cue 2`, `cues 2 and 5`, `cues 2, 3, 4, 5, 6 and 12 more`.
-fn listed(cues: &[u64], count: usize) -> String {
-    let numbers: Vec<String> = cues.iter().map(u64::to_string).collect();
-    match (numbers.as_slice(), count - cues.len()) {
-        ([], _) => "no cue".to_owned(),
-        ([one], 0) => format!("cue {one}"),
-        ([first @ .., last], 0) => format!("cues {} and {last}", first.join(", ")),
-        (all, more) => format!("cues {} and {more} more", all.join(", ")),
+/// `cue 2`, `cues 2 and 5`, `words 2 "a", 3 "b", 4 "c", 5 "d", 6 "e" and 12 more`.
+fn listed(of: &str, numbers: &[u64], count: usize, texts: &[String]) -> String {
+    let names: Vec<String> = numbers
+        .iter()
+        .enumerate()
+        .map(|(index, number)| match texts.get(index) {
+            Some(text) => format!("{number} {text}"),
+            None => number.to_string(),
+        })
+        .collect();
+    match (names.as_slice(), count - names.len()) {
+        ([], _) => format!("no {of}"),
+        ([one], 0) => format!("{of} {one}"),
+        ([first @ .., last], 0) => format!("{of}s {} and {last}", first.join(", ")),
+        (all, more) => format!("{of}s {} and {more} more", all.join(", ")),
     }
 }
 
@@ -222,7 +293,67 @@ pub(crate) fn numbered(cues: impl Iterator<Item = u64>) -> String {
             first.push(cue);
         }
     }
-    listed(&first, count)
+    listed("cue", &first, count, &[])
+}
+
+/// A time between the words of a caption.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum TimeMark {
+    /// The text up to the next mark is sung for this long.
+    Lasts(Micros),
+    /// The next text begins this long after the start of the caption.
+    After(Micros),
+    /// The next text begins at this time of the file.
+    At(Micros),
+}
+
+/// The words between marks. A word between two blanks has its part of the time between its marks.
+pub(super) fn marked_words(text: &str, marks: &[(u32, TimeMark)], range: Range) -> Vec<CueWord> {
+    let letters: Vec<char> = text.chars().collect();
+    let mut spans: Vec<(usize, Micros, Option<Micros>)> = Vec::new();
+    let mut at = range.start;
+    for (place, mark) in marks {
+        let place = (*place as usize).min(letters.len());
+        match mark {
+            TimeMark::Lasts(length) => {
+                spans.push((place, at, Some(at + *length)));
+                at = at + *length;
+            }
+            TimeMark::After(time) => at = range.start + *time,
+            TimeMark::At(time) => {
+                if spans.is_empty() && place > 0 {
+                    spans.push((0, range.start, None));
+                }
+                spans.push((place, *time, None));
+            }
+        }
+    }
+    let mut words: Vec<CueWord> = Vec::new();
+    for (index, (from, start, end)) in spans.iter().enumerate() {
+        let next = spans.get(index + 1);
+        let to = next.map_or(letters.len(), |next| next.0);
+        let end = end.or(next.map(|next| next.1)).unwrap_or(range.end());
+        if to <= *from || end <= *start {
+            continue;
+        }
+        let part: String = letters[*from..to].iter().collect();
+        let own = super::transcript::estimated(&part, Range::new(*start, end - *start));
+        words.extend(own.into_iter().map(|word| CueWord {
+            from: word.from + *from as u32,
+            to: word.to + *from as u32,
+            ..word
+        }));
+    }
+    // Times that run backwards would leave words without a time.
+    let mut done = range.start;
+    words.retain(|word| {
+        let is_later = word.start >= done;
+        if is_later {
+            done = word.start;
+        }
+        is_later
+    });
+    words
 }
 
 /// Builds the text of a cue with its styles; drops spaces at the ends of lines.
@@ -233,6 +364,7 @@ pub(super) struct Marked {
     parts: Vec<CueSpan>,
     /// The style of the text that is added next.
     pub letters: LetterStyle,
+    marks: Vec<(u32, TimeMark)>,
     /// Spaces that are kept only if more text follows on the line.
     spaces: Vec<(char, LetterStyle)>,
     breaks: u32,
@@ -283,8 +415,13 @@ impl Marked {
         }
     }
 
-    /// The text and its styled parts.
-    pub(super) fn finish(self) -> (String, Vec<CueSpan>) {
-        (self.text, self.parts)
+    /// Marks the place of the text that is added next.
+    pub(super) fn mark(&mut self, mark: TimeMark) {
+        self.marks.push((self.count, mark));
+    }
+
+    /// The text and its styled parts, and its marks by character.
+    pub(super) fn finish(self) -> (String, Vec<CueSpan>, Vec<(u32, TimeMark)>) {
+        (self.text, self.parts, self.marks)
     }
 }

@@ -1,8 +1,8 @@
 //! The look of a cue on a canvas: as requested by the call, completed from the file.
 
-use super::cue::{Cue, LetterStyle};
+use super::cue::{Cue, LetterSize, LetterStyle};
 use crate::draft::clip::Clip;
-use crate::draft::text::{Align, CharacterStyle, Rgb, Stroke, TextContent};
+use crate::draft::text::{Align, CharacterStyle, Karaoke, KaraokeMode, Rgb, Stroke, TextContent};
 
 /// The look that a call gives all its captions, and which parts of it were given explicitly.
 pub(crate) struct CallLook<'a> {
@@ -22,12 +22,17 @@ pub(crate) struct Gives {
     pub color: bool,
     pub alpha: bool,
     pub border: bool,
+    pub size: bool,
     pub place: bool,
 }
 
 /// Line height relative to the font size; height of font size 1 relative to the shorter side.
 const LINE: f64 = 1.25;
 const SIZE: f64 = 0.01;
+/// Pixels of an em of size 1 on a canvas whose shorter side is 1080 pixels.
+pub(super) const EM: f64 = 5.0;
+/// The em of common fonts as a part of the height from their highest to their lowest letters, which ASS calls their size.
+pub(super) const EM_OF_HEIGHT: f64 = 0.9;
 /// Wide letters are as wide as high; others have half that width.
 const NARROW: f64 = 0.5;
 
@@ -42,6 +47,12 @@ impl CallLook<'_> {
         let mut look = self.look.clone();
         let base = self.style(whole, self.kept(cue.style));
         look.styles = self.parts(cue, &base);
+        if look.karaoke.is_none() {
+            look.karaoke = cue.sung.map(|color| Karaoke {
+                color,
+                mode: KaraokeMode::Words,
+            });
+        }
         look.has_border = look.styles.iter().any(|style| style.stroke.is_some());
         self.place(cue, base.size, &mut look);
         look.clip.transform_y += self.raised(&look.clip, below, base.size);
@@ -63,6 +74,7 @@ impl CallLook<'_> {
             color: style.color.filter(|_| !gives.color),
             alpha: style.alpha.filter(|_| !gives.alpha),
             outline: style.outline.filter(|_| !gives.border),
+            size: style.size.filter(|_| !gives.size),
             outline_color: style.outline_color.filter(|_| !gives.border),
             outline_alpha: style.outline_alpha.filter(|_| !gives.border),
         }
@@ -87,9 +99,26 @@ impl CallLook<'_> {
             underline: letters.underline.unwrap_or(below.underline),
             color: letters.color.unwrap_or(below.color),
             alpha: letters.alpha.unwrap_or(below.alpha),
+            size: letters
+                .size
+                .map_or(below.size, |size| self.size(size, below.size)),
             stroke: (stroke.width > 0.0).then_some(stroke),
             ..below.clone()
         }
+    }
+
+    /// A size in the unit of requests, to a tenth.
+    fn size(&self, size: LetterSize, usual: f64) -> f64 {
+        let size = match size {
+            LetterSize::Times(times) => usual * times,
+            // Players scale scripts to the height of the picture; a wide script must fit on a high canvas, too.
+            LetterSize::OfScript { size, canvas } => {
+                let scale = (self.canvas.0 / canvas.0).min(self.canvas.1 / canvas.1);
+                let unit = EM * self.canvas.0.min(self.canvas.1).max(1.0) / 1080.0;
+                size * scale * EM_OF_HEIGHT / unit
+            }
+        };
+        (size * 10.0).round().clamp(1.0, 10_000.0) / 10.0
     }
 
     /// The styles of the parts and of the text between them.

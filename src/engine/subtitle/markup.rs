@@ -2,8 +2,10 @@
 
 use std::collections::HashMap;
 
-use super::cue::{CuePosition, CueSpan, LetterStyle, Marked, Notes};
+use super::cue::{CuePosition, CueSpan, LetterSize, LetterStyle, Marked, Notes, TimeMark};
+use super::time::time;
 use crate::draft::text::Rgb;
+use crate::units::Micros;
 
 /// A cue's text without its markup.
 #[derive(Debug, Default)]
@@ -11,6 +13,7 @@ pub(super) struct Plain {
     pub text: String,
     pub parts: Vec<CueSpan>,
     pub place: CuePosition,
+    pub marks: Vec<(u32, TimeMark)>,
 }
 
 /// The context for reading a text.
@@ -22,8 +25,7 @@ pub(super) struct MarkupReader<'a> {
     pub classes: &'a HashMap<String, LetterStyle>,
 }
 
-pub(super) const STYLE_LEFT: &str =
-    "fonts, sizes and spacing of the file were left out: use `font` and `font_size`";
+pub(super) const STYLE_LEFT: &str = "fonts and spacing of the file were left out: use `font`";
 
 /// Maximum depth of nested tags.
 const DEPTH: usize = 64;
@@ -56,7 +58,7 @@ impl MarkupReader<'_> {
                     Some(end) if is_override(&rest[1..end]) => {
                         self.overrides(
                             &rest[1..end],
-                            &mut marked.letters,
+                            &mut marked,
                             &mut place,
                             &ScriptUnits::default(),
                         );
@@ -82,8 +84,13 @@ impl MarkupReader<'_> {
             }
         }
         self.words(rest, is_vtt, &mut marked);
-        let (text, parts) = marked.finish();
-        Plain { text, parts, place }
+        let (text, parts, marks) = marked.finish();
+        Plain {
+            text,
+            parts,
+            place,
+            marks,
+        }
     }
 
     fn words(&self, text: &str, is_vtt: bool, marked: &mut Marked) {
@@ -98,7 +105,10 @@ impl MarkupReader<'_> {
 
     fn tag<'t>(&mut self, tag: &Tag<'t>, open: &mut Vec<OpenTag<'t>>, marked: &mut Marked) {
         if tag.name.starts_with(|c: char| c.is_ascii_digit()) {
-            self.note("times of words were left out");
+            match time(tag.name) {
+                Some(time) => marked.mark(TimeMark::At(time)),
+                None => self.note("times of words that are not times were left out"),
+            }
             return;
         }
         if tag.is(&["br"]) {
@@ -200,7 +210,7 @@ impl MarkupReader<'_> {
         let mut rest = text;
         let mut drawing = false;
         loop {
-            let (before, tags, after) = match rest.split_once('{') {
+            let (before, tags, after) = match block_start(rest) {
                 Some((before, tagged)) => match tagged.split_once('}') {
                     Some((tags, after)) => (before, tags, after),
                     None => (rest, "", ""),
@@ -214,6 +224,8 @@ impl MarkupReader<'_> {
                     let (shown, bytes) = match escaped.as_bytes().first() {
                         Some(b'N' | b'n') => ("\n", 1),
                         Some(b'h') => ("\u{a0}", 1),
+                        Some(b'{') => ("{", 1),
+                        Some(b'}') => ("}", 1),
                         _ => ("\\", 0),
                     };
                     marked.push(shown);
@@ -221,7 +233,7 @@ impl MarkupReader<'_> {
                 }
                 marked.push(words);
             }
-            if let Some(scale) = self.overrides(tags, &mut marked.letters, &mut place, script) {
+            if let Some(scale) = self.overrides(tags, &mut marked, &mut place, script) {
                 drawing = scale > 0;
                 if drawing {
                     self.note("drawings were left out");
@@ -232,15 +244,20 @@ impl MarkupReader<'_> {
             }
             rest = after;
         }
-        let (text, parts) = marked.finish();
-        Plain { text, parts, place }
+        let (text, parts, marks) = marked.finish();
+        Plain {
+            text,
+            parts,
+            place,
+            marks,
+        }
     }
 
     /// Applies the tags of a block; returns the scale of the drawing that `\p` begins or, with 0, ends.
     fn overrides(
         &mut self,
         block: &str,
-        letters: &mut LetterStyle,
+        marked: &mut Marked,
         place: &mut CuePosition,
         script: &ScriptUnits,
     ) -> Option<u32> {
@@ -248,9 +265,9 @@ impl MarkupReader<'_> {
         // Short forms of other players: `{b}`, `{/i}`, `{y:u}`.
         if let Some((which, on)) = short_form(block) {
             match which {
-                'b' => letters.bold = Some(on),
-                'i' => letters.italic = Some(on),
-                _ => letters.underline = Some(on),
+                'b' => marked.letters.bold = Some(on),
+                'i' => marked.letters.italic = Some(on),
+                _ => marked.letters.underline = Some(on),
             }
             return None;
         }
@@ -273,19 +290,22 @@ impl MarkupReader<'_> {
             let (name, value) = tag.split_at(end);
             let value = value.trim();
             match name {
-                "b" => letters.bold = number(value).map(|weight| weight == 1.0 || weight >= 600.0),
-                "i" => letters.italic = number(value).map(|on| on != 0.0),
-                "u" => letters.underline = number(value).map(|on| on != 0.0),
-                "c" | "1c" => letters.color = ass_color(value).map(|(color, _)| color),
-                "3c" => letters.outline_color = ass_color(value).map(|(color, _)| color),
-                "alpha" => {
-                    letters.alpha = ass_alpha(value);
-                    letters.outline_alpha = letters.alpha;
+                "b" => {
+                    marked.letters.bold =
+                        number(value).map(|weight| weight == 1.0 || weight >= 600.0)
                 }
-                "1a" => letters.alpha = ass_alpha(value),
-                "3a" => letters.outline_alpha = ass_alpha(value),
+                "i" => marked.letters.italic = number(value).map(|on| on != 0.0),
+                "u" => marked.letters.underline = number(value).map(|on| on != 0.0),
+                "c" | "1c" => marked.letters.color = ass_color(value).map(|(color, _)| color),
+                "3c" => marked.letters.outline_color = ass_color(value).map(|(color, _)| color),
+                "alpha" => {
+                    marked.letters.alpha = ass_alpha(value);
+                    marked.letters.outline_alpha = marked.letters.alpha;
+                }
+                "1a" => marked.letters.alpha = ass_alpha(value),
+                "3a" => marked.letters.outline_alpha = ass_alpha(value),
                 "bord" => {
-                    letters.outline =
+                    marked.letters.outline =
                         number(value).map(|width| outline_width(width, script.font_size));
                 }
                 "an" => {
@@ -311,13 +331,28 @@ impl MarkupReader<'_> {
                         self.note("movements were left out: the text stays at its start position");
                     }
                 }
-                "r" => *letters = LetterStyle::default(),
+                "r" => marked.letters = LetterStyle::default(),
                 _ if name.starts_with('r') && name.len() > 1 => {
                     // The name of a style may follow directly.
-                    *letters = script.styles.get(&tag[1..]).copied().unwrap_or_default();
+                    marked.letters = script.styles.get(&tag[1..]).copied().unwrap_or_default();
                 }
                 "p" => drawing = value.parse().ok(),
-                "k" | "K" | "kf" | "ko" | "kt" => self.note("karaoke times were left out"),
+                "k" | "K" | "kf" | "ko" => {
+                    // Hundredths of a second.
+                    let length = number(value).unwrap_or(0.0).clamp(0.0, 1e6);
+                    marked.mark(TimeMark::Lasts(Micros((length * 1e4).round() as i64)));
+                }
+                "kt" => {
+                    let time = number(value).unwrap_or(0.0).clamp(0.0, 1e6);
+                    marked.mark(TimeMark::After(Micros((time * 1e4).round() as i64)));
+                }
+                "fs" => {
+                    let size = number(value).filter(|size| *size > 0.0);
+                    marked.letters.size = size.map(|size| LetterSize::OfScript {
+                        size,
+                        canvas: (script.width, script.height),
+                    });
+                }
                 "t" => {
                     skipped = value
                         .matches('(')
@@ -330,7 +365,7 @@ impl MarkupReader<'_> {
                 }
                 "clip" | "iclip" => self.note("clippings were left out"),
                 "s" => self.note("strikethrough was left out"),
-                "fn" | "fs" | "fsp" | "fscx" | "fscy" | "fe" => self.note(STYLE_LEFT),
+                "fn" | "fsp" | "fscx" | "fscy" | "fe" => self.note(STYLE_LEFT),
                 _ if name.starts_with("fn") => self.note(STYLE_LEFT),
                 "q" | "" => {}
                 _ => self.note("shadows, blurs, rotations and similar effects were left out"),
@@ -338,6 +373,15 @@ impl MarkupReader<'_> {
         }
         drawing
     }
+}
+
+/// The text before and after the brace that begins a block of tags; `\{` is a brace of the text.
+fn block_start(text: &str) -> Option<(&str, &str)> {
+    let start = text
+        .match_indices('{')
+        .map(|(at, _)| at)
+        .find(|at| !text[..*at].ends_with('\\'))?;
+    Some((&text[..start], &text[start + 1..]))
 }
 
 /// The units for the overrides of an ASS file.

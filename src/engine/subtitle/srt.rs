@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::fmt::Write as _;
 
-use super::cue::{Cue, CuePosition, LetterStyle, Notes};
+use super::cue::{Cue, CuePosition, LetterStyle, Notes, marked_words};
 use super::markup::MarkupReader;
 use super::time::{CueTimes, index, time, times, whole};
 use super::{SubtitleLine, broken, excerpt, expected_times, left_out};
@@ -37,6 +37,7 @@ pub(super) fn parse(lines: &[SubtitleLine<'_>], notes: &mut Notes) -> Result<Vec
             notes.of_cue(block.number, "the position after its times was left out");
         }
         if let Some(range) = left_out(block.number, block.start, block.end, notes) {
+            let words = marked_words(&plain.text, &plain.marks, range);
             cues.push(Cue {
                 number: block.number,
                 range,
@@ -44,6 +45,8 @@ pub(super) fn parse(lines: &[SubtitleLine<'_>], notes: &mut Notes) -> Result<Vec
                 style: LetterStyle::default(),
                 parts: plain.parts,
                 place: plain.place,
+                words,
+                sung: None,
             });
         }
     }
@@ -234,6 +237,8 @@ pub(super) fn parse_strictly(
                 style: LetterStyle::default(),
                 parts: Vec::new(),
                 place: CuePosition::default(),
+                words: Vec::new(),
+                sung: None,
             });
         }
     }

@@ -6,7 +6,7 @@ use super::*;
 use crate::golden;
 
 fn cues(text: &str) -> Vec<(i64, i64, String)> {
-    parse(text)
+    parse(text, &Grouping::default())
         .unwrap_or_else(|error| panic!("{text:?}: {error}"))
         .cues
         .into_iter()
@@ -27,7 +27,11 @@ fn check(text: &str, expected: &[(i64, i64, &str)]) {
 }
 
 fn refused(text: &str, message: &str) {
-    assert_eq!(parse(text).unwrap_err().message, message, "{text:?}");
+    assert_eq!(
+        parse(text, &Grouping::default()).unwrap_err().message,
+        message,
+        "{text:?}"
+    );
 }
 
 const TWO: [(i64, i64, &str); 2] = [(0, 1000, "First\nline"), (1500, 2750, "Second")];
@@ -145,7 +149,7 @@ fn errors_name_the_number_and_line_of_a_broken_cue() {
 #[test]
 fn parse_as_api_reads_all_that_the_api_reads_and_more() {
     let empty = "1\n00:00:00,000 --> 00:00:01,000\n\n2\n00:00:01,000 --> 00:00:02,000\nx";
-    let texts: Vec<String> = parse_as_api(empty)
+    let texts: Vec<String> = parse_as_api(empty, &Grouping::default())
         .unwrap()
         .cues
         .into_iter()
@@ -154,9 +158,13 @@ fn parse_as_api_reads_all_that_the_api_reads_and_more() {
     assert_eq!(texts, ["", "x"]);
     check(empty, &[(1000, 2000, "x")]);
 
-    let error = parse_as_api("hello").unwrap_err();
+    let error = parse_as_api("hello", &Grouping::default()).unwrap_err();
     assert_eq!(error.message, "Expected a number at line 1, got 'hello'");
-    let backwards = parse_as_api("1\n00:00:05,000 --> 00:00:03,000\nback").unwrap();
+    let backwards = parse_as_api(
+        "1\n00:00:05,000 --> 00:00:03,000\nback",
+        &Grouping::default(),
+    )
+    .unwrap();
     assert_eq!(
         (backwards.cues.len(), backwards.notes.lines(true)),
         (
@@ -164,20 +172,33 @@ fn parse_as_api_reads_all_that_the_api_reads_and_more() {
             vec!["cue 1: left out, because it ends before it starts".to_owned()]
         )
     );
-    assert!(parse_as_api("1").unwrap().cues.is_empty());
-    assert!(parse_as_api("").unwrap().cues.is_empty());
+    assert!(
+        parse_as_api("1", &Grouping::default())
+            .unwrap()
+            .cues
+            .is_empty()
+    );
+    assert!(
+        parse_as_api("", &Grouping::default())
+            .unwrap()
+            .cues
+            .is_empty()
+    );
     assert_eq!(
-        parse_as_api("WEBVTT\n\n00:01.000 --> 00:02.000\nx")
+        parse_as_api("WEBVTT\n\n00:01.000 --> 00:02.000\nx", &Grouping::default())
             .unwrap()
             .cues
             .len(),
         1
     );
     assert_eq!(
-        parse_as_api("\u{feff}1\n00:00:00,000 --> 00:00:01,000\nx")
-            .unwrap()
-            .cues
-            .len(),
+        parse_as_api(
+            "\u{feff}1\n00:00:00,000 --> 00:00:01,000\nx",
+            &Grouping::default()
+        )
+        .unwrap()
+        .cues
+        .len(),
         1
     );
     assert_eq!(inline("and/nor"), "and/nor");
@@ -197,11 +218,14 @@ fn odd_texts_are_read_or_refused_without_panic() {
         "999999999\n00:00:00,0 --> 00:00:01,0\nx\n\n1000000000\ny",
         "\u{2028}\u{85}\u{b}",
     ] {
-        drop(parse(text));
-        drop(parse_as_api(&inline(text)));
+        drop(parse(text, &Grouping::default()));
+        drop(parse_as_api(&inline(text), &Grouping::default()));
     }
     let long = "1\n00:00:00,0 --> 00:00:01,0\nx\n\n".repeat(20_000);
-    assert_eq!(parse(&long).unwrap().cues.len(), 20_000);
+    assert_eq!(
+        parse(&long, &Grouping::default()).unwrap().cues.len(),
+        20_000
+    );
 }
 
 /// The text of a recorded call, as the engine would read it; `None` if it would not find it.
@@ -236,7 +260,7 @@ fn recorded_calls_return_the_recorded_captions() {
                 complete = false;
                 continue;
             };
-            let read = parse_as_api(&text);
+            let read = parse_as_api(&text, &Grouping::default());
             if step["response"]["success"] == true {
                 let offset = step["request"]["time_offset"].as_f64().unwrap_or_default();
                 let offset = Micros::from_seconds_truncated(offset);
@@ -300,7 +324,7 @@ fn field(name: &str) -> Vec<u8> {
 }
 
 fn read(text: &str) -> Subtitles {
-    parse(text).unwrap_or_else(|error| panic!("{text:?}: {error}"))
+    parse(text, &Grouping::default()).unwrap_or_else(|error| panic!("{text:?}: {error}"))
 }
 
 /// All notes on a text after its cues are moved.
@@ -322,7 +346,7 @@ fn files_in_old_encodings_are_decoded() {
         // The API loses the characters, and a note says so.
         let (text, note) = decode_as_api(&field(name));
         assert!(
-            parse_as_api(&text).unwrap().cues[0]
+            parse_as_api(&text, &Grouping::default()).unwrap().cues[0]
                 .text
                 .contains('\u{fffd}')
         );
@@ -418,7 +442,7 @@ fn small_overlaps_are_cut_and_others_use_additional_lanes() {
 #[test]
 fn cues_that_overlap_are_joined_for_a_single_track() {
     let rolling = String::from_utf8(field("05-rolling.vtt")).unwrap();
-    let sent = for_api(&rolling, None, Micros::ZERO).unwrap();
+    let sent = for_api(&rolling, None, Micros::ZERO, &Grouping::default()).unwrap();
     assert_eq!(
         sent.srt.unwrap(),
         "1\n00:00:05,910 --> 00:00:10,320\nfirst line\n\n2\n00:00:10,320 --> 00:00:13,559\nsecond line\nfirst line\n\n\
@@ -427,9 +451,14 @@ fn cues_that_overlap_are_joined_for_a_single_track() {
     assert!(sent.notes.lines(true)[0].starts_with("cue 2: overlaps another"));
     // A text that the API can read is sent unchanged.
     let plain = "1\n00:00:00,000 --> 00:00:01,000\na\n";
-    assert!(for_api(plain, None, Micros::ZERO).unwrap().srt.is_none());
+    assert!(
+        for_api(plain, None, Micros::ZERO, &Grouping::default())
+            .unwrap()
+            .srt
+            .is_none()
+    );
     let tags = String::from_utf8(field("06-tags.srt")).unwrap();
-    let sent = for_api(&tags, None, Micros::ZERO).unwrap();
+    let sent = for_api(&tags, None, Micros::ZERO, &Grouping::default()).unwrap();
     assert!(sent.srt.unwrap().contains("\nyellow\n"));
     assert!(sent.notes.lines(true)[0].starts_with("cues 1, 2 and 3: bold"));
 }
@@ -561,7 +590,14 @@ fn settings_and_tags_of_webvtt_are_applied() {
     assert_eq!(place.point, (Some(0.1), Some(0.0)));
     assert_eq!((place.width, place.align), (Some(0.4), Some(-1)));
     let told = subtitles.notes.lines(true).join("\n");
-    for part in ["regions", "cue 1: times of words", "voices", "ruby"] {
+    let words = &subtitles.cues[0].words;
+    let times: Vec<(u32, i64)> = words
+        .iter()
+        .map(|word| (word.from, word.start.0 / 1000))
+        .collect();
+    assert_eq!(times[0], (0, 0));
+    assert!(times.contains(&(6, 500)), "{times:?}");
+    for part in ["regions", "voices", "ruby"] {
         assert!(told.contains(part), "{part}: {told}");
     }
     let upright = read("WEBVTT\n\n00:00.000 --> 00:01.000 vertical:rl line:-1\nx\n");
@@ -620,10 +656,18 @@ fn styles_and_overrides_of_ass_are_applied() {
         (third.text.as_str(), third.place.anchor),
         ("x", Some((-1, 1)))
     );
+    // `ka` and `ra` are syllables of a word, sung after each other.
+    let sung: Vec<(u32, u32, i64, i64)> = second
+        .words
+        .iter()
+        .map(|word| (word.from, word.to, word.start.0 / 1000, word.end.0 / 1000))
+        .collect();
+    assert_eq!(sung, [(0, 2, 1000, 1200), (2, 7, 1200, 1500)]);
+    assert_eq!(second.sung, Some(crate::draft::text::Rgb(255, 255, 255)));
+    assert_eq!(second.style.color, Some(crate::draft::text::Rgb(255, 0, 0)));
     let told = subtitles.notes.lines(true).join("\n");
     for part in [
-        "fonts, sizes",
-        "cue 2: karaoke",
+        "fonts and spacing",
         "cue 2: transformations",
         "cue 2: the box",
         "cue 3: drawings",
@@ -737,7 +781,7 @@ fn cues_before_0_s_are_cut_or_left_out() {
         "{error}"
     );
     // The text for a server that adds the offset itself.
-    let sent = for_api(text, None, Micros::from_seconds(-3.0)).unwrap();
+    let sent = for_api(text, None, Micros::from_seconds(-3.0), &Grouping::default()).unwrap();
     assert!(
         sent.srt
             .unwrap()
@@ -766,7 +810,7 @@ fn the_error_for_a_text_without_cues_says_what_it_looks_like() {
         ("WEBVTT\n", "no cue"),
         ("[Script Info]\n[Events]\n", "no cue"),
     ] {
-        let error = parse(text).unwrap_err();
+        let error = parse(text, &Grouping::default()).unwrap_err();
         assert!(
             error.message.starts_with("no cue was found"),
             "{text}: {error}"
@@ -802,8 +846,8 @@ mod any_text {
         fn texts_are_read_or_refused_and_read_texts_can_be_laid_out(text in pieces(), offset in -5.0..5.0) {
             let offset = Micros::from_seconds(offset);
             let text = inline(&text);
-            drop(for_api(&text, None, offset));
-            for subtitles in [parse(&text), parse_as_api(&text)].into_iter().flatten() {
+            drop(for_api(&text, None, offset, &Grouping::default()));
+            for subtitles in [parse(&text, &Grouping::default()), parse_as_api(&text, &Grouping::default())].into_iter().flatten() {
                 let Ok(laid) = subtitles.laid(offset) else { continue };
                 for lane in &laid.lanes {
                     for cue in lane {
@@ -844,20 +888,29 @@ fn long_odd_texts_are_read_in_linear_time() {
         "-->",
         "<ruby><rt>",
     ] {
-        drop(parse(&format!("{start}{}", piece.repeat(many))));
-        drop(parse(&format!(
-            "WEBVTT\n\n00:00.000 --> 00:01.000\n{}>}}",
-            piece.repeat(many)
-        )));
+        drop(parse(
+            &format!("{start}{}", piece.repeat(many)),
+            &Grouping::default(),
+        ));
+        drop(parse(
+            &format!(
+                "WEBVTT\n\n00:00.000 --> 00:01.000\n{}>}}",
+                piece.repeat(many)
+            ),
+            &Grouping::default(),
+        ));
     }
-    drop(parse(&format!(
-        "WEBVTT\n\nSTYLE\n{}",
-        "::cue{".repeat(many)
-    )));
-    drop(parse(&format!(
-        "[Events]\nDialogue: 0,0:00:00.00,0:00:01.00,D,,0,0,0,,{}",
-        "{\\t(\\r".repeat(many)
-    )));
+    drop(parse(
+        &format!("WEBVTT\n\nSTYLE\n{}", "::cue{".repeat(many)),
+        &Grouping::default(),
+    ));
+    drop(parse(
+        &format!(
+            "[Events]\nDialogue: 0,0:00:00.00,0:00:01.00,D,,0,0,0,,{}",
+            "{\\t(\\r".repeat(many)
+        ),
+        &Grouping::default(),
+    ));
     let mut same_time = String::new();
     for number in 0..20_000 {
         same_time.push_str("00:00:00,000 --> 01:00:01,000\n");

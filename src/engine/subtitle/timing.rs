@@ -36,6 +36,9 @@ pub(super) fn moved(cues: Vec<Cue>, offset: Micros, notes: &mut Notes) -> Result
         }
         let start = start.max(Micros::ZERO);
         cue.range = Range::new(start, end - start);
+        for word in &mut cue.words {
+            (word.start, word.end) = (word.start + offset, word.end + offset);
+        }
         moved.push(cue);
     }
     match first_gone {

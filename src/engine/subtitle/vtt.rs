@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::cue::{Cue, CuePosition, LetterStyle, Notes};
+use super::cue::{Cue, CuePosition, LetterStyle, Notes, marked_words};
 use super::markup::{self, MarkupReader};
 use super::srt::blocks;
 use super::time::{CueTimes, times};
@@ -32,6 +32,7 @@ pub(super) fn parse(lines: &[SubtitleLine<'_>], notes: &mut Notes) -> Result<Vec
         .tagged(&block.text, true);
         place(block.settings, &mut plain.place, block.number, notes);
         if let Some(range) = left_out(block.number, block.start, block.end, notes) {
+            let words = marked_words(&plain.text, &plain.marks, range);
             cues.push(Cue {
                 number: block.number,
                 range,
@@ -39,6 +40,8 @@ pub(super) fn parse(lines: &[SubtitleLine<'_>], notes: &mut Notes) -> Result<Vec
                 style: sheet.get("").copied().unwrap_or_default(),
                 parts: plain.parts,
                 place: plain.place,
+                words,
+                sung: None,
             });
         }
     }

@@ -1,0 +1,409 @@
+//! Captions made of words, and captions as files: on the engine, over MCP and in plans.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde_json::{Value, json};
+
+use crate::support::Home;
+use crate::support::drafts::{clips, document_in, of_clip};
+
+/// The same five words in the shape of each service.
+fn transcript(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/field/transcripts")
+        .join(name)
+}
+
+fn new_draft(home: &Home) -> String {
+    let made = home.call("create_draft", &json!({})).expect("a draft");
+    made["draft_id"].as_str().expect("an id").to_owned()
+}
+
+/// A draft with these captions, and what the call said.
+fn with_captions(home: &Home, arguments: &Value) -> (String, Value) {
+    let draft = new_draft(home);
+    let mut call = arguments.clone();
+    call["draft_id"] = json!(draft);
+    let reply = home
+        .call("add_subtitle", &call)
+        .unwrap_or_else(|error| panic!("{call}: {error:?}"));
+    (draft, reply)
+}
+
+fn script(home: &Home, draft: &str) -> Value {
+    let read = home
+        .call("query_script", &json!({ "draft_id": draft }))
+        .expect("a script");
+    serde_json::from_str(read["script"].as_str().expect("a document")).expect("JSON")
+}
+
+/// What is stored of each caption: its text, start and end in milliseconds, and the material.
+fn captions(document: &Value) -> Vec<(String, i64, i64, Value)> {
+    clips(document)
+        .into_iter()
+        .map(|clip| {
+            let text = of_clip(document, &clip, "texts")[0].clone();
+            let content: Value =
+                serde_json::from_str(text["content"].as_str().expect("content")).expect("JSON");
+            let at = |key: &str| clip["target_timerange"][key].as_i64().expect("a time") / 1000;
+            let words = content["text"].as_str().expect("words").to_owned();
+            (words, at("start"), at("start") + at("duration"), text)
+        })
+        .collect()
+}
+
+/// Saves a draft for a version of CapCut; returns the document that the app reads.
+fn saved(home: &Home, draft: &str, version: &str) -> (Value, Value) {
+    let folder = home.path().join(format!("drafts {version}"));
+    fs::create_dir_all(&folder).expect("a folder");
+    let reply = home
+        .call("save_draft", &json!({ "draft_id": draft, "draft_folder": folder, "app_version": version, "target_os": "windows" }))
+        .unwrap_or_else(|error| panic!("{version}: {error:?}"));
+    let place = PathBuf::from(reply["folder"].as_str().expect("a folder"));
+    (document_in(&place).expect("a document"), reply)
+}
+
+#[test]
+fn transcripts_of_every_service_become_captions_with_exact_word_times() {
+    let home = Home::embedded();
+    let mut tried = 0;
+    for entry in fs::read_dir(transcript("")).expect("a folder") {
+        let path = entry.expect("an entry").path();
+        let name = path
+            .file_name()
+            .expect("a name")
+            .to_string_lossy()
+            .into_owned();
+        let (draft, reply) = with_captions(&home, &json!({ "words": path }));
+        let document = script(&home, &draft);
+        let found = captions(&document);
+        let [(text, start, _, material)] = found.as_slice() else {
+            panic!("{name}: {found:?}")
+        };
+        assert_eq!(
+            text.trim_end_matches('.'),
+            "Our new watch is here",
+            "{name}"
+        );
+        assert_eq!(*start, 100, "{name}");
+        let words = &material["words"];
+        let is = if name == "whisperx.json" { 950 } else { 1100 };
+        assert_eq!(
+            words["text"].as_array().expect("words").len(),
+            9,
+            "{name}: blanks are entries"
+        );
+        assert_eq!(
+            words["start_time"],
+            json!([0, 250, 250, 500, 500, 950, is, 1220, 1220]),
+            "{name}"
+        );
+        let told = reply["notes"].to_string();
+        assert_eq!(
+            told.contains("estimated"),
+            name == "whisperx.json",
+            "{name}: {told}"
+        );
+        tried += 1;
+    }
+    assert_eq!(tried, 13);
+}
+
+#[test]
+fn a_transcript_may_be_a_value_of_the_call_or_of_a_plan() {
+    let home = Home::embedded();
+    let words = json!([{ "text": "Hello", "start": 0.5, "end": 0.9 }, { "text": "world", "start": 0.9, "end": 1.4 }]);
+    let (draft, _) = with_captions(&home, &json!({ "words": words, "time_offset": 2 }));
+    let found = captions(&script(&home, &draft));
+    assert_eq!((found[0].0.as_str(), found[0].1), ("Hello world", 2500));
+    let plan = json!({ "subtitles": [{ "words": { "words": words }, "grouping": { "max_words": 1 }, "karaoke": { "color": "#00FF00" } }],
+        "save": false });
+    let report = home
+        .call("compose_draft", &json!({ "plan": plan }))
+        .expect("a report");
+    let draft = report["draft_id"].as_str().expect("an id");
+    let document = script(&home, draft);
+    let found = captions(&document);
+    assert_eq!(
+        found
+            .iter()
+            .map(|caption| caption.0.as_str())
+            .collect::<Vec<_>>(),
+        ["Hello", "world"]
+    );
+    assert_eq!(found[0].3["ktv_color"], "#00ff00");
+    for (wrong, part) in [
+        (
+            json!({ "words": { "name": "x" } }),
+            "not a known transcript",
+        ),
+        (
+            json!({ "words": words, "grouping": { "max_chars": 0 } }),
+            "max_chars",
+        ),
+        (
+            json!({ "words": words, "karaoke": { "color": "greenish" } }),
+            "karaoke.color",
+        ),
+        (json!({ "words": words, "preset": "sparkle" }), "word-pop"),
+    ] {
+        let mut call = wrong.clone();
+        call["draft_id"] = json!(draft);
+        let error = home.call("add_subtitle", &call).expect_err("an error");
+        assert!(format!("{error:?}").contains(part), "{part}: {error:?}");
+    }
+}
+
+#[test]
+fn words_are_native_from_8_9_on_and_plain_texts_before() {
+    let home = Home::embedded();
+    let arguments = json!({ "words": transcript("deepgram.json"), "karaoke": { "color": "#FF0000", "per": "word" } });
+    let (draft, _) = with_captions(&home, &arguments);
+    let (native, _) = saved(&home, &draft, "8.9.1");
+    let found = captions(&native);
+    assert_eq!(found.len(), 1);
+    assert_eq!(found[0].3["words"]["text"][0], "Our");
+    assert_eq!(found[0].3["ktv_color"], "#ff0000");
+    let clip = clips(&native).remove(0);
+    let animations = of_clip(&native, &clip, "material_animations");
+    let effect = &animations[0]["animations"][0];
+    assert_eq!(effect["type"], "caption");
+    assert_eq!(effect["resource_id"], "7361356220424262161");
+    assert_eq!(
+        (&effect["material_type"], &effect["panel"]),
+        (&json!("sticker"), &json!(""))
+    );
+
+    let (plain, reply) = saved(&home, &draft, "8.5.0");
+    assert!(reply["notes"].to_string().contains("8.9"), "{reply}");
+    let found = captions(&plain);
+    assert_eq!(found.len(), 5, "one text for each word");
+    let mut end = found[0].1;
+    for (index, (text, start, until, material)) in found.iter().enumerate() {
+        assert_eq!(text, "Our new watch is here.");
+        assert_eq!(*start, end, "without a gap");
+        end = *until;
+        assert_eq!(material["words"]["text"], json!([]));
+        assert_eq!(material["ktv_color"], "");
+        let content: Value =
+            serde_json::from_str(material["content"].as_str().expect("content")).expect("JSON");
+        let red: Vec<&Value> = content["styles"]
+            .as_array()
+            .expect("styles")
+            .iter()
+            .filter(|style| style["fill"]["content"]["solid"]["color"] == json!([1.0, 0.0, 0.0]))
+            .collect();
+        assert_eq!(red.len(), 1, "{content}");
+        assert_eq!(red[0]["range"], json!([0, [3, 7, 13, 16, 22][index]]));
+    }
+    assert!(
+        !plain["materials"]["material_animations"]
+            .to_string()
+            .contains("caption")
+    );
+}
+
+#[test]
+fn presets_show_one_word_or_colour_one_word() {
+    let home = Home::embedded();
+    let (draft, _) = with_captions(
+        &home,
+        &json!({ "words": transcript("deepgram.json"), "preset": "word-pop" }),
+    );
+    let document = script(&home, &draft);
+    let found = captions(&document);
+    let words: Vec<(&str, i64)> = found
+        .iter()
+        .map(|caption| (caption.0.as_str(), caption.1))
+        .collect();
+    assert_eq!(
+        words,
+        [
+            ("Our", 100),
+            ("new", 350),
+            ("watch", 600),
+            ("is", 1200),
+            ("here.", 1320)
+        ]
+    );
+    for clip in clips(&document) {
+        let animations = of_clip(&document, &clip, "material_animations");
+        assert_eq!(animations[0]["animations"][0]["type"], "in");
+    }
+    let (draft, reply) = with_captions(
+        &home,
+        &json!({ "srt": "1\n00:00:01,000 --> 00:00:03,000\nOne two\n", "preset": "highlight" }),
+    );
+    assert!(reply["notes"].to_string().contains("estimated"), "{reply}");
+    let found = captions(&saved(&home, &draft, "8.5.0").0);
+    assert_eq!(found.len(), 2);
+    let second: Value =
+        serde_json::from_str(found[1].3["content"].as_str().expect("content")).expect("JSON");
+    assert_eq!(
+        second["styles"][1]["range"],
+        json!([4, 7]),
+        "only the word that is spoken"
+    );
+}
+
+#[test]
+fn a_translation_is_shown_below_in_smaller_letters() {
+    let home = Home::embedded();
+    let srt = |a: &str, b: &str| {
+        format!("1\n00:00:00,000 --> 00:00:01,000\n{a}\n\n2\n00:00:01,000 --> 00:00:02,000\n{b}\n")
+    };
+    let arguments = json!({ "srt": srt("Hello", "Bye"), "translation": srt("你好", "再见") });
+    let (draft, _) = with_captions(&home, &arguments);
+    let found = captions(&script(&home, &draft));
+    assert_eq!(
+        found
+            .iter()
+            .map(|caption| caption.0.as_str())
+            .collect::<Vec<_>>(),
+        ["Hello\n你好", "Bye\n再见"]
+    );
+    let content: Value =
+        serde_json::from_str(found[0].3["content"].as_str().expect("content")).expect("JSON");
+    let sizes: Vec<f64> = content["styles"]
+        .as_array()
+        .expect("styles")
+        .iter()
+        .map(|style| style["size"].as_f64().expect("a size"))
+        .collect();
+    assert!(sizes.len() == 2 && sizes[1] < sizes[0], "{sizes:?}");
+}
+
+const ASS: &str = "[Script Info]\nPlayResX: 1080\nPlayResY: 1920\n[V4+ Styles]\n\
+    Format: Name, Fontname, Fontsize, PrimaryColour, SecondaryColour, OutlineColour, BackColour, Bold, Italic, Underline, StrikeOut, ScaleX, ScaleY, Spacing, Angle, BorderStyle, Outline, Shadow, Alignment, MarginL, MarginR, MarginV, Encoding\n\
+    Style: Default,Arial,60,&H0000FFFF,&H00FFFFFF,&H00FF0000,&H00000000,-1,0,0,0,100,100,0,0,1,3,0,2,10,10,10,1\n\
+    Style: Top,Arial,45,&H40FFFFFF,&H40FFFFFF,&H00000000,&H00000000,0,-1,0,0,100,100,0,0,1,0,0,8,10,10,10,1\n\
+    [Events]\nFormat: Layer, Start, End, Style, Name, MarginL, MarginR, MarginV, Effect, Text\n\
+    Dialogue: 0,0:00:01.00,0:00:03.00,Default,,0,0,0,,{\\k50}One {\\k50}two {\\k100}three\n\
+    Dialogue: 0,0:00:03.00,0:00:04.00,Top,,0,0,0,,upper {\\c&H0000FF&}red{\\r} \\{x\\}\n\
+    Dialogue: 0,0:00:04.00,0:00:05.00,Default,,0,0,0,,{\\an5\\pos(270,480)}placed\n";
+
+#[test]
+fn ass_becomes_a_draft_and_the_same_ass() {
+    let home = Home::embedded();
+    let (draft, _) = with_captions(&home, &json!({ "srt": ASS }));
+    let export = |draft: &str| {
+        let reply = home
+            .call(
+                "export_subtitles",
+                &json!({ "draft_id": draft, "format": "ass" }),
+            )
+            .expect("a text");
+        assert_eq!(reply["count"], 3);
+        reply["text"].as_str().expect("a text").to_owned()
+    };
+    let first = export(&draft);
+    for part in [
+        "PlayResX: 1080",
+        ",60,&H0000FFFF,&H00FFFFFF,&H00FF0000,&H80000000,-1,0,0,",
+        ",45,&H40FFFFFF,&H40FFFFFF,",
+        "{\\k50}One {\\k50}two {\\k100}three",
+        "\\c&H0000FF&}red{\\r} \\{x\\}",
+        "{\\pos(270,480)}placed",
+        "0:00:01.00,0:00:03.00,Default",
+    ] {
+        assert!(first.contains(part), "{part}: {first}");
+    }
+    let (again, _) = with_captions(&home, &json!({ "srt": first }));
+    assert_eq!(export(&again), first);
+    let (stored, _) = saved(&home, &draft, "8.9.1");
+    assert_eq!(captions(&stored)[0].3["ktv_color"], "#ffff00");
+}
+
+#[test]
+fn word_times_of_webvtt_are_kept() {
+    let home = Home::embedded();
+    let vtt = "WEBVTT\n\n00:00:01.000 --> 00:00:03.000\nOne <00:00:01.500>two <00:00:02.250>three &amp; <b>four</b>\n";
+    let (draft, _) = with_captions(&home, &json!({ "srt": vtt }));
+    let found = captions(&script(&home, &draft));
+    assert_eq!(found[0].3["words"]["text"][2], "two");
+    assert_eq!(found[0].3["words"]["start_time"][2], 500);
+    let export = |format: &str| {
+        let reply = home
+            .call(
+                "export_subtitles",
+                &json!({ "draft_id": draft, "format": format }),
+            )
+            .expect("a text");
+        reply["text"].as_str().expect("a text").to_owned()
+    };
+    let written = export("vtt");
+    assert!(
+        written.starts_with(
+            "WEBVTT\n\n00:00:01.000 --> 00:00:03.000\nOne <00:00:01.500>two <00:00:02.250>three"
+        ),
+        "{written}"
+    );
+    assert!(
+        written.contains("&amp; ") && written.contains("<b>"),
+        "{written}"
+    );
+    let srt = export("srt");
+    assert!(
+        srt.starts_with("1\n00:00:01,000 --> 00:00:03,000\nOne two three & <b>four</b>\n"),
+        "{srt}"
+    );
+}
+
+#[test]
+fn subtitles_are_written_to_files_and_never_replace_one_unasked() {
+    let home = Home::embedded();
+    let (draft, _) = with_captions(
+        &home,
+        &json!({ "srt": "1\n00:00:00,000 --> 00:00:01,000\nHallo 世界\n" }),
+    );
+    let file = home.path().join("out.vtt");
+    let export = |arguments: Value| {
+        let mut call = arguments;
+        call["draft_id"] = json!(draft);
+        home.call("export_subtitles", &call)
+    };
+    let reply = export(json!({ "path": file })).expect("a file");
+    assert_eq!((&reply["format"], reply.get("text")), (&json!("vtt"), None));
+    let written = fs::read_to_string(&file).expect("a file");
+    assert!(written.contains("Hallo 世界"));
+    fs::write(&file, "mine").expect("a file");
+    let error = format!(
+        "{:?}",
+        export(json!({ "path": file })).expect_err("it exists")
+    );
+    assert!(
+        error.contains("exists already") && error.contains("overwrite"),
+        "{error}"
+    );
+    assert_eq!(fs::read_to_string(&file).expect("a file"), "mine");
+    export(json!({ "path": file, "overwrite": true })).expect("replaced");
+    assert_eq!(fs::read_to_string(&file).expect("a file"), written);
+    for (arguments, part) in [
+        (json!({ "path": "out.srt" }), "not an absolute path"),
+        (json!({ "path": home.path().join("out.txt") }), "ending"),
+        (
+            json!({ "path": home.path().join("none/out.srt") }),
+            "cannot be written",
+        ),
+        (
+            json!({ "path": home.path(), "format": "srt", "overwrite": true }),
+            "folder",
+        ),
+        (json!({ "track": "nothing" }), "subtitle"),
+    ] {
+        let error = format!("{:?}", export(arguments).expect_err("an error"));
+        assert!(error.contains(part), "{part}: {error}");
+    }
+    let left: Vec<_> = fs::read_dir(home.path())
+        .expect("a folder")
+        .flatten()
+        .filter(|entry| entry.file_name().to_string_lossy().starts_with(".tmp"))
+        .collect();
+    assert!(left.is_empty(), "{left:?}");
+    let empty = new_draft(&home);
+    let error = home
+        .call("export_subtitles", &json!({ "draft_id": empty }))
+        .expect_err("no texts");
+    assert!(format!("{error:?}").contains("no texts"), "{error:?}");
+}
