@@ -334,13 +334,17 @@ fn tools_and_plans_take_properties_from_their_list() {
 }
 
 /// What the tools that add clips take and is no property of a clip.
-const NO_PROPERTIES: [&str; 6] = [
+const NO_PROPERTIES: [&str; 10] = [
     "draft_id",
     "draft_folder",
     "width",
     "height",
     "srt",
     "time_offset",
+    "karaoke",
+    "preset",
+    "translation",
+    "grouping",
 ];
 
 /// `set` changes each setting of the tools that add clips, or the list says why not and what does.

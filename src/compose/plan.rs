@@ -309,7 +309,7 @@ impl Plan {
 
     /// Makes the paths of files absolute: below `base`, or below the home folder (`~/`).
     fn anchor(&mut self, base: Option<&Path>) {
-        const SOURCES: [&str; 7] = [
+        const SOURCES: [&str; 8] = [
             "video_url",
             "video_path",
             "image_url",
@@ -317,6 +317,7 @@ impl Plan {
             "audio_url",
             "srt",
             "srt_path",
+            "translation",
         ];
         let sections = [
             (Section::Audio, &mut self.audio),

@@ -14,6 +14,7 @@ mod time;
 mod timing;
 mod transcript;
 mod vtt;
+mod words;
 
 use std::borrow::Cow;
 
@@ -145,7 +146,7 @@ impl Subtitles {
     pub(crate) fn with_words(mut self) -> Self {
         for cue in &mut self.cues {
             if cue.words.is_empty() {
-                cue.words = transcript::estimated(&cue.text, cue.range);
+                cue.words = words::estimated(&cue.text, cue.range);
                 let what = "the times of its words are estimated from their lengths";
                 self.notes.of_cue(cue.number, what);
             }

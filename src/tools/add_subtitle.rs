@@ -30,7 +30,7 @@ use crate::tool::{
     CatalogName, Converted, Group, Hints, TextFile, TextSource, Texts, Tool, Turn, read_output,
 };
 use crate::tools::add_text::background_style;
-use crate::tools::captions::{self, CaptionPreset, Karaoke};
+use crate::tools::captions::{self, CaptionPreset, KaraokeWish};
 use crate::tools::{Call, Object};
 use crate::units::{Edition, Micros};
 
@@ -49,7 +49,7 @@ pub(crate) struct AddSubtitle {
     )]
     #[schemars(with = "DraftId", required)]
     pub draft_id: Option<DraftId>,
-    /// Subtitles or a transcript with word times: text, URL or path.
+    /// Subtitles, transcript, URL or path.
     pub srt: String,
     /// Seconds added to every time.
     #[serde(default)]
@@ -132,7 +132,7 @@ pub(crate) struct AddSubtitle {
     pub position: Option<Position>,
     /// Colours words as they are spoken: {color, per: word or line}.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub karaoke: Option<Karaoke>,
+    pub karaoke: Option<KaraokeWish>,
     /// How words are shown.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub preset: Option<CaptionPreset>,

@@ -17,8 +17,7 @@ const POP: Micros = Micros(200_000);
 
 /// Colours words while they are spoken.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
-pub(crate) struct Karaoke {
-    /// `#RRGGBB`. Default: yellow.
+pub(crate) struct KaraokeWish {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub color: Option<String>,
     /// What is coloured at once. Default: word.
@@ -45,7 +44,7 @@ pub(crate) enum CaptionPreset {
 
 /// The emphasis of a call; none for plain captions.
 pub(crate) fn karaoke(
-    given: Option<&Karaoke>,
+    given: Option<&KaraokeWish>,
     preset: Option<CaptionPreset>,
 ) -> Result<Option<text::Karaoke>> {
     let is_highlight = preset == Some(CaptionPreset::Highlight);

@@ -255,8 +255,13 @@ fn ass_styles_apply_unless_the_call_overrides_them() {
         Dialogue: 0,0:00:01.00,0:00:02.00,D,,0,0,0,,{\\k10}ka{\\pos(192,144)}ra\n";
     let (reply, script) = added(&home, &json!({ "srt": ass }));
     let told = notes(&reply).join("\n");
-    assert!(told.contains("cue 2: karaoke"), "{told}");
+    assert!(
+        told.contains("fonts and spacing") && !told.contains("karaoke"),
+        "{told}"
+    );
     let texts = texts(&script);
+    assert_eq!(texts[1]["ktv_color"], "#ffff00");
+    assert_eq!(texts[1]["words"]["text"], json!(["ka", "ra"]));
     assert_eq!(texts[0]["alignment"], 0);
     let styles = content(&texts[0])["styles"].as_array().unwrap().clone();
     assert_eq!(styles.len(), 2);

@@ -24,7 +24,7 @@ pub(crate) fn without_words(working: &mut Value) -> Vec<String> {
     if !texts.values().any(|text| text.get("words").is_some()) {
         return Vec::new();
     }
-    let mut plain = Plain {
+    let mut plain = PlainCaptions {
         texts,
         animations,
         new_texts: Vec::new(),
@@ -74,7 +74,7 @@ fn strip(material: &mut Map<String, Value>) {
     }
 }
 
-struct Plain {
+struct PlainCaptions {
     texts: HashMap<String, Value>,
     animations: HashMap<String, Value>,
     new_texts: Vec<Value>,
@@ -90,7 +90,7 @@ struct Coloured {
     to: usize,
 }
 
-impl Plain {
+impl PlainCaptions {
     /// The segments that show what a caption with words shows.
     fn segments(&mut self, segment: &Value) -> Vec<Value> {
         self.divided_segments(segment)

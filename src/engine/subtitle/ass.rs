@@ -2,9 +2,10 @@
 
 use std::collections::HashMap;
 
-use super::cue::{Cue, CuePosition, LetterSize, LetterStyle, Notes, marked_words};
+use super::cue::{Cue, CuePosition, LetterSize, LetterStyle, Notes};
 use super::markup::{self, MarkupReader, STYLE_LEFT, ScriptUnits};
 use super::time::time;
+use super::words::marked_words;
 use super::{SubtitleLine, broken, excerpt, left_out};
 use crate::draft::text::Rgb;
 use crate::error::Result;

@@ -307,55 +307,6 @@ pub(super) enum TimeMark {
     At(Micros),
 }
 
-/// The words between marks. A word between two blanks has its part of the time between its marks.
-pub(super) fn marked_words(text: &str, marks: &[(u32, TimeMark)], range: Range) -> Vec<CueWord> {
-    let letters: Vec<char> = text.chars().collect();
-    let mut spans: Vec<(usize, Micros, Option<Micros>)> = Vec::new();
-    let mut at = range.start;
-    for (place, mark) in marks {
-        let place = (*place as usize).min(letters.len());
-        match mark {
-            TimeMark::Lasts(length) => {
-                spans.push((place, at, Some(at + *length)));
-                at = at + *length;
-            }
-            TimeMark::After(time) => at = range.start + *time,
-            TimeMark::At(time) => {
-                if spans.is_empty() && place > 0 {
-                    spans.push((0, range.start, None));
-                }
-                spans.push((place, *time, None));
-            }
-        }
-    }
-    let mut words: Vec<CueWord> = Vec::new();
-    for (index, (from, start, end)) in spans.iter().enumerate() {
-        let next = spans.get(index + 1);
-        let to = next.map_or(letters.len(), |next| next.0);
-        let end = end.or(next.map(|next| next.1)).unwrap_or(range.end());
-        if to <= *from || end <= *start {
-            continue;
-        }
-        let part: String = letters[*from..to].iter().collect();
-        let own = super::transcript::estimated(&part, Range::new(*start, end - *start));
-        words.extend(own.into_iter().map(|word| CueWord {
-            from: word.from + *from as u32,
-            to: word.to + *from as u32,
-            ..word
-        }));
-    }
-    // Times that run backwards would leave words without a time.
-    let mut done = range.start;
-    words.retain(|word| {
-        let is_later = word.start >= done;
-        if is_later {
-            done = word.start;
-        }
-        is_later
-    });
-    words
-}
-
 /// Builds the text of a cue with its styles; drops spaces at the ends of lines.
 #[derive(Debug, Default)]
 pub(super) struct Marked {

@@ -3,9 +3,10 @@
 use std::collections::HashMap;
 use std::fmt::Write as _;
 
-use super::cue::{Cue, CuePosition, LetterStyle, Notes, marked_words};
+use super::cue::{Cue, CuePosition, LetterStyle, Notes};
 use super::markup::MarkupReader;
 use super::time::{CueTimes, index, time, times, whole};
+use super::words::marked_words;
 use super::{SubtitleLine, broken, excerpt, expected_times, left_out};
 use crate::error::{Error, Result};
 use crate::units::{Micros, Range};

@@ -15,8 +15,7 @@ use crate::error::{Error, Result};
 use crate::units::Micros;
 
 pub(crate) use grouping::Grouping;
-pub(super) use grouping::estimated;
-use script::tokens;
+pub(super) use script::{spoken_weight, tokens};
 
 /// Transcripts with more words than a day of speech has are refused.
 const MAX_WORDS: usize = 500_000;

@@ -2,10 +2,11 @@
 
 use std::collections::HashMap;
 
-use super::cue::{Cue, CuePosition, LetterStyle, Notes, marked_words};
+use super::cue::{Cue, CuePosition, LetterStyle, Notes};
 use super::markup::{self, MarkupReader};
 use super::srt::blocks;
 use super::time::{CueTimes, times};
+use super::words::marked_words;
 use super::{SubtitleLine, left_out};
 use crate::error::Result;
 

@@ -4,12 +4,12 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::TimedWord;
-use super::script::{ends_clause, ends_sentence, is_full_width, is_unspaced, spoken_weight};
+use super::script::{ends_clause, ends_sentence, is_full_width, is_unspaced};
 use crate::engine::subtitle::cue::{Cue, CuePosition, CueWord, LetterStyle, Notes};
 use crate::error::{Error, Result};
 use crate::units::{Micros, Range};
 
-/// Limits for captions that are made of words. Texts of subtitle files keep their captions.
+/// ScriptLimits for captions that are made of words. Texts of subtitle files keep their captions.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub(crate) struct Grouping {
@@ -69,7 +69,7 @@ impl Grouping {
         Micros::from_seconds(self.pause.unwrap_or(0.7))
     }
 
-    fn limits(&self, words: &[TimedWord]) -> Limits {
+    fn limits(&self, words: &[TimedWord]) -> ScriptLimits {
         let letters = || {
             words
                 .iter()
@@ -80,7 +80,7 @@ impl Grouping {
         let is_wide = 2 * wide > letters().count();
         let whole =
             |limit: Option<f64>, usual: usize| limit.map_or(usual, |limit| limit.max(1.0) as usize);
-        Limits {
+        ScriptLimits {
             line: whole(self.max_chars, if is_wide { 18 } else { 42 }),
             lines: whole(self.max_lines, 1),
             words: whole(self.max_words, usize::MAX),
@@ -94,7 +94,7 @@ impl Grouping {
 
 /// The limits for words of one script.
 #[derive(Clone, Copy, Debug)]
-struct Limits {
+struct ScriptLimits {
     line: usize,
     lines: usize,
     words: usize,
@@ -104,7 +104,7 @@ struct Limits {
 /// The captions of words, in order.
 pub(super) fn captions(words: &[TimedWord], grouping: &Grouping, notes: &mut Notes) -> Vec<Cue> {
     let pause = grouping.pause();
-    let mut captions: Vec<(Vec<TimedWord>, Limits)> = Vec::new();
+    let mut captions: Vec<(Vec<TimedWord>, ScriptLimits)> = Vec::new();
     let mut first = 0;
     for index in 0..words.len() {
         let ends = match words.get(index + 1) {
@@ -165,7 +165,7 @@ pub(super) fn captions(words: &[TimedWord], grouping: &Grouping, notes: &mut Not
 }
 
 /// The words, with those that are longer than a line in parts.
-fn short_enough(words: &[TimedWord], limits: Limits) -> Vec<TimedWord> {
+fn short_enough(words: &[TimedWord], limits: ScriptLimits) -> Vec<TimedWord> {
     let mut short = Vec::with_capacity(words.len());
     for word in words {
         let letters: Vec<char> = word.text.chars().collect();
@@ -200,7 +200,7 @@ fn width(word: &TimedWord, is_first: bool) -> usize {
 }
 
 /// Divides words that belong together into captions: the ranges with the lowest sum of costs.
-fn breaks(words: &[TimedWord], limits: Limits) -> Vec<(usize, usize)> {
+fn breaks(words: &[TimedWord], limits: ScriptLimits) -> Vec<(usize, usize)> {
     let room = (limits.line * limits.lines) as f64;
     let mut best: Vec<(f64, usize)> = vec![(f64::INFINITY, 0); words.len() + 1];
     best[0] = (0.0, 0);
@@ -248,7 +248,7 @@ fn breaks(words: &[TimedWord], limits: Limits) -> Vec<(usize, usize)> {
 }
 
 /// The first words of the lines after the first, so that the lines are about equally long; `None` if they do not fit.
-fn lines(words: &[TimedWord], limits: Limits) -> Option<Vec<usize>> {
+fn lines(words: &[TimedWord], limits: ScriptLimits) -> Option<Vec<usize>> {
     let total: usize = words
         .iter()
         .enumerate()
@@ -275,7 +275,7 @@ fn lines(words: &[TimedWord], limits: Limits) -> Option<Vec<usize>> {
     })
 }
 
-fn cue(number: u64, words: &[TimedWord], limits: Limits) -> Cue {
+fn cue(number: u64, words: &[TimedWord], limits: ScriptLimits) -> Cue {
     let starts = lines(words, limits).unwrap_or_default();
     let mut text = String::new();
     let mut count = 0;
@@ -310,38 +310,4 @@ fn cue(number: u64, words: &[TimedWord], limits: Limits) -> Cue {
         words: timed,
         sung: None,
     }
-}
-
-/// Words of a caption that has times only as a whole: they share them by their length.
-pub(crate) fn estimated(text: &str, range: Range) -> Vec<CueWord> {
-    let mut spans: Vec<(u32, u32, f64)> = Vec::new();
-    let mut count = 0_u32;
-    for line in text.split('\n') {
-        let letters: Vec<char> = line.chars().collect();
-        let mut at = 0;
-        for (token, _) in super::tokens(line) {
-            while letters.get(at).is_some_and(|letter| letter.is_whitespace()) {
-                at += 1;
-            }
-            let length = token.chars().count();
-            let from = count + at as u32;
-            spans.push((from, from + length as u32, spoken_weight(&token)));
-            at += length;
-        }
-        count += letters.len() as u32 + 1;
-    }
-    let total: f64 = spans.iter().map(|span| span.2).sum();
-    let mut done = 0.0;
-    let words = spans.into_iter().map(|(from, to, weight)| {
-        let at = |part: f64| range.start + Micros((range.duration.0 as f64 * part / total) as i64);
-        let start = at(done);
-        done += weight;
-        CueWord {
-            from,
-            to,
-            start,
-            end: at(done),
-        }
-    });
-    words.collect()
 }

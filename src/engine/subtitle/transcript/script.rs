@@ -53,7 +53,7 @@ pub(super) fn ends_clause(word: &str) -> bool {
 
 /// How long a word is spoken in comparison with others: letters of an alphabet count one, letters that are syllables
 /// two.
-pub(super) fn spoken_weight(text: &str) -> f64 {
+pub(in crate::engine::subtitle) fn spoken_weight(text: &str) -> f64 {
     let weight: f64 = text
         .chars()
         .filter(|character| character.is_alphanumeric())
@@ -65,7 +65,7 @@ pub(super) fn spoken_weight(text: &str) -> f64 {
 
 /// The words of a text, each with whether it follows the one before it without a blank: between blanks, and in Chinese
 /// and Japanese every letter with the punctuation after it.
-pub(super) fn tokens(text: &str) -> Vec<(String, bool)> {
+pub(in crate::engine::subtitle) fn tokens(text: &str) -> Vec<(String, bool)> {
     let mut tokens: Vec<(String, bool)> = Vec::new();
     for run in text.split_whitespace() {
         let mut is_first = true;

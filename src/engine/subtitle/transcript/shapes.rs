@@ -312,7 +312,7 @@ fn of_best(phrase: &Members) -> Vec<HeardWord> {
                 .and_then(Value::as_array)
                 .filter(|list| !list.is_empty())
         });
-    let span = span(phrase, Unit::Seconds);
+    let span = span(phrase, TimeUnit::Seconds);
     let display = ["display", "Display"]
         .iter()
         .find_map(|key| best.get(*key)?.as_str());
@@ -389,7 +389,7 @@ fn of_tokens(tokens: &[Value], phrase: Option<(Micros, Micros)>) -> Vec<HeardWor
         {
             continue;
         }
-        let (start, end) = times(token, Unit::Seconds);
+        let (start, end) = times(token, TimeUnit::Seconds);
         let starts = words.is_empty()
             || text.starts_with(char::is_whitespace)
             || part
@@ -487,13 +487,13 @@ fn text(word: &Members) -> &str {
 
 /// The unit of `start` and `end`, which have the same names in several shapes.
 #[derive(Clone, Copy, Debug, PartialEq)]
-enum Unit {
+enum TimeUnit {
     Seconds,
     Milliseconds,
 }
 
 /// Milliseconds are whole numbers, and too long for words in seconds.
-fn unit<'w>(words: impl Iterator<Item = &'w Members>) -> Unit {
+fn unit<'w>(words: impl Iterator<Item = &'w Members>) -> TimeUnit {
     let (mut length, mut count) = (0.0, 0.0);
     for word in words {
         let (Some(start), Some(end)) = (word.get("start"), word.get("end")) else {
@@ -501,7 +501,7 @@ fn unit<'w>(words: impl Iterator<Item = &'w Members>) -> Unit {
         };
         let (Some(from), Some(to)) = (start.as_i64(), end.as_i64()) else {
             if start.is_f64() || end.is_f64() {
-                return Unit::Seconds;
+                return TimeUnit::Seconds;
             }
             continue;
         };
@@ -509,19 +509,19 @@ fn unit<'w>(words: impl Iterator<Item = &'w Members>) -> Unit {
         count += 1.0;
     }
     if count > 0.0 && length / count > USUAL_LENGTH {
-        Unit::Milliseconds
+        TimeUnit::Milliseconds
     } else {
-        Unit::Seconds
+        TimeUnit::Seconds
     }
 }
 
-fn span(phrase: &Members, unit: Unit) -> Option<(Micros, Micros)> {
+fn span(phrase: &Members, unit: TimeUnit) -> Option<(Micros, Micros)> {
     let (start, end) = times(phrase, unit);
     start.zip(end).filter(|(start, end)| end > start)
 }
 
 /// The start and end of a word or a phrase. Its keys say in which unit they are.
-fn times(word: &Members, unit: Unit) -> (Option<Micros>, Option<Micros>) {
+fn times(word: &Members, unit: TimeUnit) -> (Option<Micros>, Option<Micros>) {
     let of = |key: &str| word.get(key);
     if let Some(offsets) = of("offsets") {
         let at = |key: &str| milliseconds(offsets.get(key)?);
@@ -554,8 +554,8 @@ fn times(word: &Members, unit: Unit) -> (Option<Micros>, Option<Micros>) {
         }
     }
     let at = |key: &str| match unit {
-        Unit::Seconds => seconds(of(key)?),
-        Unit::Milliseconds => milliseconds(of(key)?),
+        TimeUnit::Seconds => seconds(of(key)?),
+        TimeUnit::Milliseconds => milliseconds(of(key)?),
     };
     (at("start"), at("end"))
 }

@@ -1,3 +1,5 @@
+//! Transcripts of all services, and repairs of their times.
+
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
