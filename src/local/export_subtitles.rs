@@ -295,7 +295,7 @@ fn usual_style(document: &Document, main: MaterialRef) -> ShownStyle {
     let font = document.text(main, &["font_title"]);
     ShownStyle {
         font: font
-            .map(|font| font.into_owned())
+            .map(std::borrow::Cow::into_owned)
             .filter(|font| !matches!(&**font, "" | "none")),
         size: document
             .number(main, &["font_size"])

@@ -261,7 +261,7 @@ fn ass_styles_apply_unless_the_call_overrides_them() {
     );
     let texts = texts(&script);
     assert_eq!(texts[1]["ktv_color"], "#ffff00");
-    assert_eq!(texts[1]["words"]["text"], json!(["ka", "ra"]));
+    assert_eq!(texts[1]["words"]["text"], json!(["kara"]));
     assert_eq!(texts[0]["alignment"], 0);
     let styles = content(&texts[0])["styles"].as_array().unwrap().clone();
     assert_eq!(styles.len(), 2);

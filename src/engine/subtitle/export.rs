@@ -231,8 +231,8 @@ fn ass(texts: &[ShownText], canvas: (f64, f64)) -> String {
         let mut body = String::new();
         if place.is_none() {
             let (x, y) = (
-                (1.0 + text.place.0) / 2.0 * width,
-                (1.0 - text.place.1) / 2.0 * height,
+                f64::midpoint(1.0, text.place.0) * width,
+                f64::midpoint(1.0, -text.place.1) * height,
             );
             let _ = write!(body, "{{\\pos({},{})}}", short(x), short(y));
         }

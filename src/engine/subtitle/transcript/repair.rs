@@ -38,20 +38,18 @@ pub(super) fn repaired(mut words: Vec<HeardWord>, notes: &mut Notes) -> Result<V
     }
     let pace = pace(&words);
     let mut missing = 0;
-    for index in 0..words.len() {
-        let (number, text) = name(index, &words[index]);
-        match (words[index].start, words[index].end) {
-            (Some(start), Some(end)) if end <= start => {
-                notes.of_word(
-                    number,
-                    &text,
-                    "had no length; it lasts as long as words of its length",
-                );
-                words[index].end = None;
-            }
-            _ => {}
+    for (index, word) in words.iter_mut().enumerate() {
+        let (number, text) = name(index, word);
+        if word
+            .start
+            .zip(word.end)
+            .is_some_and(|(start, end)| end <= start)
+        {
+            let what = "had no length; it lasts as long as words of its length";
+            notes.of_word(number, &text, what);
+            word.end = None;
         }
-        missing += usize::from(words[index].start.is_none());
+        missing += usize::from(word.start.is_none());
     }
     if missing == words.len() && words.iter().all(|word| word.phrase.is_none()) {
         return Err(Error::invalid("no word of the transcript has a time")
@@ -195,7 +193,8 @@ fn placed(words: &[HeardWord], pace: f64, notes: &mut Notes) -> Vec<TimedWord> {
             (Some((from, to)), None, None) => (from, to),
             (None, None, None) => (Micros::ZERO, length),
         };
-        let least = Micros(SHORTEST.0 * run.len() as i64);
+        let count = i64::try_from(run.len()).unwrap_or(i64::MAX);
+        let least = Micros(SHORTEST.0.saturating_mul(count));
         let mut from = before.map_or(from, |before| from.max(before));
         // Without room between its neighbours, it takes a part of the word before it.
         if to - from < least
@@ -206,7 +205,7 @@ fn placed(words: &[HeardWord], pace: f64, notes: &mut Notes) -> Vec<TimedWord> {
             last.end = (last.end - cut).max(last.start + Micros(1));
             from = last.end;
         }
-        let to = to.max(from + Micros(run.len() as i64));
+        let to = to.max(from + Micros(count));
         let total: f64 = run.iter().map(|word| spoken_weight(&word.text)).sum();
         let mut done = 0.0;
         for (offset, word) in run.iter().enumerate() {

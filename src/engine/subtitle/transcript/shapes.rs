@@ -615,7 +615,7 @@ fn punctuate(words: &mut [HeardWord], text: &str) {
             .position(|plain| !own.is_empty() && *plain == own)
         {
             at += place;
-            word.text = shown[at].0.to_owned();
+            shown[at].0.clone_into(&mut word.text);
             at += 1;
         }
     }
