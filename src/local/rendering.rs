@@ -2,10 +2,12 @@
 
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use capcut_draft::Document;
-use capcut_render::{FoundFile, Problem, RenderError, Renderer, VideoOptions, VideoReport};
+use capcut_render::{
+    FoundFile, KeptFrames, Problem, RenderError, Renderer, VideoOptions, VideoReport,
+};
 use capcut_scene::{Movie, SceneNote};
 use capcut_text::Fonts;
 use schemars::JsonSchema;
@@ -134,13 +136,19 @@ impl ShownDraft {
         let (movie, fonts) = (self.movie, self.fonts);
         let renderer = blocking(move || {
             let files = capcut_render::Files { media, sounds };
-            Ok(Renderer::new(movie, files, fonts, ffmpeg::tools()))
+            Ok(Renderer::new(movie, files, fonts, ffmpeg::tools()).with_kept(kept_frames()))
         });
         Ok(RenderableDraft {
             renderer: renderer.await?,
             _fetched: fetched,
         })
     }
+}
+
+/// Who may read a file is asked before its frames are looked for, so all callers share them.
+fn kept_frames() -> &'static KeptFrames {
+    static KEPT: OnceLock<KeptFrames> = OnceLock::new();
+    KEPT.get_or_init(KeptFrames::default)
 }
 
 /// The reason for files that are not needed; it is never shown.

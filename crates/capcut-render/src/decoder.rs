@@ -30,6 +30,8 @@ pub(crate) struct VideoSource {
     pub size: (u32, u32),
     /// Frames that follow each other sooner than this are left out, seconds; for clips that are shown faster.
     pub step: Option<f64>,
+    /// Chroma is computed between its samples. Without that, areas are as close, in 40 % of the time.
+    pub is_exact: bool,
 }
 
 /// A frame and its time in the file, microseconds.
@@ -371,9 +373,12 @@ impl Decoder {
                  tonemap=tonemap=hable:desat=0,zscale=t=bt709:m=gbr:r=pc,format=gbrp"
             ));
         } else {
-            filters.push(format!(
-                "scale=w={width}:h={height}:flags=bicubic+accurate_rnd{matrix}"
-            ));
+            let flags = if self.source.is_exact {
+                "bicubic+accurate_rnd"
+            } else {
+                "bicubic"
+            };
+            filters.push(format!("scale=w={width}:h={height}:flags={flags}{matrix}"));
         }
         filters.push("format=rgba".to_owned());
         filters.push("settb=1/1000000".to_owned());

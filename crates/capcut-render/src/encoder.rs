@@ -181,7 +181,10 @@ impl Encoder {
             command.args(["-map", "0:v:0", "-map", "1:a:0", "-c:a", "copy"]);
         }
         command
-            .args(["-vf", "scale=flags=bicubic+accurate_rnd:out_color_matrix=bt709:out_range=tv,format=yuv420p"])
+            .args([
+                "-vf",
+                "scale=flags=bilinear:out_color_matrix=bt709:out_range=tv,format=yuv420p",
+            ])
             .args(["-c:v", name]);
         match name {
             // The preset has no look-ahead, whose frames are kept in memory.

@@ -12,6 +12,7 @@ use capcut_scene::{
 use tiny_skia::Pixmap;
 
 use crate::decoder::{Decoder, VideoSource};
+use crate::kept::{FrameKey, KeptFrames};
 use crate::process::Stop;
 use crate::resize::within;
 use crate::still::{StillError, still};
@@ -54,6 +55,10 @@ pub(crate) struct MediaFrames {
     notes: Vec<SceneNote>,
     /// The most decoders that ran at the same time.
     most_open: usize,
+    /// Frames of earlier pictures; `None` for videos, which show each frame once.
+    kept: Option<KeptFrames>,
+    /// See [`VideoSource::is_exact`].
+    is_exact: bool,
 }
 
 struct OpenClip {
@@ -95,7 +100,15 @@ impl MediaFrames {
             now: 0,
             notes: Vec::new(),
             most_open: 0,
+            kept: None,
+            is_exact: false,
         }
+    }
+
+    /// Uses the frames of earlier pictures, and keeps those of this one. Colours are exact.
+    pub(crate) fn for_pictures(&mut self, kept: Option<KeptFrames>) {
+        self.kept = kept;
+        self.is_exact = true;
     }
 
     /// Sets the factor from the canvas to the target.
@@ -152,6 +165,9 @@ impl MediaFrames {
                 .is_some_and(|medium| medium.kind == MediumKind::Video)
                 && !self.clips.contains_key(&(picture.medium, picture.usage))
                 && !self.failed.contains_key(&picture.medium)
+                && self
+                    .kept_video((picture.medium, picture.usage), picture.at)
+                    .is_none()
         });
         wanted.truncate(DECODERS.saturating_sub(self.running()));
         if let Some(tools) = &self.tools {
@@ -169,12 +185,7 @@ impl MediaFrames {
     }
 
     fn prepare_clip(&mut self, key: ClipKey, at: i64) {
-        let Some(used) = self.media[key.0].uses.get(key.1) else {
-            return;
-        };
-        let side = |length: f64| (length * self.scale).ceil().clamp(1.0, 8192.0) as u32;
-        let size = (side(used.largest.0), side(used.largest.1));
-        if let Ok(mut clip) = self.open(key, size) {
+        if let Ok(mut clip) = self.open(key) {
             // What fails here is reported when the clip is seen.
             let _ = clip.decoder.prepare(at.max(0));
             clip.used = self.now;
@@ -190,7 +201,32 @@ impl MediaFrames {
             .count()
     }
 
-    fn open(&self, (medium, usage): ClipKey, size: (u32, u32)) -> Result<OpenClip, String> {
+    /// The largest size at which a clip is shown, pixels of the target.
+    fn size(&self, (medium, usage): ClipKey) -> (u32, u32) {
+        let side = |length: f64| (length * self.scale).ceil().clamp(1.0, 8192.0) as u32;
+        let used = self.media.get(medium).and_then(|it| it.uses.get(usage));
+        used.map_or((1, 1), |used| (side(used.largest.0), side(used.largest.1)))
+    }
+
+    /// The key of a frame of a clip, if frames are kept.
+    fn frame_key(
+        &self,
+        medium: usize,
+        at: i64,
+        size: (u32, u32),
+    ) -> Option<(&KeptFrames, FrameKey)> {
+        let kept = self.kept.as_ref()?;
+        let file = self.files.get(medium)?.as_ref().ok()?;
+        Some((kept, FrameKey::of(file, at, size)?))
+    }
+
+    fn kept_video(&self, clip: ClipKey, at: i64) -> Option<Arc<Pixmap>> {
+        let (kept, key) = self.frame_key(clip.0, at, self.size(clip))?;
+        kept.get(&key)
+    }
+
+    fn open(&self, (medium, usage): ClipKey) -> Result<OpenClip, String> {
+        let size = self.size((medium, usage));
         let file = self
             .files
             .get(medium)
@@ -211,6 +247,7 @@ impl MediaFrames {
         let source = VideoSource {
             size: within((facts.width, facts.height), size),
             step: is_dense.then_some(0.5 * speed / self.fps),
+            is_exact: self.is_exact,
             file,
             facts,
         };
@@ -244,9 +281,12 @@ impl MediaFrames {
 
     fn video(&mut self, wanted: &WantedFrame) -> Result<Arc<Pixmap>, String> {
         let key = (wanted.medium, wanted.usage);
+        if let Some(frame) = self.kept_video(key, wanted.at) {
+            return Ok(frame);
+        }
         let mut clip = match self.clips.remove(&key) {
             Some(clip) => clip,
-            None => self.open(key, wanted.size)?,
+            None => self.open(key)?,
         };
         let at = match clip.loops_after {
             Some(length) => wanted.at.max(0) % length,
@@ -259,6 +299,11 @@ impl MediaFrames {
         let frame = clip.decoder.frame(at);
         self.clips.insert(key, clip);
         self.most_open = self.most_open.max(self.running());
+        if let (Ok(frame), Some((kept, key))) =
+            (&frame, self.frame_key(key.0, wanted.at, self.size(key)))
+        {
+            kept.put(key, frame);
+        }
         frame
     }
 
@@ -272,8 +317,18 @@ impl MediaFrames {
             .get(wanted.medium)
             .cloned()
             .unwrap_or_else(|| Err("no file".to_owned()))?;
+        let before = self.frame_key(wanted.medium, 0, wanted.size);
+        if let Some(picture) = before.as_ref().and_then(|(kept, key)| kept.get(key)) {
+            return Ok(picture);
+        }
         let picture = match still(&file, wanted.size) {
-            Ok(picture) => Arc::new(picture),
+            Ok(picture) => {
+                let picture = Arc::new(picture);
+                if let Some((kept, key)) = before {
+                    kept.put(key, &picture);
+                }
+                picture
+            }
             Err(StillError::Broken(why)) => return Err(why),
             // HEIC, AVIF, TIFF and others.
             Err(StillError::Format) => {

@@ -8,6 +8,7 @@ mod encoder;
 mod error;
 mod facts;
 mod frames;
+mod kept;
 mod output;
 mod process;
 mod renderer;
@@ -21,6 +22,7 @@ mod workplace;
 
 pub use error::{Problem, RenderError, Result};
 pub use frames::FoundFile;
+pub use kept::KeptFrames;
 pub use output::{Encoded, PictureFormat, fitted, jpeg, png};
 pub use process::input_arguments;
 pub use renderer::{Files, Renderer, size_within};

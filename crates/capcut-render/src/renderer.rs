@@ -8,6 +8,7 @@ use tiny_skia::Pixmap;
 
 use crate::error::{Problem, RenderError, Result};
 use crate::frames::{FoundFile, MediaFrames};
+use crate::kept::KeptFrames;
 use crate::process::Stop;
 use crate::sound::SoundClip;
 use crate::still::still;
@@ -29,6 +30,7 @@ pub struct Renderer {
     pub(crate) fonts: Fonts,
     tools: Option<Tools>,
     notes: Vec<SceneNote>,
+    kept: Option<KeptFrames>,
 }
 
 impl Renderer {
@@ -73,7 +75,15 @@ impl Renderer {
             fonts,
             tools,
             notes,
+            kept: None,
         }
+    }
+
+    /// Uses the frames that were decoded for earlier pictures, and keeps those of its own. Videos neither use nor keep any.
+    #[must_use]
+    pub fn with_kept(mut self, kept: &KeptFrames) -> Self {
+        self.kept = Some(kept.clone());
+        self
     }
 
     pub fn movie(&self) -> &Movie {
@@ -189,6 +199,7 @@ impl Renderer {
         let (width, height) = size_within(self.movie.canvas(), longest);
         let mut media = self.media_frames(&stop);
         media.set_scale(f64::from(width) / f64::from(self.movie.canvas().0.max(1)));
+        media.for_pictures(self.kept.clone());
         let mut composer = Composer::new(self.fonts.clone());
         let mut pictures = Vec::new();
         for scene in scenes {
