@@ -53,6 +53,7 @@ mod save_back;
 mod saves;
 mod secrets;
 mod seen;
+mod sheets;
 mod shells;
 mod sign_in;
 mod start;

@@ -8,9 +8,9 @@ use std::time::Duration;
 use base64::prelude::{BASE64_STANDARD, Engine as _};
 use serde_json::{Value, json};
 
-use crate::support::{Client, Home, media};
+use crate::support::{Client, Home, media, media_server};
 
-fn has_ffmpeg() -> bool {
+pub(crate) fn has_ffmpeg() -> bool {
     let there = Command::new("ffmpeg").arg("-version").output().is_ok();
     if !there {
         eprintln!("skipped: FFmpeg is not installed");
@@ -40,7 +40,7 @@ fn fill(client: &mut Client) -> Value {
 }
 
 /// The image of an answer, decoded.
-fn image(answer: &Value) -> (String, Vec<u8>) {
+pub(crate) fn image(answer: &Value) -> (String, Vec<u8>) {
     let content = answer["result"]["content"]
         .as_array()
         .unwrap_or_else(|| panic!("{answer}"));
@@ -322,4 +322,58 @@ fn a_killed_render_leaves_no_half_file_and_the_next_one_removes_its_traces() {
         .success();
     assert_eq!(names(&folder), ["v.mp4"]);
     assert_eq!(frames(Path::new(&out)), 15);
+}
+
+#[test]
+fn media_of_a_url_are_fetched_for_a_picture_and_missing_ones_are_named() {
+    if !has_ffmpeg() {
+        return;
+    }
+    let home = Home::embedded();
+    let web = media_server();
+    let mut client = home.serve_with(&["serve", "--allow-host", "127.0.0.1"]);
+    client.initialize("2025-11-25");
+    let draft = client
+        .call("create_draft", json!({ "width": 640, "height": 360 }))
+        .unwrap();
+    let url = |name: &str| format!("{}/range/{name}", web.url);
+    let draft = draft["draft_id"].clone();
+    client
+        .call(
+            "add_video",
+            json!({ "draft_id": draft, "video_url": url("clip.mp4"), "start": 0, "end": 2 }),
+        )
+        .unwrap();
+    client
+        .call(
+            "add_image",
+            json!({ "draft_id": draft, "image_url": url("logo.png"), "track_name": "logo" }),
+        )
+        .unwrap();
+    let frame = |client: &mut Client, at: f64| {
+        let arguments = json!({ "draft_id": draft, "at": at, "format": "png", "size": 320 });
+        let answer = client.request(
+            "tools/call",
+            json!({ "name": "preview_frame", "arguments": arguments }),
+        );
+        let notes = answer["result"]["structuredContent"]["notes"].to_string();
+        (image(&answer).1, notes)
+    };
+    let (first, notes) = frame(&mut client, 1.0);
+    assert!(!notes.contains("placeholder"), "{notes}");
+    // The same time again, from what was kept.
+    assert_eq!(frame(&mut client, 1.0).0, first);
+    drop(web);
+    let gone = url_of_nothing();
+    client
+        .call("add_image", json!({ "draft_id": draft, "image_url": gone, "track_name": "gone", "start": 0, "end": 2 }))
+        .ok();
+    let (with_placeholder, notes) = frame(&mut client, 1.5);
+    assert_ne!(with_placeholder, first);
+    assert!(notes.contains("gone.png"), "{notes}");
+}
+
+/// The address of a file on a server that does not answer.
+fn url_of_nothing() -> &'static str {
+    "http://127.0.0.1:9/gone.png"
 }

@@ -346,6 +346,21 @@ impl MediaFrames {
         Ok(picture)
     }
 
+    /// Notes that a scene has more layers than are drawn.
+    pub(crate) fn note_left_out(&mut self, scene: &Scene) {
+        let is_noted = self.notes.iter().any(|note| note.subject == TOO_MANY);
+        if scene.left_out > 0 && !is_noted {
+            self.notes.push(SceneNote {
+                clip: Arc::default(),
+                subject: TOO_MANY.to_owned(),
+                is_left_out: true,
+                text:
+                    "at most 500 are drawn at one time; those on the lowest tracks are drawn first"
+                        .to_owned(),
+            });
+        }
+    }
+
     fn note(&mut self, wanted: &WantedFrame, subject: &str, is_left_out: bool, text: String) {
         let clip = self.media[wanted.medium]
             .uses
@@ -394,6 +409,8 @@ fn pictures<'a>(layers: &'a [Layer], found: &mut Vec<&'a PictureContent>) {
     }
 }
 
+/// The subject of the note on scenes with too many layers.
+const TOO_MANY: &str = "layers";
 /// The label of videos where FFmpeg is not installed.
 const NO_TOOL: &str = "video: needs ffmpeg";
 

@@ -210,6 +210,7 @@ impl Renderer {
                 )
             })?;
             media.prepare(scene);
+            media.note_left_out(scene);
             composer.compose(scene, &mut media, &mut target);
             pictures.push(target);
         }

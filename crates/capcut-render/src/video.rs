@@ -271,7 +271,9 @@ impl Work<'_> {
                 RenderError::new(Problem::Invalid, message)
             })?;
             media.follow(at);
-            composer.compose(&movie.scene(at), media, &mut target);
+            let scene = movie.scene(at);
+            media.note_left_out(&scene);
+            composer.compose(&scene, media, &mut target);
             if full.send(target).is_err() {
                 // The encoder ended; the caller says why.
                 return Ok(());

@@ -84,6 +84,8 @@ pub struct Scene {
     pub background: Option<Color>,
     /// From the bottom up.
     pub layers: Vec<Layer>,
+    /// How many clips are left out because a scene has at most 500 layers, with those of compound clips.
+    pub left_out: usize,
 }
 
 /// A thing that is drawn.

@@ -23,9 +23,11 @@ pub(crate) fn scene(movie: &Movie, at: i64) -> Scene {
     let mut stage = Stage {
         movie,
         left: MAX_LAYERS,
+        left_out: 0,
     };
     let mut scene = stage.timeline(0, at);
     scene.background = Some(Color::BLACK);
+    scene.left_out = stage.left_out;
     scene
 }
 
@@ -33,6 +35,8 @@ struct Stage<'m> {
     movie: &'m Movie,
     /// How many layers may still be made.
     left: usize,
+    /// How many clips found no place.
+    left_out: usize,
 }
 
 impl Stage<'_> {
@@ -59,6 +63,7 @@ impl Stage<'_> {
             canvas: timeline.canvas,
             background: None,
             layers: shown.into_iter().flat_map(|(_, layers)| layers).collect(),
+            left_out: 0,
         }
     }
 
@@ -71,6 +76,7 @@ impl Stage<'_> {
         has_backdrop: bool,
     ) -> Vec<Layer> {
         if self.left < 2 {
+            self.left_out += 1;
             return Vec::new();
         }
         self.left -= 2;

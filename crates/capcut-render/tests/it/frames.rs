@@ -343,3 +343,24 @@ fn without_ffmpeg_pictures_are_drawn_and_videos_are_noted() {
         renderer.notes()
     );
 }
+
+#[test]
+fn clips_beyond_the_most_layers_are_noted() {
+    let media = Media::new();
+    let red = media.make("red.png", "-f lavfi -i color=red:s=8x8 -frames:v 1");
+    let whole = ((0.0, 1.0), (0.0, 1.0));
+    let with = |clips: usize| {
+        let mut draft = Draft::new((8, 8), 10.0);
+        for _ in 0..clips {
+            draft = draft.clip("photo", &red, (8, 8), whole, json!({}));
+        }
+        let mut renderer = draft.renderer();
+        renderer.frame(0, 8).unwrap();
+        let noted = renderer
+            .notes()
+            .iter()
+            .filter(|note| note.subject == "layers");
+        noted.count()
+    };
+    assert_eq!((with(249), with(260)), (0, 1));
+}

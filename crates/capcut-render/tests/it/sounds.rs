@@ -244,3 +244,64 @@ fn files_without_sound_are_noted_and_the_video_is_made() {
         .collect();
     assert_eq!(notes.len(), 1, "{notes:?}");
 }
+
+#[test]
+fn the_volume_follows_its_keyframes_on_the_clock_of_the_file() {
+    let media = Media::new();
+    let file = tone(&media, "one.wav", 440, "");
+    // From second 1 to 5 of the file, in 2 seconds: the volume falls from 1 at second 2 to 0.25 at second 4.
+    let point = |id: &str, at: i64, value: f64| {
+        json!({"id": id, "curveType": "Line", "time_offset": at, "values": [value],
+               "left_control": {"x": 0.0, "y": 0.0}, "right_control": {"x": 0.0, "y": 0.0}, "graphID": ""})
+    };
+    let keyframes = json!([{
+        "id": "K", "material_id": "", "property_type": "KFTypeVolume",
+        "keyframe_list": [point("a", 2 * SECOND, 1.0), point("b", 4 * SECOND, 0.25)]
+    }]);
+    let draft = clip(
+        Draft::new((64, 64), 10.0),
+        &file,
+        ((1.0, 4.0), (0.0, 2.0)),
+        json!({"common_keyframes": keyframes}),
+    );
+    mixed(&draft, &media, (0, 2 * SECOND)).unwrap();
+    let left = samples(&media.path("out.mp4"), 0);
+    for middle in [0.3, 0.7, 1.0, 1.3, 1.8] {
+        let part = ((middle * 2.0 + 1.0 - 2.0) / 2.0_f64).clamp(0.0, 1.0);
+        let expected = TONE + 20.0 * f64::log10(1.0 - 0.75 * part);
+        let found = level(&left, middle - 0.04, middle + 0.04);
+        assert!(
+            (found - expected).abs() < 0.5,
+            "{middle} s: {found} dB instead of {expected}"
+        );
+    }
+}
+
+#[test]
+fn a_speed_curve_changes_the_pitch_and_not_the_level() {
+    let media = Media::new();
+    let file = tone(&media, "one.wav", 440, "");
+    // From the speed 1 to 3 over 4 seconds of the file, which takes 4 × ln(3) / 2 seconds.
+    let length = 2.0 * 3.0_f64.ln();
+    let curve = json!([{"x": 0.0, "y": 1.0}, {"x": 1.0, "y": 3.0}]);
+    let draft = clip(
+        Draft::new((64, 64), 10.0),
+        &file,
+        ((0.0, 4.0), (0.0, length)),
+        json!({"curve": curve}),
+    );
+    mixed(&draft, &media, (0, 2 * SECOND)).unwrap();
+    let left = samples(&media.path("out.mp4"), 0);
+    for middle in [0.2, 1.0, 1.8_f64] {
+        // The place in the file grows with its speed: x' = (1 + x / 2) seconds in a second.
+        let speed = (middle / 2.0).exp();
+        let found = pitch(&left, middle - 0.1, middle + 0.1);
+        assert!(
+            (found / (440.0 * speed) - 1.0).abs() < 0.08,
+            "{middle} s: {found} Hz instead of {}",
+            440.0 * speed
+        );
+        let found = level(&left, middle - 0.1, middle + 0.1);
+        assert!((found - TONE).abs() < 0.5, "{middle} s: {found} dB");
+    }
+}

@@ -77,7 +77,8 @@ impl Draft {
         self.materials[list].as_array_mut().unwrap().push(material);
     }
 
-    /// A clip on a track of its own. `source` and `target` are start and length in seconds; `more` is merged into the clip.
+    /// A clip on a track of its own. `source` and `target` are start and length in seconds; `more` is merged into the clip;
+    /// `fade` and `curve`, the points of its speed, become materials.
     pub(crate) fn clip(
         mut self,
         kind: &str,
@@ -108,9 +109,12 @@ impl Draft {
         self.material(list, material);
         let speed = source.1 / target.1;
         let speed_id = format!("S{number}");
+        let curve = more.get("curve");
+        let mode = i32::from(curve.is_some());
+        let curve = curve.map(|points| json!({"id": "curve", "speed_points": points}));
         self.material(
             "speeds",
-            json!({"id": speed_id, "type": "speed", "speed": speed, "mode": 0}),
+            json!({"id": speed_id, "type": "speed", "speed": speed, "mode": mode, "curve_speed": curve}),
         );
         let mut refs = vec![json!(speed_id)];
         if let Some(fade) = more.get("fade") {
