@@ -370,6 +370,12 @@ impl HttpServer {
             Destination::Own(OwnRoute::Drafts | OwnRoute::DraftFile) if head.is_reading() => {
                 self.drafts(tenant, &head).await
             }
+            Destination::Own(OwnRoute::Tenants) if head.is_reading() => {
+                match self.refused_tenants(&head) {
+                    Some(refused) => refused,
+                    None => self.tenants.listed().await,
+                }
+            }
             Destination::Own(route) => match head.parts.method {
                 Method::OPTIONS => answer::options(allow),
                 Method::GET | Method::HEAD => self.own(route, tenant, &head).await,

@@ -379,12 +379,17 @@ impl Settings {
         }
     }
 
+    /// The folder with the data folders of the tenants of a server, by name.
+    pub(crate) fn tenants_dir(&self) -> Result<PathBuf> {
+        Ok(self.data_dir()?.join(TENANTS_DIR))
+    }
+
     /// The settings for the drafts of a tenant of a server: its data folder is in `tenants` of this process's data
     /// folder, and the folders of the app on this machine are not its own.
     ///
     /// `tenant` is used as the name of a folder: the caller has checked that it is one.
     pub(crate) fn for_tenant(&self, tenant: &str) -> Result<Self> {
-        let data = self.data_dir()?.join(TENANTS_DIR).join(tenant);
+        let data = self.tenants_dir()?.join(tenant);
         Ok(Self {
             data_dir: Some(data),
             drafts_dir: None,

@@ -52,6 +52,8 @@ pub(crate) enum Refused {
     ReadOnly(String),
     /// It asks for the drafts of this other tenant, and is no admin's.
     OtherTenant,
+    /// It asks for the list of all tenants, and is no admin's.
+    NoAdmin,
     /// Too many calls; more are accepted after this time.
     TooMany(Duration),
     /// The tokens or the provider's keys cannot be read.
@@ -106,7 +108,7 @@ impl Refused {
     pub(crate) fn status(&self) -> u16 {
         match self {
             Self::TokenNeeded | Self::OnlyLocal | Self::WrongToken(_) => 401,
-            Self::ReadOnly(_) | Self::OtherTenant => 403,
+            Self::ReadOnly(_) | Self::OtherTenant | Self::NoAdmin => 403,
             Self::TooMany(_) => 429,
             Self::Unavailable(_) => 503,
         }
@@ -119,6 +121,7 @@ impl Refused {
             Self::WrongToken(_) => "wrong_token",
             Self::ReadOnly(_) => "read_only",
             Self::OtherTenant => "other_tenant",
+            Self::NoAdmin => "not_admin",
             Self::TooMany(_) => "rate_limited",
             Self::Unavailable(_) => "unavailable",
         }
@@ -155,6 +158,10 @@ impl Refused {
             Self::OtherTenant => (
                 "`X-Tenant` names another tenant, and this token is not an admin's".to_owned(),
                 "leave the header out, or use a token with `--admin`",
+            ),
+            Self::NoAdmin => (
+                "the list of all tenants is for admins, and this token is not an admin's".to_owned(),
+                "use a token with `--admin`; `list_drafts` lists your own drafts",
             ),
             Self::TooMany(_) => (
                 format!(

@@ -170,7 +170,10 @@ impl AccessGate {
                 Some(("insufficient_scope", what)),
                 origin,
             )),
-            Refused::OtherTenant | Refused::TooMany(_) | Refused::Unavailable(_) => None,
+            Refused::OtherTenant
+            | Refused::NoAdmin
+            | Refused::TooMany(_)
+            | Refused::Unavailable(_) => None,
         }
     }
 

@@ -70,6 +70,11 @@ impl Guest {
         self.0.identity.rights.read_only
     }
 
+    /// Whether it sees the drafts of all tenants.
+    pub(crate) fn is_admin(&self) -> bool {
+        self.0.identity.rights.admin
+    }
+
     /// Refuses a call that its token does not allow.
     pub(crate) fn may(&self, action: &str, only_reads: bool) -> Result<(), Refused> {
         if self.is_read_only() && !only_reads {

@@ -69,6 +69,8 @@ pub(super) enum OwnRoute {
     WebSocket,
     /// Uploaded files, or one of them.
     Files,
+    /// All tenants with their drafts, for admins.
+    Tenants,
 }
 
 impl OwnRoute {
@@ -80,6 +82,7 @@ impl OwnRoute {
             "mcp" => Self::Mcp,
             "ws" => Self::WebSocket,
             "files" => Self::Files,
+            "tenants" => Self::Tenants,
             file if file.starts_with("files/") => Self::Files,
             _ if path.starts_with(".well-known/oauth-protected-resource") => Self::SignIn,
             "drafts" => Self::Drafts,

@@ -4,13 +4,20 @@
 //! calls. The user of this process is the tenant "local".
 
 use std::collections::HashMap;
+use std::fs;
+use std::io;
+use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use hyper::StatusCode;
+use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
+use super::answer::{self, Answer};
 use super::{Done, Health, MakeLink, Run, health};
+use crate::access::TenantName;
 use crate::args::Object;
 use crate::caller::{Allowed, Caller, From, Manner};
 use crate::delivery::links::LinkKey;
@@ -24,6 +31,8 @@ use crate::tool::Spec;
 
 /// A tenant that has not been asked for for this long is closed; its next request opens it again.
 const UNUSED: Duration = Duration::from_mins(10);
+/// How many drafts of each tenant an admin's list has.
+const LISTED: usize = 200;
 
 /// One tenant, and what its requests need to be answered.
 pub(super) struct Tenant {
@@ -151,6 +160,50 @@ impl Tenants {
         Ok(tenant)
     }
 
+    /// All tenants, also those that are not open, with the drafts that were changed last.
+    pub(super) async fn listed(&self) -> Answer {
+        match self.rows().await {
+            Ok(rows) => answer::json(StatusCode::OK, json!({ "tenants": rows })),
+            Err(error) => {
+                tracing::error!("the tenants cannot be listed: {}", error.cause());
+                let why = "the tenants cannot be listed: see the server's log";
+                answer::refusal(StatusCode::SERVICE_UNAVAILABLE, why)
+            }
+        }
+    }
+
+    async fn rows(&self) -> Result<Vec<Value>> {
+        let mut names = vec![LOCAL_TENANT.to_owned()];
+        if let Some(shared) = &self.shared {
+            let folder = shared.app.settings.tenants_dir()?;
+            let found = tokio::task::spawn_blocking(move || folders_in(&folder)).await;
+            let found = found.map_err(io::Error::other).flatten();
+            names.extend(found.map_err(|error| {
+                Error::internal("the folder of the tenants cannot be read").source(error)
+            })?);
+        }
+        let mut rows = Vec::with_capacity(names.len());
+        // What is no tenant's folder has no valid name.
+        for name in names
+            .iter()
+            .filter(|name| name.parse::<TenantName>().is_ok())
+        {
+            let Some(app) = self.named(name)?.app.clone() else {
+                continue;
+            };
+            // One more than are listed, to say whether there are more.
+            let mut drafts = app.journal.list(false, LISTED + 1, None).await?;
+            let has_more = drafts.len() > LISTED;
+            drafts.truncate(LISTED);
+            let drafts = drafts.into_iter().map(|draft| {
+                json!({ "draft_id": draft.id, "name": draft.name, "modified": draft.modified_ms / 1000 })
+            });
+            let drafts: Vec<Value> = drafts.collect();
+            rows.push(json!({ "tenant": name, "drafts": drafts, "has_more": has_more }));
+        }
+        Ok(rows)
+    }
+
     /// Stops the jobs of all tenants; they can be resumed.
     pub(super) async fn end_jobs(&self) {
         for app in self.all().iter().filter_map(|tenant| tenant.app.as_ref()) {
@@ -243,5 +296,72 @@ impl Shared {
             use_of: TenantUse::new(Arc::strong_count(&app)),
             app: Some(app),
         }
+    }
+}
+
+/// The names of the folders in a folder, in order; none if it does not exist.
+fn folders_in(folder: &Path) -> io::Result<Vec<String>> {
+    let entries = match fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(error),
+    };
+    let mut names = Vec::new();
+    for entry in entries {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() {
+            names.extend(entry.file_name().into_string());
+        }
+    }
+    names.sort();
+    Ok(names)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::exec::testing::app_with;
+    use crate::settings::Given;
+
+    fn tenants(data: &Path) -> Tenants {
+        let given = Given {
+            data_dir: Some(data.to_owned()),
+            ..Given::default()
+        };
+        let app = app_with(given, |_| {});
+        Tenants::new(Shared {
+            app,
+            allowed: Arc::default(),
+            tools: None,
+            calls: Arc::new(Semaphore::new(1)),
+            stop: CancellationToken::new(),
+            link_key: None,
+        })
+    }
+
+    #[tokio::test]
+    async fn a_tenant_closes_when_nothing_of_it_is_in_use_and_opens_again() {
+        let data = tempfile::tempdir().expect("a folder");
+        let tenants = tenants(data.path());
+        let open = || {
+            let all = tenants.all();
+            all.len()
+        };
+        drop(tenants.named("alice").expect("opened"));
+        let busy = tenants.named("bob").expect("opened");
+        let job = busy.app.clone();
+        drop(busy);
+        let later = Instant::now() + UNUSED;
+        tenants.tend(Instant::now()).await;
+        assert_eq!(open(), 3, "they were just asked for");
+        tenants.tend(later).await;
+        assert_eq!(open(), 2, "a job of bob is under way");
+        drop(job);
+        tenants.tend(later).await;
+        assert_eq!(open(), 1);
+        drop(tenants.named("alice").expect("opened again"));
+        assert_eq!(open(), 2);
+        tenants.tend(Instant::now() + 2 * UNUSED).await;
+        assert_eq!(open(), 1, "the user of the process stays");
     }
 }

@@ -168,6 +168,17 @@ impl HttpServer {
         self.refused_with(head.guest.as_ref(), "drafts", true, CallClass::Other)
     }
 
+    /// The same for the list of all tenants, which is for admins.
+    pub(super) fn refused_tenants(&self, head: &Head) -> Option<Answer> {
+        let guest = head.guest.as_ref();
+        if let Some(guest) = guest.filter(|guest| !guest.is_admin()) {
+            let refused = Refused::NoAdmin;
+            guest.record("tenants", None, refused.name());
+            return Some(answer_to(&refused, None));
+        }
+        self.refused_with(guest, "tenants", true, CallClass::Other)
+    }
+
     fn refused_with(
         &self,
         guest: Option<&Guest>,
@@ -250,6 +261,7 @@ fn action(route: Destination) -> &'static str {
         Destination::Own(OwnRoute::Metrics) => "metrics",
         Destination::Own(OwnRoute::Drafts | OwnRoute::DraftFile) => "drafts",
         Destination::Own(OwnRoute::Files) => "files",
+        Destination::Own(OwnRoute::Tenants) => "tenants",
         Destination::Own(_) => "health",
         Destination::None => "unknown path",
     }

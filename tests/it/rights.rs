@@ -229,6 +229,29 @@ fn tenants_do_not_see_each_other_and_an_admin_sees_all() {
     assert!(!found(&admin, &[], &own));
     assert!(found(&admin, &[("X-Tenant", "alice")], &own));
     assert!(found(&admin, &[("X-Tenant", "local")], &local));
+
+    let tenants = |token: &str| {
+        let token = bearer(token);
+        let url = format!("{}/tenants", served.url);
+        let (status, text) = http("GET", &url, &[("Authorization", token.as_str())], b"");
+        (status, text)
+    };
+    let (status, text) = tenants(&admin);
+    assert_eq!(status, 200, "{text}");
+    let listed: Value = serde_json::from_str(&text).expect("JSON");
+    let of = |name: &str| {
+        let rows = listed["tenants"].as_array().expect("tenants");
+        let row = rows.iter().find(|row| row["tenant"] == name);
+        row.unwrap_or_else(|| panic!("{name} is not in {text}"))["drafts"].to_string()
+    };
+    assert!(of("alice").contains(&own) && !of("alice").contains(&local));
+    assert!(of("local").contains(&local) && !of("bob").contains(&own));
+    // The list does not tell others whether a tenant exists.
+    for token in [&alice, &bob] {
+        let (status, text) = tenants(token);
+        assert_eq!(status, 403, "{text}");
+        assert!(text.contains("--admin") && !text.contains(&own), "{text}");
+    }
 }
 
 #[test]

@@ -29,6 +29,9 @@ const ENCODERS: [&str; 8] = [
     "mpeg4",
 ];
 
+/// Those that need nothing but themselves.
+const SOFTWARE: [&str; 3] = ["libx264", "libopenh264", "mpeg4"];
+
 /// FFmpeg as it is installed here. Cheap to clone; what was found out is shared.
 #[derive(Clone, Debug)]
 pub struct Tools(Arc<Inner>);
@@ -119,8 +122,11 @@ impl Tools {
             let known = self.ask(&["-encoders"]);
             let known: Vec<&str> = known.split_whitespace().collect();
             let mut there = ENCODERS.into_iter().filter(|name| known.contains(name));
-            // Encoders that need a graphics card are listed on machines without one.
+            // Encoders that need a graphics card are listed on machines without one; the others need no trial.
             there.find(|name| {
+                if SOFTWARE.contains(name) {
+                    return true;
+                }
                 let mut command = process::command(self.ffmpeg());
                 command
                     .args([
