@@ -12,8 +12,7 @@ const LIST: &str = "build/order.txt";
 
 fn main() {
     println!("cargo:rerun-if-changed={LIST}");
-    // Only the profile of the shipped executable is optimised for size.
-    if ["s", "z"].contains(&&*variable("OPT_LEVEL")) && links_with_lld() {
+    if is_dist() && links_with_lld() {
         let list = Path::new(&variable("CARGO_MANIFEST_DIR")).join(LIST);
         let mut arguments = vec![
             format!("--symbol-ordering-file={}", list.display()),
@@ -29,6 +28,14 @@ fn main() {
             println!("cargo:rustc-link-arg-bins=-Wl,{argument}");
         }
     }
+}
+
+/// Whether the executable that is shipped is built: the profile `dist` has a folder of its own.
+fn is_dist() -> bool {
+    let output = variable("OUT_DIR");
+    Path::new(&output)
+        .ancestors()
+        .any(|folder| folder.ends_with("dist"))
 }
 
 /// Whether the C library of this machine, on which the executable is built, can load packed relocations: glibc 2.36 can.
