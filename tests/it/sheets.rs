@@ -144,7 +144,6 @@ fn the_sheets_of_the_example_plans_look_as_before() {
         }
         let (now, before) = (Seen::of(&small), Seen::of(&stored));
         let (mean, worst) = now.distance(&before);
-        println!("{plan}: {mean:.2}, the worst tenth {worst:.2}");
         assert!(
             mean < MEAN && worst < WORST,
             "{plan}: {mean:.2}, the worst tenth {worst:.2}"
