@@ -76,7 +76,7 @@ impl Seen {
 
 /// CIELAB of sRGB, white D65.
 fn lab(pixel: [u8; 3]) -> [f64; 3] {
-    let [r, g, b] = pixel.map(|value| {
+    let linear = pixel.map(|value| {
         let value = f64::from(value) / 255.0;
         if value <= 0.04045 {
             value / 12.92
@@ -84,19 +84,30 @@ fn lab(pixel: [u8; 3]) -> [f64; 3] {
             ((value + 0.055) / 1.055).powf(2.4)
         }
     });
-    let [x, y, z] = [
-        (0.4124 * r + 0.3576 * g + 0.1805 * b) / 0.9505,
-        0.2126 * r + 0.7152 * g + 0.0722 * b,
-        (0.0193 * r + 0.1192 * g + 0.9505 * b) / 1.089,
-    ]
-    .map(|value| {
+    // The rows of sRGB's matrix, each with the white of its component.
+    let rows = [
+        ([0.4124, 0.3576, 0.1805], 0.9505),
+        ([0.2126, 0.7152, 0.0722], 1.0),
+        ([0.0193, 0.1192, 0.9505], 1.089),
+    ];
+    let [across, light, depth] = rows.map(|(row, white)| {
+        let sum: f64 = row
+            .iter()
+            .zip(linear)
+            .map(|(part, value)| part * value)
+            .sum();
+        let value = sum / white;
         if value > 0.008_856 {
             value.cbrt()
         } else {
             7.787 * value + 16.0 / 116.0
         }
     });
-    [116.0 * y - 16.0, 500.0 * (x - y), 200.0 * (y - z)]
+    [
+        116.0 * light - 16.0,
+        500.0 * (across - light),
+        200.0 * (light - depth),
+    ]
 }
 
 /// Makes the draft of a plan, and its sheet in a small size.
