@@ -161,7 +161,7 @@ fn the_sheets_of_the_example_plans_look_as_before() {
         );
         sheets.push((plan, now));
     }
-    // The distance tells plans from each other, so it would tell a wrong picture.
+    // Sheets of different plans are further apart, so a wrong picture would be noticed.
     for (index, (plan, one)) in sheets.iter().enumerate() {
         for (other, two) in &sheets[index + 1..] {
             if one.0.len() == two.0.len() {
