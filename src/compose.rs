@@ -5,6 +5,7 @@ pub(crate) mod batch;
 mod check;
 pub(crate) mod commas;
 pub(crate) mod document;
+mod duck_shape;
 mod ducking;
 mod item;
 pub(crate) mod layout;
@@ -42,10 +43,10 @@ use crate::tools::Object;
 pub(crate) use check::{CheckedPlan, check, refuse};
 use document::DraftSegments;
 use item::Item;
-use layout::Lengths;
+use layout::KnownMedia;
 use made::FinishedRun;
 use plan::{Plan, Save};
-use probe::probe;
+use probe::{listen, probe};
 use report::{Phases, RunOutcome, RunReport, Totals};
 use resume::last_plan::{self, RunPlan};
 use resume::{ResumeState, ResumedPlan};
@@ -100,7 +101,8 @@ pub(crate) async fn compose(
         total: items.len(),
         saves: !matches!(plan.save, Some(Save::Whether(false))),
     };
-    let lengths = probe(app, &items, &steps, context).await?;
+    let mut lengths = probe(app, &items, &steps, context).await?;
+    lengths.speech = listen(app, &items, context).await?;
     phases.probe_ms = ms(probing);
     let items = layout::lay_out(items, &lengths, true);
     let conflicts = review::conflicts(&items);
@@ -238,7 +240,7 @@ async fn begin(
     plan: &Plan,
     resume: Option<DraftId>,
     create: Object,
-    (items, lengths): (&[Item], &Lengths),
+    (items, lengths): (&[Item], &KnownMedia),
     context: &Context,
 ) -> Result<Begun> {
     if let Some(draft) = resume {

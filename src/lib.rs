@@ -11,7 +11,7 @@
 //! | 5 | [`backend`], [`manifest`] | the engine in this process or a server; `tools.toml` |
 //! | 4 | [`delivery`], [`tool`], [`tools`] | saved drafts on their way to people's computers; what a tool is; one file per tool, and the one list of them |
 //! | 3 | [`engine`], [`journal`], [`args`], [`lint`], [`uploads`] | drafts: edit, read, save; acknowledged calls; arguments; problems of a draft on disk |
-//! | 2 | [`draft`], [`catalog`], [`media`], [`picture`], [`access`], [`storage`] | the document, the names, media files, a timeline as a picture, who may use a listener, saved drafts and uploaded files |
+//! | 2 | [`draft`], [`catalog`], [`media`], [`picture`], [`access`], [`storage`], [`sound`] | the document, the names, media files, a timeline as a picture, who may use a listener, saved drafts and uploaded files, what is heard in media |
 //! | 1 | [`caller`], [`encoding`], [`error`], [`regular_file`], [`rotating_file`], [`secrets`], [`printable`], [`units`], [`progress`], [`sorting`], [`settings`], [`styles`], [`metrics`], [`memory`] | the caller and its rights; shared basics |
 //!
 //! `ARCHITECTURE.md` describes how a call is processed and how to add a tool.
@@ -54,6 +54,7 @@ mod rotating_file;
 mod secrets;
 mod settings;
 mod sorting;
+mod sound;
 mod storage;
 mod styles;
 mod tool;

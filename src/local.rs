@@ -1,5 +1,6 @@
 //! Tools that run in this process with every backend, and the list of all tools.
 
+mod analyze_audio;
 mod apply_template;
 mod cancel_job;
 mod compose_batch;
@@ -105,6 +106,7 @@ local! {
     job_status::JobStatus,
     cancel_job::CancelJob,
     get_video_duration::GetVideoDuration,
+    analyze_audio::AnalyzeAudio,
     search_catalog::SearchCatalog,
     get_animation_types::GetAnimationTypes,
     list_drafts::ListDrafts,

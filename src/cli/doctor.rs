@@ -239,7 +239,7 @@ const PROGRAMS: [(&str, &str); 2] = [
     ),
     (
         "ffmpeg",
-        "with it, `preview_frame` shows videos, `preview_video` and `render` make videos, and frames of videos become covers; install it with `apt install ffmpeg` (Debian, Ubuntu), `brew install ffmpeg` (macOS) or `winget install ffmpeg` (Windows)",
+        "with it, `preview_frame` shows videos, `preview_video` and `render` make videos, frames of videos become covers, and `analyze_audio` hears rarer codecs; install it with `apt install ffmpeg` (Debian, Ubuntu), `brew install ffmpeg` (macOS) or `winget install ffmpeg` (Windows)",
     ),
 ];
 

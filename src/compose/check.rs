@@ -8,7 +8,7 @@ use futures::{FutureExt, StreamExt};
 use serde_json::{Value, json};
 
 use super::item::{self, Item};
-use super::layout::{self, Lengths};
+use super::layout::{self, KnownMedia};
 use super::plan::{Plan, Save};
 use super::review;
 use super::section::Section;
@@ -111,7 +111,7 @@ pub(crate) async fn check(
         }
     }
 
-    let mut placed = layout::lay_out(items.clone(), &Lengths::new(), all);
+    let mut placed = layout::lay_out(items.clone(), &KnownMedia::default(), all);
     // The first repetition of a looped sound stands for all.
     placed.retain(|item| !item.is_repeated());
     let mut others = review::conflicts(placed.iter());

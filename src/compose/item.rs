@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use super::duck_shape;
 use super::section::Section;
 use crate::args::property;
 use crate::error::shortened;
@@ -311,6 +312,7 @@ fn extra(key: &str, value: Value) -> Result<Value, String> {
         ("loop" | "duck", _, Some("true" | "yes" | "on" | "1")) => Ok(json!(true)),
         ("loop" | "duck", _, Some("false" | "no" | "off" | "0")) => Ok(json!(false)),
         ("loop", ..) => Err(format!("is {}, which is not true or false", shown())),
+        ("duck", ..) => duck_shape::read(&value),
         ("duration", ..) => {
             let length = property::of(key).and_then(|time| time.value(&value));
             match length.filter(|length| *length > 0.0 && length.is_finite()) {

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use capcut_sound::Span;
 use serde_json::json;
 
 use super::ducking;
@@ -13,8 +14,20 @@ const IMAGE_S: f64 = 3.0;
 /// The most repetitions of a looped sound; more are a mistake, such as a sound of a millisecond.
 const MOST_LOOPS: usize = 1000;
 
-/// The lengths of media in seconds, by source: of the picture (or the file) and of the sound.
-pub(crate) type Lengths = HashMap<String, (f64, f64)>;
+/// What is known about media before the layout, by source.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct KnownMedia {
+    /// Seconds: of the picture (or the file) and of the sound.
+    pub lengths: HashMap<String, (f64, f64)>,
+    /// Where somebody speaks, in seconds of the file, or why that is not known.
+    pub speech: HashMap<String, Result<Vec<Span>, String>>,
+}
+
+impl KnownMedia {
+    fn get(&self, source: &str) -> Option<&(f64, f64)> {
+        self.lengths.get(source)
+    }
+}
 
 /// The start of the next item of a track that has no time.
 #[derive(Clone, Copy)]
@@ -28,7 +41,7 @@ struct Cursor {
 ///
 /// Media of unknown length keep an open end: the call reports the problem. Unless `all` items are given, positions that
 /// follow from other items are not sure.
-pub(crate) fn lay_out(mut items: Vec<Item>, lengths: &Lengths, all: bool) -> Vec<Item> {
+pub(crate) fn lay_out(mut items: Vec<Item>, lengths: &KnownMedia, all: bool) -> Vec<Item> {
     let begin = Cursor { at: 0.0, sure: all };
     let mut cursors: HashMap<String, Cursor> = HashMap::new();
     let mut pictures = begin;
@@ -96,11 +109,11 @@ pub(crate) fn lay_out(mut items: Vec<Item>, lengths: &Lengths, all: bool) -> Vec
                 .insert("time_offset".to_owned(), json!(offset + start));
         }
     }
-    ducking::apply(&mut out);
+    ducking::apply(&mut out, &lengths.speech);
     out
 }
 
-fn place_visual(item: &mut Item, cursor: Cursor, lengths: &Lengths) -> Cursor {
+fn place_visual(item: &mut Item, cursor: Cursor, lengths: &KnownMedia) -> Cursor {
     let is_image = item.arguments.contains_key("image_url");
     let key = if is_image { "start" } else { "target_start" };
     let given = item.number(key);
@@ -127,7 +140,7 @@ fn place_visual(item: &mut Item, cursor: Cursor, lengths: &Lengths) -> Cursor {
 }
 
 /// The end of the sounds that do not depend on the pictures.
-fn end_of_sounds(items: &[Item], lengths: &Lengths, begin: Cursor) -> Cursor {
+fn end_of_sounds(items: &[Item], lengths: &KnownMedia, begin: Cursor) -> Cursor {
     let mut cursors: HashMap<&str, Cursor> = HashMap::new();
     let mut end = begin;
     for item in items.iter().filter(|item| item.section == Section::Audio) {
@@ -180,7 +193,7 @@ fn place_audio(
     mut item: Item,
     cursor: &mut Cursor,
     pictures: Cursor,
-    lengths: &Lengths,
+    lengths: &KnownMedia,
 ) -> Vec<Item> {
     let given = item.number("target_start");
     let target = given.unwrap_or(cursor.at);
@@ -261,7 +274,11 @@ pub(super) mod tests {
         assert_eq!(faults, [""; 0]);
         let lengths = [("/clip", (4.0, 3.0)), ("/music", (10.0, 10.0))];
         let lengths = lengths.map(|(source, both)| (source.to_owned(), both));
-        lay_out(items, &Lengths::from(lengths), true)
+        let known = KnownMedia {
+            lengths: HashMap::from(lengths),
+            ..KnownMedia::default()
+        };
+        lay_out(items, &known, true)
     }
 
     fn spans(items: &[Item]) -> Vec<(&str, Option<(f64, f64)>)> {

@@ -23,7 +23,7 @@ use draft::MadeWith;
 
 use super::document::{DraftSegment, DraftSegments};
 use super::item::Item;
-use super::layout::Lengths;
+use super::layout::KnownMedia;
 use super::plan::Plan;
 use super::report::ItemReport;
 use super::section::Section;
@@ -82,7 +82,7 @@ pub(super) struct ResumedPlan<'a> {
     /// The arguments of `create_draft`, with all defaults.
     pub create: Object,
     pub items: &'a [Item],
-    pub lengths: &'a Lengths,
+    pub lengths: &'a KnownMedia,
     pub caller: &'a Caller,
 }
 

@@ -206,8 +206,8 @@ fn comfort(section: Section, key: &str) -> Option<Value> {
             json!({ "type": "boolean", "description": "Repeated until the end of the pictures." })
         }
         "duck" => json!({
-            "type": ["boolean", "string"],
-            "description": "Quieter while other sounds play: true, or the track or `id` of those sounds.",
+            "type": ["boolean", "string", "array", "object"],
+            "description": "Quieter while others speak: true, the track or `id` of those sounds, a list, or {under, by_db, attack, release, hold}.",
         }),
         "align_to" => json!({
             "type": "string",

@@ -39,14 +39,14 @@ pub(crate) struct ComposeBatch {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(schema_with = "many")]
     pub inputs: Vec<BTreeMap<String, Value>>,
-    /// Replaces drafts of the same name and keeps backups.
+    /// As for `compose_draft`.
     #[serde(default)]
     pub overwrite: bool,
     /// Drafts made in parallel.
     #[serde(default = "two")]
     #[schemars(range(min = 1, max = 32))]
     pub jobs: usize,
-    /// What to do after a failed draft.
+    /// After a failed draft.
     #[serde(default)]
     pub on_error: OnError,
     /// Retries of an incomplete draft.

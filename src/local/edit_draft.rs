@@ -13,10 +13,12 @@ use crate::args::{draft_settings, set_values};
 use crate::draft::ids::DraftId;
 use crate::engine::documents::{self, DraftChange, document_error};
 use crate::engine::paths::located;
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 use crate::exec::drafts::editable;
 use crate::exec::{App, Context};
 use crate::local::{LocalTool, call_of};
+use crate::media::{Media, shown};
+use crate::sound::Listener;
 use crate::tool::Hints;
 
 /// Advice for the keys of an operation.
@@ -25,6 +27,9 @@ const IN_OPERATIONS: &str =
 
 /// Maximum number of operations in a call.
 const OPERATIONS: usize = 1_000;
+
+/// The most files in which a `duck` looks for speech.
+const DUCKED_UNDER: usize = 40;
 
 /// Changes a draft: all operations or none, as one step that `undo_draft` takes back. Clips are named by id, words,
 /// file name or track and time (`t1@2.5`).
@@ -38,7 +43,7 @@ pub(crate) struct EditDraft {
     /// add_keyframes (property, points: [{time, value}], easing), clear_keyframes (property, time), clear (what: transition, effect, mask,
     /// animation), track (track, and mute, lock, hide, rename, order, remove), canvas (width, height), rename (name),
     /// settings (fps, magnet, cover: file or time, markers: [{at, title, color}]), add_markers (markers), group (clips), ungroup,
-    /// split_audio (the sound of a video as a clip), duck (clip: music, under: voice, to: 0.25), fade (fade_in, fade_out of the whole video).
+    /// split_audio (a video's sound as a clip), duck (clip: music, under: voice, by_db: -12), fade (fade_in, fade_out of the whole video).
     /// `clip` of set, clear, remove, duck: also a track, "images", "videos", "captions", …, or a list.
     /// Times are seconds.
     #[schemars(with = "Vec<serde_json::Map<String, Value>>")]
@@ -222,6 +227,10 @@ impl EditDraft {
                         .await
                         .map_err(within)?;
                 }
+                if members.get("op").is_some_and(|op| op == "duck") {
+                    let found = self.with_speech(app, members, context).await;
+                    notes.extend(found.map_err(within)?);
+                }
                 match members.get("op").and_then(Value::as_str) {
                     Some("set") => notes
                         .extend(set_values::read(members, &context.caller.styles).map_err(within)?),
@@ -283,6 +292,75 @@ impl EditDraft {
             .map_err(|error| error.hint("or give `still`, the path of a picture of the frame"))?;
         operation.insert("still".to_owned(), json!(still));
         Ok(())
+    }
+}
+
+impl EditDraft {
+    /// Gives a `duck` the speech in the files of `under`, as the draft is before this call; returns notes on files in
+    /// which no speech was found.
+    async fn with_speech(
+        &self,
+        app: &Arc<App>,
+        operation: &mut serde_json::Map<String, Value>,
+        context: &Context,
+    ) -> Result<Vec<String>> {
+        let under = operation.get("under").cloned().unwrap_or_default();
+        let Ok(under) = serde_json::from_value::<ClipSelector>(under) else {
+            return Ok(Vec::new());
+        };
+        if operation.contains_key("speech") {
+            return Ok(Vec::new());
+        }
+        let id = app.current(&self.draft_id).await?;
+        let opened = app.engine.opened(&id).await?;
+        let folder = opened.and_then(|opened| opened.folder.clone());
+        let files = app
+            .engine
+            .inspect(&id, |document| document.sound_files(&under))
+            .await?;
+        // A clip that an earlier operation of this call makes, or an error that the operation itself reports.
+        let mut files = files.unwrap_or_default();
+        let mut notes = Vec::new();
+        if files.len() > DUCKED_UNDER {
+            notes.push(format!(
+                "{} of {} files were listened to: clips of the others count from their start to their end",
+                DUCKED_UNDER,
+                files.len()
+            ));
+            files.truncate(DUCKED_UNDER);
+        }
+        let listener = Listener {
+            media: app.media.of(&context.caller),
+            data: app.settings.data_dir()?.to_owned(),
+        };
+        let mut speech = Vec::new();
+        for file in files {
+            let source = if Media::is_here(&file) {
+                let Some(here) = located(&file, folder.as_deref()) else {
+                    notes.push(format!(
+                        "{} is on another computer: its clips count from their start to their end",
+                        shown(&file)
+                    ));
+                    continue;
+                };
+                here.to_string_lossy().into_owned()
+            } else {
+                file.clone()
+            };
+            match listener.speech(&source, &context.cancel).await {
+                Ok(spans) => speech.push(json!({
+                    "file": file,
+                    "spans": spans.iter().map(|span| [span.start, span.end]).collect::<Vec<_>>(),
+                })),
+                Err(error) if error.kind == Kind::Cancelled => return Err(error),
+                Err(error) => notes.push(format!(
+                    "{}: its clips count from their start to their end",
+                    error.message
+                )),
+            }
+        }
+        operation.insert("speech".to_owned(), json!(speech));
+        Ok(notes)
     }
 }
 

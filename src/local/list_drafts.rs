@@ -162,7 +162,11 @@ impl LocalTool for ListDrafts {
     const NAME: &'static str = "list_drafts";
     const TITLE: &'static str = "List drafts";
     const HINTS: Hints = Hints::READ;
-    const INPUT_RULES: &'static [InputRule] = &[InputRule::Alias("name", "query")];
+    const INPUT_RULES: &'static [InputRule] = &[
+        InputRule::Rare("limit"),
+        InputRule::Rare("offset"),
+        InputRule::Alias("name", "query"),
+    ];
     type Reply = DraftList;
 
     fn faults(&self) -> Vec<String> {

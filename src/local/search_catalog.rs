@@ -402,6 +402,7 @@ impl LocalTool for SearchCatalog {
     const TITLE: &'static str = "Search catalog";
     const HINTS: Hints = Hints::READ;
     const INPUT_RULES: &'static [InputRule] = &[
+        InputRule::Rare("limit"),
         InputRule::Rare("offset"),
         InputRule::Alias("name", "query"),
         InputRule::Alias("keyword", "query"),

@@ -42,6 +42,7 @@ const PROFILES: [ToolProfile; 4] = [
             "job_status",
             "cancel_job",
             "search_catalog",
+            "analyze_audio",
             "list_drafts",
             "open_draft",
             "inspect_draft",

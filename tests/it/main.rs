@@ -56,6 +56,7 @@ mod seen;
 mod sheets;
 mod shells;
 mod sign_in;
+mod sound;
 mod start;
 mod stdio;
 mod subtitles;

@@ -78,11 +78,11 @@ pub use keyframes::{KeyframeList, KeyframePoint};
 pub use kinds::ClipKind;
 pub use measure::{Measure, Unit};
 pub use ops::{
-    AddKeyframes, AddMarkers, Canvas, Clear, ClearKeyframes, ClearWhat, Cover, DUCK_FADE, DUCKED,
-    Duck, Duplicate, Easing, FRAME_RATES, Fade, Freeze, Group, KeyframeValue, Marker, MediaFile,
+    AddKeyframes, AddMarkers, Canvas, Clear, ClearKeyframes, ClearWhat, Cover, Duck, DuckShape,
+    Duplicate, Easing, FRAME_RATES, Fade, Freeze, Group, KeyframeValue, Marker, MediaFile,
     MediaFileKind, MediaLength, Move, Operation, OperationReport, Remove, Rename, ReplaceMedia,
-    ReplaceText, Set, Settings, Shift, Split, SplitAudio, TextEffectKind, TrackChange, Trim,
-    Ungroup, ducked, is_adjustment,
+    ReplaceText, Set, Settings, Shift, SpeechInFile, Split, SplitAudio, TextEffectKind,
+    TrackChange, Trim, Ungroup, ducked, is_adjustment, multiplied,
 };
 pub use path::PathPart;
 pub use property::{PROPERTIES, Property, PropertyArgument, PropertyDefault};

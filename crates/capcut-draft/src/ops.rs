@@ -39,7 +39,7 @@ pub use easing::Easing;
 pub use media::{MediaFile, MediaFileKind};
 pub use named::TextEffectKind;
 pub use picture::is_adjustment;
-pub use together::{DUCK_FADE, DUCKED, ducked};
+pub use together::{DuckShape, ducked, multiplied};
 pub use whole::{Cover, FRAME_RATES, Marker};
 
 /// A change of a draft, as JSON: `{"op": "move", "clip": "c3", "at": 4.5}`.
@@ -314,12 +314,27 @@ operation_structs! {
         clip: ClipSelector,
         /// The clips during which it does.
         under: ClipSelector,
-        /// The part of its loudness that stays, 0 to 1.
-        #[serde(default = "usual_part")]
-        to: f64,
-        /// How long it takes to become quieter and louder, seconds from 0 to 10.
-        #[serde(default = "usual_fade")]
-        fade: Time,
+        /// The part of its loudness that stays, 0 to 1. Default: 0.25.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        to: Option<f64>,
+        /// By how much it is lowered, decibels from -60 to 0; instead of `to`.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        by_db: Option<f64>,
+        /// How long it takes to become quieter and louder, seconds from 0 to 10. Default: 0.3.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        fade: Option<Time>,
+        /// How long it takes to become quieter, before the others begin; seconds. Default: `fade`.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        attack: Option<Time>,
+        /// How long it takes to become louder again, seconds. Default: `fade`.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        release: Option<Time>,
+        /// How long it stays quiet after the others, seconds from 0 to 10. Default: 0.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        hold: Option<Time>,
+        /// Where somebody speaks in the files of `under`. Clips of other files count from their start to their end.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        speech: Vec<SpeechInFile>,
     }
     /// `fade`: pictures and sounds together, at the start and the end of the timeline.
     Fade {
@@ -332,12 +347,14 @@ operation_structs! {
     }
 }
 
-fn usual_part() -> f64 {
-    DUCKED
-}
-
-fn usual_fade() -> Time {
-    Time::from_micros(DUCK_FADE)
+/// Where somebody speaks in a file.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
+pub struct SpeechInFile {
+    /// As documents name it.
+    pub file: String,
+    /// Start and end, seconds in the file.
+    pub spans: Vec<(f64, f64)>,
 }
 
 /// `set`: a clip, and any properties of the list.

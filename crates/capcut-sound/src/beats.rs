@@ -357,6 +357,7 @@ fn beats(onsets: &[f32], frames: &[usize], regularity: f64) -> Beats {
     let times: Vec<f64> = frames
         .iter()
         .map(|frame| (*frame as f64 + peak_offset(onsets, *frame)) * 0.01 + DELAY)
+        .map(|time| (time * 1e4).round() / 1e4)
         .collect();
     let mut steps: Vec<f64> = times.windows(2).map(|pair| pair[1] - pair[0]).collect();
     steps.sort_by(f64::total_cmp);

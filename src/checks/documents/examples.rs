@@ -6,7 +6,7 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use super::plan_tables;
-use crate::compose::layout::{self, Lengths};
+use crate::compose::layout::{self, KnownMedia};
 use crate::compose::plan::Plan;
 use crate::compose::source::{Places, PlanFormat, PlanSource};
 use crate::engine::Canvas;
@@ -129,7 +129,7 @@ fn problems(plan: &Value) -> Vec<String> {
         Err(error) => vec![error.to_string()],
     };
     let (items, mut problems) = plan.items();
-    for item in layout::lay_out(items, &Lengths::new(), true) {
+    for item in layout::lay_out(items, &KnownMedia::default(), true) {
         problems.extend(check(item.spec.read(item.arguments, &Caller::user())));
     }
     if let Some(crate::compose::plan::Save::With(mut arguments)) = plan.save {

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::call::PlannedCall;
 use crate::compose::check;
-use crate::compose::layout::{self, Lengths};
+use crate::compose::layout::{self, KnownMedia};
 use crate::compose::plan::Plan;
 use crate::draft::ids::DraftId;
 use crate::error::{Error, Result};
@@ -144,7 +144,7 @@ pub(super) async fn asked_before(
     app: &App,
     row: &DraftRow,
     edition: Edition,
-    lengths: &Lengths,
+    lengths: &KnownMedia,
     undone: &BTreeSet<Arc<str>>,
 ) -> Result<HashMap<String, PlannedCall>> {
     let Some(plan) = of(app, &row.id, undone).await? else {

@@ -1,13 +1,13 @@
 //! Operations on many clips as one: music that is quieter under a voice, and fades of the whole video.
 
-use crate::document::ClipRef;
+use crate::document::{ClipRef, Document};
 use crate::error::{Error, Result};
 use crate::field::clip;
 use crate::grid::{Seconds, TimeRange};
 use crate::kinds::ClipKind;
 use crate::ops::session::Session;
-use crate::ops::{Duck, Fade, KeyframeValue};
-use crate::select::Time;
+use crate::ops::{Duck, Fade, KeyframeValue, SpeechInFile};
+use crate::select::{ClipSelector, Time};
 
 /// Clips whose opacity the app animates.
 const VISIBLE: [ClipKind; 5] = [
@@ -24,29 +24,16 @@ const AUDIBLE: [ClipKind; 3] = [ClipKind::Video, ClipKind::Audio, ClipKind::Comp
 impl Session<'_> {
     /// Lowers clips while others sound.
     pub(crate) fn duck(&mut self, operation: &Duck) -> Result<()> {
-        let fade = operation.fade.micros;
-        if !(0.0..=1.0).contains(&operation.to) {
-            return Err(Error::invalid(format!(
-                "`to` is {}; it must be from 0 (silent) to 1 (as before), the part of the loudness that stays",
-                operation.to
-            )));
-        }
-        if !(0..=10_000_000).contains(&fade) {
-            return Err(Error::invalid(format!(
-                "`fade` is {}; it must be from 0 s to 10 s",
-                Seconds(fade)
-            )));
-        }
+        let shape = DuckShape::of(operation)?;
         let own = self.edit.select_all(&operation.clip)?;
         let under = self.edit.select_all(&operation.under)?;
-        let others: Vec<TimeRange> = under
-            .iter()
-            .filter(|clip| !own.contains(clip))
-            .map(|clip| self.edit.target(*clip))
-            .collect();
+        let mut others = Vec::new();
+        for clip in under.iter().filter(|clip| !own.contains(clip)) {
+            others.extend(self.sounding(*clip, &operation.speech));
+        }
         let mut lowered = 0;
         for clip in own.iter().copied().filter(|clip| !under.contains(clip)) {
-            lowered += usize::from(self.duck_clip(clip, &others, operation.to, fade)?);
+            lowered += usize::from(self.duck_clip(clip, &others, shape)?);
         }
         if lowered == 0 {
             return Err(Error::invalid(
@@ -59,13 +46,28 @@ impl Session<'_> {
         Ok(())
     }
 
-    fn duck_clip(
-        &mut self,
-        own: ClipRef,
-        others: &[TimeRange],
-        to: f64,
-        fade: i64,
-    ) -> Result<bool> {
+    /// When a clip sounds on the timeline: where somebody speaks in its file, or from its start to its end.
+    fn sounding(&self, own: ClipRef, speech: &[SpeechInFile]) -> Vec<TimeRange> {
+        let target = self.edit.target(own);
+        let file = self.edit.sound_file(own);
+        let found = file.and_then(|file| speech.iter().find(|found| found.file == file));
+        let source = self.edit.range(own, &["source_timerange"]);
+        let (Some(found), Some(source)) = (found, source) else {
+            return vec![target];
+        };
+        let speed = self.speed(own);
+        let shown = |seconds: f64| {
+            let from = (seconds * 1e6 - source.start as f64) / speed;
+            (target.start + from.round() as i64).clamp(target.start, target.end())
+        };
+        let spans = found.spans.iter();
+        spans
+            .map(|(start, end)| TimeRange::between(shown(*start), shown(*end)))
+            .filter(|span| span.duration > 0)
+            .collect()
+    }
+
+    fn duck_clip(&mut self, own: ClipRef, others: &[TimeRange], shape: DuckShape) -> Result<bool> {
         let kind = self.edit.clip_kind(own);
         if !AUDIBLE.contains(&kind) {
             return Err(Error::invalid(format!(
@@ -75,13 +77,19 @@ impl Session<'_> {
         }
         self.edit.check_times(own)?;
         let target = self.edit.target(own);
-        let stretches = stretches(target, others, 2 * fade);
+        let stretches = shape.stretches(target, others);
         if stretches.is_empty() {
             return Ok(false);
         }
         self.touch(own)?;
+        let curve = self.volume_curve(own);
         let loud = self.edit.value(own, &clip::VOLUME);
-        let points: Vec<KeyframeValue> = ducked(target, others, loud, to, fade)
+        let before: &[(i64, f64)] = if curve.is_empty() {
+            &[(0, loud)]
+        } else {
+            &curve
+        };
+        let points: Vec<KeyframeValue> = multiplied(before, &ducked(target, others, 1.0, shape))
             .into_iter()
             .map(|(micros, value)| KeyframeValue {
                 time: Time::from_micros(micros),
@@ -90,18 +98,54 @@ impl Session<'_> {
             })
             .collect();
         self.set_volume_curve(own, &points)?;
+        let id = self.edit.short_id(own);
+        if !curve.is_empty() {
+            self.note(format!(
+                "{id} keeps its loudness over time, lowered under the others"
+            ));
+        }
+        let times: Vec<String> = stretches
+            .iter()
+            .take(SHOWN_STRETCHES)
+            .map(|(start, end)| format!("{}–{}", Seconds(*start), Seconds(*end)))
+            .collect();
+        let more = match stretches.len().saturating_sub(SHOWN_STRETCHES) {
+            0 => String::new(),
+            more => format!(" and {more} more"),
+        };
         self.changed(format!(
-            "{} is at {} % of its loudness under {} {}",
-            self.edit.short_id(own),
-            (to * 100.0).round(),
+            "{id} is at {} % of its loudness under {} {}: {}{more}",
+            (shape.to * 100.0).round(),
             stretches.len(),
             if stretches.len() == 1 {
                 "stretch of the others"
             } else {
                 "stretches of the others"
-            }
+            },
+            times.join(", ")
         ));
         Ok(true)
+    }
+
+    /// The keyframes of a clip's loudness, as times on the timeline and values.
+    fn volume_curve(&self, own: ClipRef) -> Vec<(i64, f64)> {
+        let target = self.edit.target(own);
+        let source = self.edit.range(own, &["source_timerange"]);
+        let on_source = source.filter(|_| self.keyframes_on_source_clock(own));
+        let speed = self.speed(own);
+        let shown = |offset: i64| match on_source {
+            Some(source) => target.start + ((offset - source.start) as f64 / speed).round() as i64,
+            None => target.start + offset,
+        };
+        let lists = self.edit.keyframes(own).into_iter();
+        let points = lists
+            .filter(|list| list.property == "KFTypeVolume")
+            .flat_map(|list| list.points);
+        let mut curve: Vec<(i64, f64)> = points
+            .filter_map(|point| Some((shown(point.offset), point.single()?)))
+            .collect();
+        curve.sort_by_key(|(time, _)| *time);
+        curve
     }
 
     /// Fades everything in at the start of the timeline, or out at its end.
@@ -217,35 +261,138 @@ impl Session<'_> {
     }
 }
 
+/// How many stretches a report names.
+const SHOWN_STRETCHES: usize = 12;
+
+/// How a sound becomes quieter under others.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct DuckShape {
+    /// The part of its loudness that stays, 0 to 1.
+    pub to: f64,
+    /// Before the others, microseconds.
+    pub attack: i64,
+    /// After the others, microseconds.
+    pub release: i64,
+    /// How long it stays quiet after the others, microseconds.
+    pub hold: i64,
+}
+
+impl Default for DuckShape {
+    fn default() -> Self {
+        Self {
+            to: 0.25,
+            attack: 300_000,
+            release: 300_000,
+            hold: 0,
+        }
+    }
+}
+
+impl DuckShape {
+    /// The shape that an operation describes.
+    ///
+    /// # Errors
+    /// For values out of their range.
+    pub fn of(operation: &Duck) -> Result<Self> {
+        let usual = Self::default();
+        let time = |name: &str, time: Option<Time>, usual: i64| {
+            let micros = time.map_or(usual, |time| time.micros);
+            if (0..=10_000_000).contains(&micros) {
+                return Ok(micros);
+            }
+            Err(Error::invalid(format!(
+                "`{name}` is {}; it must be from 0 s to 10 s",
+                Seconds(micros)
+            )))
+        };
+        let to = match (operation.to, operation.by_db) {
+            (Some(_), Some(_)) => {
+                return Err(Error::invalid("`to` and `by_db` are both given").hint(
+                    "give `to`, the part of the loudness that stays, or `by_db`, such as -12",
+                ));
+            }
+            (_, Some(decibels)) if !(-60.0..=0.0).contains(&decibels) => {
+                return Err(Error::invalid(format!(
+                    "`by_db` is {decibels}; it must be from -60 (inaudible) to 0 dB (as before)"
+                )));
+            }
+            (_, Some(decibels)) => 10f64.powf(decibels / 20.0),
+            (Some(to), None) if !(0.0..=1.0).contains(&to) => {
+                return Err(Error::invalid(format!(
+                    "`to` is {to}; it must be from 0 (silent) to 1 (as before), the part of the loudness that stays"
+                )));
+            }
+            (to, None) => to.unwrap_or(usual.to),
+        };
+        let fade = time("fade", operation.fade, usual.attack)?;
+        Ok(Self {
+            to,
+            attack: time("attack", operation.attack, fade)?,
+            release: time("release", operation.release, fade)?,
+            hold: time("hold", operation.hold, usual.hold)?,
+        })
+    }
+
+    /// The stretches of a clip in which it is quiet. Pauses that are too short to become louder in are bridged.
+    fn stretches(self, own: TimeRange, others: &[TimeRange]) -> Vec<(i64, i64)> {
+        let held: Vec<TimeRange> = others
+            .iter()
+            .map(|other| TimeRange::between(other.start, other.end() + self.hold))
+            .collect();
+        stretches(own, &held, self.attack + self.release)
+    }
+}
+
 /// The loudness of a sound over time, lower while others sound: times on the timeline and values; empty if no other sounds
-/// during it. `to` is the part of its loudness that stays, `fade` how long it takes to become quieter and louder, microseconds.
+/// during it.
 #[must_use]
 pub fn ducked(
     own: TimeRange,
     others: &[TimeRange],
     loud: f64,
-    to: f64,
-    fade: i64,
+    shape: DuckShape,
 ) -> Vec<(i64, f64)> {
-    let low = loud * to;
+    let low = loud * shape.to;
     let mut points = Vec::new();
-    for (start, end) in stretches(own, others, 2 * fade) {
+    for (start, end) in shape.stretches(own, others) {
         if start > own.start {
-            points.push(((start - fade).max(own.start), loud));
+            points.push(((start - shape.attack).max(own.start), loud));
         }
         points.extend([(start, low), (end, low)]);
         if end < own.end() {
-            points.push(((end + fade).min(own.end()), loud));
+            points.push(((end + shape.release).min(own.end()), loud));
         }
     }
     points
 }
 
-/// The part of the loudness of music that usually stays under a voice.
-pub const DUCKED: f64 = 0.25;
+/// A curve of loudness, multiplied with factors over time: a point for each of either. Both are times in order, and values.
+#[must_use]
+pub fn multiplied(curve: &[(i64, f64)], factors: &[(i64, f64)]) -> Vec<(i64, f64)> {
+    let mut times: Vec<i64> = factors.iter().map(|(time, _)| *time).collect();
+    // A single point is a loudness that does not change.
+    if curve.len() > 1 {
+        times.extend(curve.iter().map(|(time, _)| *time));
+    }
+    times.sort_unstable();
+    times.dedup();
+    times
+        .into_iter()
+        .map(|time| (time, value_at(curve, time) * value_at(factors, time)))
+        .collect()
+}
 
-/// How long music usually takes to become quieter, microseconds.
-pub const DUCK_FADE: i64 = 300_000;
+/// The value of a curve of straight lines at a time.
+fn value_at(curve: &[(i64, f64)], time: i64) -> f64 {
+    let next = curve.partition_point(|(at, _)| *at <= time);
+    match (next.checked_sub(1).map(|last| curve[last]), curve.get(next)) {
+        (Some((from, low)), Some((to, high))) => {
+            low + (high - low) * (time - from) as f64 / (to - from) as f64
+        }
+        (Some((_, value)), None) | (None, Some(&(_, value))) => value,
+        (None, None) => 1.0,
+    }
+}
 
 /// The stretches of a clip during which others sound, with pauses up to `pause` bridged.
 fn stretches(own: TimeRange, others: &[TimeRange], pause: i64) -> Vec<(i64, i64)> {
@@ -265,6 +412,33 @@ fn stretches(own: TimeRange, others: &[TimeRange], pause: i64) -> Vec<(i64, i64)
     merged
 }
 
+impl Document {
+    /// The files of the selected clips that have sound, as the document names them, each once.
+    ///
+    /// # Errors
+    /// As for a selector: `NotFound` or `Ambiguous`.
+    pub fn sound_files(&self, clips: &ClipSelector) -> Result<Vec<String>> {
+        let mut files = Vec::new();
+        for own in self.select_all(clips)? {
+            if let Some(file) = self.sound_file(own)
+                && !files.contains(&file)
+            {
+                files.push(file);
+            }
+        }
+        Ok(files)
+    }
+
+    fn sound_file(&self, own: ClipRef) -> Option<String> {
+        let has_file = matches!(self.clip_kind(own), ClipKind::Audio | ClipKind::Video);
+        let main = self.main_material(own).filter(|_| has_file)?;
+        ["remote_url", "path"].into_iter().find_map(|key| {
+            let file = self.text(main, &[key])?;
+            (!file.is_empty()).then(|| file.into_owned())
+        })
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -281,5 +455,31 @@ mod tests {
             [(5, 20), (50, 60), (90, 100)]
         );
         assert!(stretches(range(5, 100), &[range(100, 120)], 4).is_empty());
+    }
+
+    #[test]
+    fn a_curve_is_multiplied_and_keeps_its_points() {
+        let curve = [(0, 1.0), (100, 0.5)];
+        let factors = [(20, 1.0), (40, 0.25), (60, 0.25), (80, 1.0)];
+        let expected = [
+            (0, 1.0),
+            (20, 0.9),
+            (40, 0.2),
+            (60, 0.175),
+            (80, 0.6),
+            (100, 0.5),
+        ];
+        let found = multiplied(&curve, &factors);
+        assert_eq!(found.len(), expected.len());
+        for ((time, value), (expected_time, expected)) in found.iter().zip(expected) {
+            assert!(
+                *time == expected_time && (value - expected).abs() < 1e-9,
+                "{found:?}"
+            );
+        }
+        assert_eq!(
+            multiplied(&[(0, 0.8)], &[(5, 1.0), (9, 0.5)]),
+            [(5, 0.8), (9, 0.4)]
+        );
     }
 }

@@ -1,0 +1,356 @@
+//! What is heard: `analyze_audio`, and music that is lowered under the speech of a voice.
+
+use std::f64::consts::PI;
+use std::fs;
+use std::path::PathBuf;
+
+use serde_json::{Value, json};
+
+use crate::support::drafts::{clips, created, document, edited, keyframes, text};
+use crate::support::{Client, Home, media};
+
+/// Hz.
+const RATE: u32 = 16_000;
+
+/// A WAV with a tone in each span, in seconds, above a little noise.
+fn voice(home: &Home, name: &str, spans: &[(f64, f64)], seconds: f64) -> PathBuf {
+    let mut state = 9_u32;
+    let samples = (0..(seconds * f64::from(RATE)) as u32).map(|index| {
+        let time = f64::from(index) / f64::from(RATE);
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        let noise = f64::from(state >> 16) / 65_536.0 - 0.5;
+        let is_spoken = spans
+            .iter()
+            .any(|(start, end)| (*start..*end).contains(&time));
+        let tone = if is_spoken {
+            0.5 * (2.0 * PI * 300.0 * time).sin()
+        } else {
+            0.0
+        };
+        ((tone + 0.002 * noise) * 32_767.0) as i16
+    });
+    wave(home, name, &samples.collect::<Vec<_>>())
+}
+
+fn wave(home: &Home, name: &str, samples: &[i16]) -> PathBuf {
+    let size = samples.len() as u32 * 2;
+    let mut bytes = Vec::from(*b"RIFF");
+    bytes.extend((36 + size).to_le_bytes());
+    bytes.extend(b"WAVEfmt ");
+    bytes.extend(16_u32.to_le_bytes());
+    bytes.extend([1, 0, 1, 0]);
+    bytes.extend(RATE.to_le_bytes());
+    bytes.extend((RATE * 2).to_le_bytes());
+    bytes.extend([2, 0, 16, 0]);
+    bytes.extend(b"data");
+    bytes.extend(size.to_le_bytes());
+    bytes.extend(samples.iter().flat_map(|sample| sample.to_le_bytes()));
+    home.file(name, bytes)
+}
+
+fn pairs(value: &Value) -> Vec<(f64, f64)> {
+    let rows = value.as_array().expect("a list").iter();
+    rows.map(|row| {
+        (
+            row[0].as_f64().expect("a time"),
+            row[1].as_f64().expect("a time"),
+        )
+    })
+    .collect()
+}
+
+fn is_near(found: &[(f64, f64)], truth: &[(f64, f64)], tolerance: f64) -> bool {
+    found.len() == truth.len()
+        && found
+            .iter()
+            .zip(truth)
+            .all(|(a, b)| (a.0 - b.0).abs() <= tolerance && (a.1 - b.1).abs() <= tolerance)
+}
+
+#[test]
+fn a_file_is_analysed_once_by_its_content() {
+    let home = Home::embedded();
+    let mut client = home.connected();
+    let spans = [(1.0, 2.5), (3.0, 4.0), (5.5, 6.0)];
+    let file = voice(&home, "voice.wav", &spans, 7.0);
+    let ask = |client: &mut Client, arguments: Value| client.call("analyze_audio", arguments);
+    let found = ask(
+        &mut client,
+        json!({ "source": text(&file), "what": ["speech", "silence", "loudness"] }),
+    )
+    .expect("an analysis");
+    assert!(is_near(&pairs(&found["speech"]), &spans, 0.03), "{found}");
+    let silence = [(0.0, 1.0), (2.5, 3.0), (4.0, 5.5), (6.0, 7.0)];
+    assert!(
+        is_near(&pairs(&found["silence"]), &silence, 0.03),
+        "{found}"
+    );
+    let lufs = found["loudness"]["lufs"].as_f64().expect("LUFS");
+    assert!((-15.0..-5.0).contains(&lufs), "{found}");
+    assert!(
+        found["beats"].is_null() && found["codec"] == "PCM",
+        "{found}"
+    );
+    // The same content under another name, and a part of it.
+    let copy = home.file("copy.bin", fs::read(&file).expect("a file"));
+    let part = ask(
+        &mut client,
+        json!({ "path": text(&copy), "what": ["speech"], "start": 2, "end": 3.5 }),
+    )
+    .expect("an analysis");
+    assert!(
+        is_near(&pairs(&part["speech"]), &[(2.0, 2.5), (3.0, 3.5)], 0.03),
+        "{part}"
+    );
+    let kept = || {
+        fs::read_dir(home.data().join("sound"))
+            .expect("a folder")
+            .count()
+    };
+    assert_eq!(kept(), 1);
+    // Other content under the same name.
+    voice(&home, "voice.wav", &spans[1..], 7.0);
+    let found = ask(
+        &mut client,
+        json!({ "source": text(&file), "what": ["speech"] }),
+    )
+    .expect("an analysis");
+    assert!(
+        is_near(&pairs(&found["speech"]), &spans[1..], 0.03),
+        "{found}"
+    );
+    assert_eq!(kept(), 2);
+    // A damaged result is replaced.
+    for entry in fs::read_dir(home.data().join("sound"))
+        .expect("a folder")
+        .flatten()
+    {
+        fs::write(entry.path(), "{").expect("it is damaged");
+    }
+    let again = ask(
+        &mut client,
+        json!({ "source": text(&file), "what": ["speech"] }),
+    )
+    .expect("an analysis");
+    assert_eq!(again["speech"], found["speech"]);
+}
+
+#[test]
+fn what_cannot_be_heard_is_named() {
+    let home = Home::embedded();
+    let mut client = home.connected();
+    let silent = wave(&home, "silent.wav", &vec![0; 32_000]);
+    let found = client
+        .call("analyze_audio", json!({ "source": text(&silent) }))
+        .expect("an analysis");
+    assert_eq!(found["silence"], json!([[0.0, 2.0]]), "{found}");
+    assert!(
+        found["notes"].to_string().contains("silent.wav is silent"),
+        "{found}"
+    );
+    assert!(found["loudness"]["lufs"].is_null(), "{found}");
+    let noise: Vec<i16> = (0..64_000_i32)
+        .map(|n| (n.wrapping_mul(7_919) % 4_001 - 2_000) as i16)
+        .collect();
+    let noise = wave(&home, "noise.wav", &noise);
+    let found = client
+        .call(
+            "analyze_audio",
+            json!({ "source": text(&noise), "what": ["speech"] }),
+        )
+        .expect("an analysis");
+    assert!(
+        found["notes"]
+            .to_string()
+            .contains("noise.wav has no speech of 0.3 s or more"),
+        "{found}"
+    );
+    let mut refused = |source: &str, expected: &str| {
+        let error = client
+            .call("analyze_audio", json!({ "source": source }))
+            .expect_err("an error");
+        assert!(error.contains(expected), "{source}: {error}");
+    };
+    refused(text(&media("picture.jpg")), "contains no sound");
+    refused("/absent/voice.mp3", "/absent/voice.mp3");
+    refused("", "`source` is empty");
+    let whole = fs::read(media("music.mp3")).expect("a file");
+    let cut = home.file("text.mp3", "this is no sound, whatever its name says");
+    refused(text(&cut), "text.mp3");
+    let cut = home.file("cut.mp3", &whole[..whole.len() / 2]);
+    let error = client.call("analyze_audio", json!({ "source": text(&cut) }));
+    // A length that the file does not state cannot be missed.
+    assert!(error.is_ok() || error.is_err_and(|error| error.contains("cut.mp3")));
+}
+
+/// Where a clip is lowered, in seconds of its keyframes.
+fn lowered(clip: &Value, least: f64) -> Vec<(f64, f64)> {
+    let points = keyframes(clip, "KFTypeVolume");
+    let point = |point: &Value| {
+        (
+            point["time_offset"].as_f64().expect("a time") / 1e6,
+            point["values"][0].as_f64().expect("a value"),
+        )
+    };
+    let points: Vec<(f64, f64)> = points.iter().map(point).collect();
+    points
+        .windows(2)
+        .filter(|pair| pair[0].1 <= least && pair[1].1 <= least)
+        .map(|pair| (pair[0].0, pair[1].0))
+        .collect()
+}
+
+fn music_of(document: &Value) -> Value {
+    let own = clips(document)
+        .into_iter()
+        .find(|clip| !keyframes(clip, "KFTypeVolume").is_empty());
+    own.expect("a clip with loudness over time")
+}
+
+const SPOKEN: [(f64, f64); 4] = [(0.5, 1.5), (3.0, 4.0), (6.0, 8.0), (11.0, 11.5)];
+
+/// [`SPOKEN`] as a clip that takes the file from a time at a speed, placed on the timeline.
+fn on_timeline(start: f64, from: f64, to: f64, speed: f64) -> Vec<(f64, f64)> {
+    let shown = |time: f64| start + (time.clamp(from, to) - from) / speed;
+    let spans = SPOKEN.iter().map(|(a, b)| (shown(*a), shown(*b)));
+    spans.filter(|(a, b)| b > a).collect()
+}
+
+#[test]
+fn music_is_lowered_under_the_speech_of_trimmed_moved_and_fast_voices() {
+    let home = Home::embedded();
+    let mut client = home.connected();
+    let voice = voice(&home, "talk.wav", &SPOKEN, 12.0);
+    let music = voice_like_music(&home);
+    for (at, from, to, speed) in [
+        (0.0, 0.0, 12.0, 1.0),
+        (2.0, 3.4, 9.0, 1.0),
+        (1.0, 2.0, 12.0, 2.0),
+        (1.5, 0.0, 8.5, 0.5),
+    ] {
+        let draft = created(&mut client, json!({}));
+        for (tool, arguments) in [
+            (
+                "add_audio",
+                json!({ "audio_url": text(&music), "volume": 0.8, "track_name": "music" }),
+            ),
+            (
+                "add_audio",
+                json!({ "audio_url": text(&voice), "track_name": "voice", "target_start": at, "start": from, "end": to, "speed": speed }),
+            ),
+        ] {
+            let mut arguments = arguments;
+            arguments["draft_id"] = draft.as_str().into();
+            client.call(tool, arguments).expect("a clip");
+        }
+        let reply = edited(
+            &mut client,
+            &draft,
+            json!([{ "op": "duck", "clip": "music", "under": "voice", "by_db": -12, "fade": 0.1 }]),
+        )
+        .expect("edited");
+        let clip = music_of(&document(&mut client, &draft));
+        let truth = on_timeline(at, from, to, speed);
+        let found = lowered(&clip, 0.8 * 0.26);
+        assert!(
+            is_near(&found, &truth, 0.06),
+            "{at} {from} {to} {speed}: {found:?} {truth:?} {reply}"
+        );
+        let said = reply["changes"].to_string();
+        assert!(said.contains("at 25 % of its loudness under"), "{said}");
+        // The same from a plan.
+        let plan = json!({
+            "audio": [
+                { "audio_url": text(&music), "volume": 0.8, "track_name": "music", "duck": { "under": ["voice"], "by_db": -12, "fade": 0.1 } },
+                { "id": "voice", "audio_url": text(&voice), "track_name": "talk", "target_start": at, "start": from, "end": to, "speed": speed },
+            ],
+            "save": false,
+        });
+        let made = client
+            .call("compose_draft", json!({ "plan": plan, "detail": "all" }))
+            .expect("a draft");
+        let draft = made["draft_id"].as_str().expect("an id").to_owned();
+        let found = lowered(&music_of(&document(&mut client, &draft)), 0.8 * 0.26);
+        assert!(
+            is_near(&found, &truth, 0.06),
+            "plan {at} {from} {to} {speed}: {found:?} {truth:?} {made}"
+        );
+        assert!(
+            made.to_string().contains("at 25 % of its loudness at"),
+            "{made}"
+        );
+    }
+}
+
+/// Thirty seconds of a steady tone.
+fn voice_like_music(home: &Home) -> PathBuf {
+    voice(home, "music.wav", &[(0.0, 30.0)], 30.0)
+}
+
+#[test]
+fn a_looped_voice_and_a_curve_of_loudness_are_followed() {
+    let home = Home::embedded();
+    let mut client = home.connected();
+    let spoken = [(0.5, 1.5)];
+    let voice = voice(&home, "short.wav", &spoken, 3.0);
+    let music = voice_like_music(&home);
+    let plan = json!({
+        "visuals": [{ "image_url": media("picture.jpg"), "duration": 9 }],
+        "audio": [
+            { "audio_url": text(&music), "end": 9, "track_name": "music", "duck": { "to": 0.5, "fade": 0.2 },
+                "volume_curve": [{ "at": 0, "value": 1 }, { "at": 9, "value": 0.1 }] },
+            { "audio_url": text(&voice), "track_name": "voice", "loop": true },
+        ],
+        "save": false,
+    });
+    let made = client
+        .call("compose_draft", json!({ "plan": plan }))
+        .expect("a draft");
+    let draft = made["draft_id"].as_str().expect("an id").to_owned();
+    let clip = music_of(&document(&mut client, &draft));
+    let points: Vec<(f64, f64)> = keyframes(&clip, "KFTypeVolume")
+        .iter()
+        .map(|point| {
+            (
+                point["time_offset"].as_f64().expect("a time") / 1e6,
+                point["values"][0].as_f64().expect("a value"),
+            )
+        })
+        .collect();
+    for start in [0.5, 3.5, 6.5] {
+        let own = 1.0 - 0.9 * start / 9.0;
+        let is_there = points
+            .iter()
+            .any(|(time, value)| (time - start).abs() <= 0.06 && (value - own / 2.0).abs() < 0.02);
+        assert!(is_there, "{start}: {points:?}");
+    }
+    assert!(
+        points.first().is_some_and(|point| *point == (0.0, 1.0)),
+        "{points:?}"
+    );
+}
+
+#[test]
+fn a_voice_without_speech_counts_as_a_whole_and_is_named() {
+    let home = Home::embedded();
+    let mut client = home.connected();
+    let silent = wave(&home, "silent.wav", &vec![0; 32_000]);
+    let music = voice_like_music(&home);
+    let draft = created(&mut client, json!({}));
+    for (file, track, at) in [(&music, "music", 0.0), (&silent, "voice", 4.0)] {
+        let arguments = json!({ "draft_id": draft, "audio_url": text(file), "track_name": track, "target_start": at });
+        client.call("add_audio", arguments).expect("a clip");
+    }
+    let reply = edited(
+        &mut client,
+        &draft,
+        json!([{ "op": "duck", "clip": "music", "under": "voice" }]),
+    )
+    .expect("edited");
+    assert!(
+        reply["notes"].to_string().contains("silent.wav is silent"),
+        "{reply}"
+    );
+    let found = lowered(&music_of(&document(&mut client, &draft)), 0.3);
+    assert!(is_near(&found, &[(4.0, 6.0)], 0.05), "{found:?}");
+}
