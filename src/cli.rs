@@ -482,12 +482,13 @@ pub(crate) fn anchor(arguments: &mut Object, base: &Path, home: Option<&Path>) {
             || key.ends_with("_path")
             || matches!(
                 key.as_str(),
-                "url" | "path" | "draft_folder" | "subtitle_file"
+                "url" | "path" | "source" | "file" | "draft_folder" | "subtitle_file"
             );
+        let may_be_source = matches!(key.as_str(), "srt" | "words" | "translation");
         let Value::String(text) = value else { continue };
         let path = text.trim();
         let is_text = path.is_empty() || path.contains(['\n', '\r']) || path.contains("-->");
-        if is_text || path.contains("://") || !(is_source || key == "srt") {
+        if is_text || path.contains("://") || !(is_source || may_be_source) {
             continue;
         }
         let absolute = match (path.strip_prefix("~/").or(path.strip_prefix("~\\")), home) {

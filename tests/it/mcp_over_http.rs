@@ -56,7 +56,7 @@ fn clients_of_every_version_make_a_draft() {
         let mut client = McpOverHttp::connected(&served.url, version);
         let tools = client.ask("tools/list", &json!({}));
         let tools = tools["result"]["tools"].as_array().expect("tools").len();
-        assert_eq!(tools, 27, "{version}");
+        assert_eq!(tools, 28, "{version}");
         make_a_draft(&mut client, version);
         let resources = client.ask("resources/list", &json!({}));
         assert!(resources.to_string().contains("draft://"), "{resources}");
@@ -110,7 +110,7 @@ fn clients_without_sessions_make_a_draft() {
         "{discovered}"
     );
     let listed = ask("tools/list", None, json!({}));
-    assert_eq!(listed["tools"].as_array().map(Vec::len), Some(27));
+    assert_eq!(listed["tools"].as_array().map(Vec::len), Some(28));
     let made = ask(
         "tools/call",
         Some("create_draft"),
