@@ -11,7 +11,7 @@ import ranks from "js-tiktoken/ranks/o200k_base";
 
 // The promise is 6,000 and 2,500.
 const BOUNDS = [
-  { options: [], tokens: 5900 },
+  { options: [], tokens: 5950 },
   { options: ["--tools", "compose"], tokens: 2450 },
 ];
 
