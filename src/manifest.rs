@@ -261,6 +261,8 @@ pub(crate) struct Limits {
     pub status_every_s: f64,
     /// Time limit for querying a draft, after a lost answer or for a draft that is not known here.
     pub look_timeout_s: f64,
+    /// Time limit for a look at the picture and the sound of a draft; what takes longer is not checked.
+    pub review_timeout_s: f64,
     /// How long to wait for an unreachable server before its drafts are recreated elsewhere.
     pub server_wait_s: f64,
     /// Time limit for recreating a lost draft, all its calls together.
@@ -554,6 +556,11 @@ impl Manifest {
         check(
             positive(self.limits.look_timeout_s),
             "limits.look_timeout_s".into(),
+            POSITIVE,
+        );
+        check(
+            positive(self.limits.review_timeout_s),
+            "limits.review_timeout_s".into(),
             POSITIVE,
         );
         check(

@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::seen::PictureReview;
+use super::seen::DraftReview;
 use crate::draft::ids::DraftId;
 use crate::error::Error;
 use crate::printable::counted;
@@ -182,7 +182,7 @@ pub(crate) struct RunReport {
     pub notes: Vec<String>,
     /// With `look`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub look: Option<PictureReview>,
+    pub look: Option<DraftReview>,
     /// What to do next.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next: Option<String>,

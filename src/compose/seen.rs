@@ -1,4 +1,4 @@
-//! What people would not like about the picture of a draft, in the form of replies.
+//! What people would not like about the picture and the sound of a draft, in the form of replies.
 
 use capcut_scene::{Finding, Review};
 use schemars::{JsonSchema, Schema, SchemaGenerator};
@@ -7,11 +7,11 @@ use serde_json::{Map, Value};
 
 use crate::printable::counted;
 
-/// What people would not like about the picture.
+/// What people would not like about picture and sound.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub(crate) struct PictureReview {
+pub(crate) struct DraftReview {
     /// By time; the first ones of each kind.
-    pub findings: Vec<PictureFinding>,
+    pub findings: Vec<ReviewFinding>,
     /// What was not checked, and how many findings are not listed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
@@ -25,7 +25,7 @@ pub(crate) fn schema(_: &mut SchemaGenerator) -> Schema {
 /// One thing that is wrong.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[schemars(inline)]
-pub(crate) struct PictureFinding {
+pub(crate) struct ReviewFinding {
     pub code: String,
     /// Seconds.
     pub start: f64,
@@ -44,7 +44,7 @@ pub(crate) struct PictureFinding {
     pub operations: Vec<Map<String, Value>>,
 }
 
-impl PictureReview {
+impl DraftReview {
     pub(crate) fn new(review: Review) -> Self {
         let mut notes = review.notes;
         for (kind, count) in review.left_out {
@@ -61,9 +61,9 @@ impl PictureReview {
     }
 }
 
-fn finding(own: Finding) -> PictureFinding {
+fn finding(own: Finding) -> ReviewFinding {
     let objects = own.operations.into_iter();
-    PictureFinding {
+    ReviewFinding {
         code: own.kind.name().to_owned(),
         start: own.range.start as f64 / 1e6,
         end: own.range.end() as f64 / 1e6,

@@ -57,7 +57,7 @@ pub(crate) struct ComposeDraft {
     #[serde(default = "default_wait_s")]
     #[schemars(range(min = 0.0, max = 3600.0))]
     pub wait_s: f64,
-    /// Checks its picture.
+    /// Checks its picture and sound.
     #[serde(default)]
     pub look: bool,
     /// "failures" or "all" items.

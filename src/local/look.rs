@@ -1,21 +1,25 @@
-//! A look at the picture of a draft: what people would not like about it.
+//! A look at a draft: what people would not like about its picture and its sound.
+
+mod heard;
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use capcut_render::Renderer;
 use capcut_scene::{FindingKind, MeasuredText};
 
 use super::rendering::{ShownDraft, blocking, of_renderer};
-use crate::compose::seen::PictureReview;
+use crate::compose::seen::DraftReview;
 use crate::error::{Error, Result};
 use crate::exec::drafts::NamedDraft;
 use crate::exec::{App, Context};
+use crate::manifest;
 
 /// How many texts are compared with the picture below them: each may need a frame of a video.
 const MEASURED: usize = 24;
 /// The longer side of pictures in which contrast is measured, in pixels.
 const SIZE: u32 = 480;
-/// How many texts a note names.
+/// How many texts or files a note names.
 const NAMED: usize = 5;
 
 /// Looks at a draft as it is now, saved or not.
@@ -23,10 +27,17 @@ pub(crate) async fn look(
     app: &Arc<App>,
     draft: &NamedDraft,
     context: &Context,
-) -> Result<PictureReview> {
+) -> Result<DraftReview> {
+    let until = Instant::now() + manifest::seconds(app.manifest.limits.review_timeout_s);
     let shown = ShownDraft::read(app, draft, context).await?;
+    let heard = heard::heard(app, &shown, until, context).await?;
     let (mut review, texts, count, shown) = blocking(move || {
-        let review = shown.movie.review(&shown.document);
+        let mut review = shown.movie.review(&shown.document);
+        let files = heard.of(shown.movie.sounds());
+        shown
+            .movie
+            .review_sounds(&shown.document, &files, &mut review);
+        review.notes.extend(heard.notes);
         let (texts, count) = shown.movie.measured_texts(MEASURED);
         Ok((review, texts, count, shown))
     })
@@ -47,30 +58,43 @@ pub(crate) async fn look(
             review.add(FindingKind::LowContrast, found);
             if let Some((_, why)) = unknown.first() {
                 let clips: Vec<&str> = unknown.iter().map(|(clip, _)| clip.as_str()).collect();
-                let more = match clips.len().saturating_sub(NAMED) {
-                    0 => String::new(),
-                    more => format!(" and {more} more"),
-                };
                 review.notes.push(format!(
-                    "contrast not checked for {}{more}: a picture or video below cannot be shown ({why})",
-                    clips[..clips.len().min(NAMED)].join(", ")
+                    "contrast not checked for {}: a picture or video below cannot be shown ({why})",
+                    listed(&clips)
                 ));
             }
             if measured < count {
-                review
-                    .notes
-                    .push(format!("contrast was checked for {measured} of {count} texts"));
+                review.notes.push(format!(
+                    "contrast was checked for {measured} of {count} texts"
+                ));
             }
             Ok(review)
         })
         .await?;
     }
-    Ok(PictureReview::new(review))
+    Ok(DraftReview::new(review))
 }
 
 /// The note on a look that failed.
 pub(crate) fn not_looked(error: &Error) -> String {
-    format!("the picture was not checked: {}", error.message)
+    format!("picture and sound were not checked: {}", error.message)
+}
+
+/// The first names of a list, and how many more there are.
+fn listed(names: &[impl AsRef<str>]) -> String {
+    let first: Vec<&str> = names.iter().take(NAMED).map(AsRef::as_ref).collect();
+    match names.len().saturating_sub(NAMED) {
+        0 => first.join(", "),
+        more => format!("{} and {more} more", first.join(", ")),
+    }
+}
+
+/// The reason for what was not checked before the limit of time.
+fn out_of_time(app: &App) -> String {
+    format!(
+        "a look takes at most {} s",
+        app.manifest.limits.review_timeout_s
+    )
 }
 
 /// The pixels below a text, or why they are not known.

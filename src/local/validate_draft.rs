@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::args::input_rule::InputRule;
-use crate::compose::seen::{self, PictureReview};
+use crate::compose::seen::{self, DraftReview};
 use crate::draft::ids::DraftId;
 use crate::error::{Error, Result};
 use crate::exec::drafts::NamedDraft;
@@ -32,7 +32,7 @@ pub(crate) struct ValidateDraft {
     /// Fixes what is safe.
     #[serde(default)]
     pub fix: bool,
-    /// Its picture, also unsaved.
+    /// Its picture and sound, also unsaved.
     #[serde(default)]
     pub look: bool,
     /// Problems to skip.
@@ -63,7 +63,7 @@ pub(crate) struct Validated {
     /// With `look`.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "seen::schema")]
-    pub look: Option<PictureReview>,
+    pub look: Option<DraftReview>,
     /// Notes on the result.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
@@ -107,7 +107,8 @@ impl LocalTool for ValidateDraft {
                     ok: true,
                     look: Some(look(app, &NamedDraft::Known(id), context).await?),
                     notes: vec![
-                        "the draft is not saved yet: only its picture was checked".to_owned(),
+                        "the draft is not saved yet: only picture and sound were checked"
+                            .to_owned(),
                     ],
                     ..Validated::default()
                 });
@@ -147,7 +148,7 @@ impl LocalTool for ValidateDraft {
 enum CheckedDraft {
     /// The draft's folder.
     Saved(PathBuf),
-    /// A draft that has no files yet, of which only the picture is checked.
+    /// A draft that has no files yet, of which only picture and sound are checked.
     Unsaved(DraftId),
 }
 

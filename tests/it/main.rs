@@ -22,6 +22,7 @@ mod field;
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
 mod flows;
 mod front;
+mod heard;
 mod hostile;
 mod http;
 mod inputs;

@@ -13,7 +13,7 @@ use crate::support::{Client, Home, media};
 const RATE: u32 = 16_000;
 
 /// A WAV with a tone in each span, in seconds, above a little noise.
-fn voice(home: &Home, name: &str, spans: &[(f64, f64)], seconds: f64) -> PathBuf {
+pub(crate) fn voice(home: &Home, name: &str, spans: &[(f64, f64)], seconds: f64) -> PathBuf {
     let mut state = 9_u32;
     let samples = (0..(seconds * f64::from(RATE)) as u32).map(|index| {
         let time = f64::from(index) / f64::from(RATE);

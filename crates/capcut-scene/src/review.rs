@@ -1,11 +1,14 @@
-//! What people would not like about a draft's picture: texts that are cut off, covered or hard to read, pictures without
-//! enough pixels, and times at which nothing is shown; each with operations of `capcut-draft` that fix it.
+//! What people would not like about a draft: texts that are cut off, covered or hard to read, pictures without enough
+//! pixels, times at which nothing is shown, and what does not fit together in its sound; each with operations of
+//! `capcut-draft` that fix it.
 //!
 //! Clips inside compound clips are not reviewed: operations cannot change them.
 
 mod contrast;
+mod heard;
 mod pictures;
 mod reading;
+mod spans;
 mod texts;
 
 use std::sync::Arc;
@@ -16,6 +19,7 @@ use serde_json::{Map, Value, json};
 use crate::movie::{Clip, Movie, Timeline, Track, What};
 
 pub use contrast::MeasuredText;
+pub use heard::HeardFile;
 
 /// How many findings of each kind are kept.
 const KEPT: usize = 8;
@@ -39,6 +43,14 @@ pub enum FindingKind {
     Enlarged,
     /// Nothing is shown.
     BlackGap,
+    /// Nothing is heard for a long time while the picture continues.
+    LongSilence,
+    /// A sound is louder than somebody who speaks at the same time.
+    MusicOverSpeech,
+    /// Somebody speaks, and no caption is shown.
+    SpeechWithoutCaption,
+    /// A caption is shown over a voice that is silent then.
+    CaptionWithoutSpeech,
 }
 
 impl FindingKind {
@@ -53,6 +65,10 @@ impl FindingKind {
             Self::TooFast => "too_fast",
             Self::Enlarged => "enlarged",
             Self::BlackGap => "black_gap",
+            Self::LongSilence => "long_silence",
+            Self::MusicOverSpeech => "music_over_speech",
+            Self::SpeechWithoutCaption => "speech_without_caption",
+            Self::CaptionWithoutSpeech => "caption_without_speech",
         }
     }
 }

@@ -42,10 +42,11 @@ pub(super) fn limits(manifest: &Manifest) -> Vec<Finding> {
         Finding::ok(
             "limits: calls",
             format!(
-                "{}; waiting for its turn {} s; both branches of a video {} s; total for {}",
+                "{}; waiting for its turn {} s; both branches of a video {} s; a look at a draft {} s; total for {}",
                 lanes.join("; "),
                 limits.queue_wait_s,
                 manifest.sync.timeout_s,
+                limits.review_timeout_s,
                 longer.join(", ")
             ),
         ),
