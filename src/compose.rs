@@ -1,6 +1,7 @@
 //! Builds a whole video from one plan: validate, probe media, add audio and pictures concurrently up to the sync point,
 //! add the rest in order, verify, save, and report item by item.
 
+mod aligned;
 pub(crate) mod batch;
 mod check;
 pub(crate) mod commas;
@@ -8,7 +9,9 @@ pub(crate) mod document;
 mod duck_shape;
 mod ducking;
 mod item;
+pub(crate) mod known;
 pub(crate) mod layout;
+mod listening;
 mod made;
 pub(crate) mod plan;
 mod probe;
@@ -17,6 +20,7 @@ mod resume;
 mod review;
 mod run;
 pub(crate) mod schema;
+mod script;
 pub(crate) mod section;
 pub(crate) mod seen;
 pub(crate) mod source;
@@ -43,10 +47,11 @@ use crate::tools::Object;
 pub(crate) use check::{CheckedPlan, check, refuse};
 use document::DraftSegments;
 use item::Item;
-use layout::KnownMedia;
+use known::KnownMedia;
+use listening::listen;
 use made::FinishedRun;
 use plan::{Plan, Save};
-use probe::{listen, probe};
+use probe::probe;
 use report::{Phases, RunOutcome, RunReport, Totals};
 use resume::last_plan::{self, RunPlan};
 use resume::{ResumeState, ResumedPlan};
@@ -102,7 +107,7 @@ pub(crate) async fn compose(
         saves: !matches!(plan.save, Some(Save::Whether(false))),
     };
     let mut lengths = probe(app, &items, &steps, context).await?;
-    lengths.speech = listen(app, &items, context).await?;
+    listen(app, &items, &mut lengths, context).await?;
     phases.probe_ms = ms(probing);
     let items = layout::lay_out(items, &lengths, true);
     let conflicts = review::conflicts(&items);
@@ -271,6 +276,10 @@ async fn begin(
             }
             // Before anything is removed for items that could not be added again.
             for item in earlier.added_again(items) {
+                if let Some(fault) = &item.fault {
+                    let path = Some(item.plan_path());
+                    return Err(resume::change::unchanged(&draft, path, fault.again()));
+                }
                 if let Some(source) = item.source() {
                     let file = app.media.of(&context.caller).facts(source).await;
                     let path = Some(item.plan_path());

@@ -334,7 +334,7 @@ fn tools_and_plans_take_properties_from_their_list() {
 }
 
 /// What the tools that add clips take and is no property of a clip.
-const NO_PROPERTIES: [&str; 10] = [
+const NO_PROPERTIES: [&str; 11] = [
     "draft_id",
     "draft_folder",
     "width",
@@ -345,6 +345,7 @@ const NO_PROPERTIES: [&str; 10] = [
     "preset",
     "translation",
     "grouping",
+    "heard",
 ];
 
 /// `set` changes each setting of the tools that add clips, or the list says why not and what does.

@@ -8,7 +8,8 @@ use futures::{FutureExt, StreamExt};
 use serde_json::{Value, json};
 
 use super::item::{self, Item};
-use super::layout::{self, KnownMedia};
+use super::known::KnownMedia;
+use super::layout;
 use super::plan::{Plan, Save};
 use super::review;
 use super::section::Section;

@@ -1,22 +1,20 @@
 //! `duck` of a sound: it is quieter while others speak or sound, by loudness over time.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 
 use capcut_draft::{DuckShape, TimeRange, ducked, multiplied};
-use capcut_sound::{Span, overlaps};
+use capcut_sound::overlaps;
 use serde_json::{Value, json};
 
 use super::duck_shape::shape;
 use super::item::{Item, round};
+use super::known::SpeechBySource;
 use super::section::Section;
 use crate::args::input_rule::FURTHER;
 use crate::units::Micros;
 
 /// How many times a note names.
 const SHOWN: usize = 8;
-
-/// The speech in sources, in seconds of the file, or why it is not known.
-type Speech = HashMap<String, Result<Vec<Span>, String>>;
 
 /// The sources of the sounds under which others are quieter.
 pub(super) fn voices(items: &[Item]) -> BTreeSet<String> {
@@ -29,7 +27,7 @@ pub(super) fn voices(items: &[Item]) -> BTreeSet<String> {
 }
 
 /// Sets the loudness of the sounds with `duck`. Their times are known after the layout.
-pub(super) fn apply(items: &mut [Item], speech: &Speech) {
+pub(super) fn apply(items: &mut [Item], speech: &SpeechBySource) {
     for index in 0..items.len() {
         let Some(under) = Under::of(&items[index]) else {
             continue;
@@ -46,6 +44,14 @@ pub(super) fn apply(items: &mut [Item], speech: &Speech) {
             .filter(is_other)
             .map(|(_, item)| item)
             .collect();
+        // A voice that cannot be heard does not make music quieter at the right times.
+        let unheard = others
+            .iter()
+            .filter_map(|other| speech.get(other.source()?)?.as_ref().err());
+        if let Some(why) = unheard.into_iter().next() {
+            items[index].fail("duck", why);
+            continue;
+        }
         let (points, notes) = points(own, &others, shape, speech);
         let own = &mut items[index];
         own.notes.extend(notes);
@@ -102,7 +108,7 @@ fn range((start, end): (f64, f64)) -> TimeRange {
 }
 
 /// When an item is heard on the timeline: where somebody speaks in its file, or from its start to its end.
-fn sounding(item: &Item, speech: &Speech) -> Option<Vec<TimeRange>> {
+fn sounding(item: &Item, speech: &SpeechBySource) -> Option<Vec<TimeRange>> {
     let (start, end) = item.span?;
     let Some(Ok(spans)) = item.source().and_then(|source| speech.get(source)) else {
         return Some(vec![range((start, end))]);
@@ -127,7 +133,7 @@ fn points(
     item: &Item,
     others: &[&Item],
     shape: DuckShape,
-    speech: &Speech,
+    speech: &SpeechBySource,
 ) -> (Vec<(i64, f64)>, Vec<String>) {
     let without = |note: &str| (Vec::new(), vec![note.to_owned()]);
     if others.is_empty() {
@@ -140,14 +146,7 @@ fn points(
             "`duck` has no effect, as the length of a sound is unknown: set its `end` or `duration`",
         );
     };
-    let unheard: BTreeSet<&String> = others
-        .iter()
-        .filter_map(|other| speech.get(other.source()?)?.as_ref().err())
-        .collect();
-    let mut notes: Vec<String> = unheard
-        .into_iter()
-        .map(|why| format!("`duck`: {why}; it is quieter under all of it"))
-        .collect();
+    let mut notes = Vec::new();
     let points = ducked(own, &spans.concat(), 1.0, shape);
     if !speech.is_empty() && !points.is_empty() {
         notes.push(report(&points, shape));

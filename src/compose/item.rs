@@ -1,11 +1,14 @@
 //! One item of a plan: the call that it becomes.
 
+use std::sync::Arc;
+
 use serde_json::{Value, json};
 
 use super::duck_shape;
+use super::script;
 use super::section::Section;
 use crate::args::property;
-use crate::error::shortened;
+use crate::error::{Error, shortened};
 use crate::styles::Styles;
 use crate::tool::Spec;
 use crate::tools::{self, Object};
@@ -34,6 +37,8 @@ pub(crate) struct Item {
     pub open_place: bool,
     /// Notes from reading its arguments.
     pub notes: Vec<String>,
+    /// Why it cannot be made: what its keys need from a file that does not have it.
+    pub fault: Option<Arc<Error>>,
     /// The keys that the plan has in addition to the arguments of the tool.
     pub(super) extras: Object,
 }
@@ -76,6 +81,18 @@ impl Item {
             ));
         }
         let spec = tools::routed(tool).ok_or_else(|| vec![format!("{path}: no tool `{tool}`")])?;
+        if let Some(words) = extras.get("script") {
+            let given = arguments
+                .keys()
+                .find(|key| spec.own_name(key) == "srt" || key.as_str() == "subtitle_text");
+            if let Some(given) = given {
+                faults.push(format!(
+                    "{path}.script: `{given}` has the words as well: give one of them"
+                ));
+            }
+            // Until the voice was heard.
+            arguments.insert("srt".to_owned(), script::without_voice(words).into());
+        }
         match spec.normalize_item(&mut arguments, styles) {
             Ok(notes) if faults.is_empty() => {
                 if matches!(section, Section::Audio | Section::Visuals) {
@@ -94,6 +111,7 @@ impl Item {
                     follows: false,
                     open_place: false,
                     notes,
+                    fault: None,
                     extras,
                 };
                 item.open_end = item.has_open_end();
@@ -116,6 +134,13 @@ impl Item {
 
     fn text(&self, key: &str) -> Option<&str> {
         self.arguments.get(key).and_then(Value::as_str)
+    }
+
+    /// A failure of one of its keys; the first one counts.
+    pub(super) fn fail(&mut self, key: &str, error: &Error) {
+        let mut error = error.again();
+        error.message = format!("`{key}`: {}", error.message);
+        self.fault.get_or_insert_with(|| Arc::new(error));
     }
 
     pub(super) fn extra(&self, key: &str) -> Option<&Value> {
@@ -313,6 +338,7 @@ fn extra(key: &str, value: Value) -> Result<Value, String> {
         ("loop" | "duck", _, Some("false" | "no" | "off" | "0")) => Ok(json!(false)),
         ("loop", ..) => Err(format!("is {}, which is not true or false", shown())),
         ("duck", ..) => duck_shape::read(&value),
+        ("script", ..) => script::read(&value),
         ("duration", ..) => {
             let length = property::of(key).and_then(|time| time.value(&value));
             match length.filter(|length| *length > 0.0 && length.is_finite()) {

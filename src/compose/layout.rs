@@ -2,32 +2,18 @@
 
 use std::collections::HashMap;
 
-use capcut_sound::Span;
 use serde_json::json;
 
+use super::aligned;
 use super::ducking;
 use super::item::{Item, round};
+use super::known::KnownMedia;
 use super::section::Section;
 
 /// The default duration of an image in seconds; the API's default.
 const IMAGE_S: f64 = 3.0;
 /// The most repetitions of a looped sound; more are a mistake, such as a sound of a millisecond.
 const MOST_LOOPS: usize = 1000;
-
-/// What is known about media before the layout, by source.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct KnownMedia {
-    /// Seconds: of the picture (or the file) and of the sound.
-    pub lengths: HashMap<String, (f64, f64)>,
-    /// Where somebody speaks, in seconds of the file, or why that is not known.
-    pub speech: HashMap<String, Result<Vec<Span>, String>>,
-}
-
-impl KnownMedia {
-    fn get(&self, source: &str) -> Option<&(f64, f64)> {
-        self.lengths.get(source)
-    }
-}
 
 /// The start of the next item of a track that has no time.
 #[derive(Clone, Copy)]
@@ -80,35 +66,15 @@ pub(crate) fn lay_out(mut items: Vec<Item>, lengths: &KnownMedia, all: bool) -> 
     }
     let mut cursors: HashMap<String, Cursor> = HashMap::new();
     let mut out = Vec::with_capacity(items.len());
-    let mut starts: HashMap<String, f64> = HashMap::new();
     for item in items {
-        let first = out.len();
         if item.section == Section::Audio {
             let cursor = cursors.entry(item.track().to_owned()).or_insert(begin);
             out.extend(place_audio(item, cursor, pictures, lengths));
         } else {
             out.push(item);
         }
-        if let Some(item) = out.get(first)
-            && let Some(id) = item.extra_text("id")
-        {
-            let start = item
-                .number("target_start")
-                .or_else(|| item.number("start"))
-                .unwrap_or(0.0);
-            starts.entry(id.to_owned()).or_insert(start);
-        }
     }
-    for item in out
-        .iter_mut()
-        .filter(|item| item.section == Section::Subtitles)
-    {
-        if let Some(start) = item.extra_text("align_to").and_then(|id| starts.get(id)) {
-            let offset = item.number("time_offset").unwrap_or(0.0);
-            item.arguments
-                .insert("time_offset".to_owned(), json!(offset + start));
-        }
-    }
+    aligned::apply(&mut out, lengths);
     ducking::apply(&mut out, &lengths.speech);
     out
 }
@@ -447,8 +413,12 @@ pub(super) mod tests {
             [faded(1), faded(2), faded(3)],
             [(true, false), (false, false), (false, true)]
         );
+        // They belong to each repetition.
         let subtitles = items.last().unwrap();
         assert_eq!(subtitles.arguments["time_offset"], 0.25);
+        let heard = subtitles.arguments["heard"].as_array().unwrap();
+        assert_eq!(heard.len(), 3);
+        assert_eq!(heard[2], json!({ "from": 0.0, "to": 1.0, "at": 6.0 }));
     }
 
     #[test]

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
+use super::aligned;
 use super::item::Item;
 use super::section::Section;
 use super::source::Places;
@@ -78,7 +79,8 @@ pub(crate) struct Plan {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(schema_with = "items")]
     pub texts: Vec<Object>,
-    /// Subtitles: arguments of `add_subtitle`; also `align_to`: the `id` of an audio item with which they start.
+    /// Subtitles: arguments of `add_subtitle`; also `align_to`: the `id` of an item whose sound they belong to, and
+    /// `script`: the words that are spoken there.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(schema_with = "items")]
     pub subtitles: Vec<Object>,
@@ -184,25 +186,7 @@ impl Plan {
                 }
             }
         }
-        let ids: Vec<String> = items
-            .iter()
-            .filter_map(|item| Some(item.extra_text("id")?.to_owned()))
-            .collect();
-        for item in &items {
-            if let Some(id) = item.extra_text("align_to")
-                && !ids.iter().any(|known| known == id)
-            {
-                faults.push(format!(
-                    "{}.align_to: no item has the id {id:?}; the ids are: {}",
-                    item.path,
-                    if ids.is_empty() {
-                        "none".to_owned()
-                    } else {
-                        ids.join(", ")
-                    }
-                ));
-            }
-        }
+        faults.extend(aligned::faults(&items));
         (items, faults)
     }
 

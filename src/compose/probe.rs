@@ -1,22 +1,19 @@
 //! Probes the lengths of a plan's media before the layout.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use capcut_sound::Span;
 use futures::future::BoxFuture;
 use futures::{FutureExt, StreamExt};
 
-use super::ducking;
 use super::item::Item;
-use super::layout::KnownMedia;
+use super::known::KnownMedia;
 use super::steps::Steps;
 use crate::error::{Error, Kind, Result};
 use crate::exec::{App, Context};
 use crate::progress::Bytes;
-use crate::sound::Listener;
 
 /// How many media are probed concurrently.
 const PROBES: usize = 8;
@@ -77,40 +74,4 @@ pub(super) async fn probe(
             }
         }
     }
-}
-
-/// Finds the speech in the sounds under which others are quieter.
-pub(super) async fn listen(
-    app: &Arc<App>,
-    items: &[Item],
-    context: &Context,
-) -> Result<HashMap<String, std::result::Result<Vec<Span>, String>>> {
-    let sources = ducking::voices(items);
-    if sources.is_empty() {
-        return Ok(HashMap::new());
-    }
-    let listener = Listener {
-        media: app.media.of(&context.caller),
-        data: app.settings.data_dir()?.to_owned(),
-    };
-    let listened = sources.into_iter().map(|source| {
-        let listener = &listener;
-        async move {
-            let found = listener.speech(&source, &context.cancel).await;
-            (source, found)
-        }
-        .boxed()
-    });
-    let listened: Vec<_> = futures::stream::iter(listened)
-        .buffer_unordered(PROBES)
-        .collect()
-        .await;
-    let mut speech = HashMap::new();
-    for (source, found) in listened {
-        match found {
-            Err(error) if error.kind == Kind::Cancelled => return Err(error),
-            found => speech.insert(source, found.map_err(|error| error.message)),
-        };
-    }
-    Ok(speech)
 }

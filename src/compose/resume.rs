@@ -23,7 +23,7 @@ use draft::MadeWith;
 
 use super::document::{DraftSegment, DraftSegments};
 use super::item::Item;
-use super::layout::KnownMedia;
+use super::known::KnownMedia;
 use super::plan::Plan;
 use super::report::ItemReport;
 use super::section::Section;

@@ -129,6 +129,8 @@ impl PlanRun<'_> {
         }
         if let Some(note) = self.earlier.has(item) {
             row.notes.push(note.to_owned());
+        } else if let Some(fault) = &item.fault {
+            row.fail(fault);
         } else if self.is_remote && item.open_place {
             let error = if item.follows {
                 Error::media("its start follows from earlier items on its track, and the length of one of them is unknown, because its file cannot be read from this machine")

@@ -115,7 +115,7 @@ fn usual(section: Section) -> (&'static str, &'static str) {
             "text at duration font font_size font_color transform_y track_name",
         ),
         Section::Subtitles => (
-            "`add_subtitle`; `align_to`: the `id` of the audio with which they start.",
+            "`add_subtitle`; `align_to`: the `id` of the audio that they belong to.",
             "srt align_to time_offset",
         ),
         Section::Stickers => ("`add_sticker`.", "sticker_id at duration"),
@@ -211,7 +211,12 @@ fn comfort(section: Section, key: &str) -> Option<Value> {
         }),
         "align_to" => json!({
             "type": "string",
-            "description": "The `id` of the audio item with which the subtitles start.",
+            "description": "The `id` of a sound or video whose subtitles these are: their times are those of its file, also if it is trimmed, moved, faster or repeated.",
+        }),
+        "script" => json!({
+            "type": ["string", "array"],
+            "items": { "type": "string" },
+            "description": "Instead of `srt`: the words that are spoken in `align_to`, as a text or a list of lines. Their times are estimated from the speech in the file.",
         }),
         _ => return None,
     })

@@ -91,7 +91,7 @@ impl Section {
             Self::Audio => &["id", "fit", "loop", "duck"],
             Self::Visuals => &["id", "type", "duration"],
             Self::Texts | Self::Stickers | Self::Effects => &["id", "duration"],
-            Self::Subtitles => &["id", "align_to"],
+            Self::Subtitles => &["id", "align_to", "script"],
             Self::Keyframes => &["id"],
         }
     }

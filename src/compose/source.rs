@@ -388,7 +388,7 @@ fn keep_words(plan: &mut Value, root: &Node) {
                         keep_words_of(tool, item, node);
                     }
                     for (key, value) in item.as_object_mut().into_iter().flatten() {
-                        if let ("id" | "align_to" | "type" | "fit", Some(member)) =
+                        if let ("id" | "align_to" | "script" | "type" | "fit", Some(member)) =
                             (key.as_str(), node.member(key))
                         {
                             keep_word(value, &member.node, Null::Absent);

@@ -7,6 +7,7 @@
 mod ass;
 mod cue;
 pub(crate) mod export;
+mod heard;
 mod look;
 mod markup;
 mod srt;
@@ -24,9 +25,10 @@ use crate::units::{Micros, Range};
 
 pub(crate) use cue::{Cue, Notes, numbered};
 use cue::{CueSpan, LetterSize, LetterStyle};
+pub(crate) use heard::HeardPart;
 pub(crate) use look::{CallLook, Gives};
 pub(crate) use timing::Laid;
-pub(crate) use transcript::Grouping;
+pub(crate) use transcript::{Grouping, tokens};
 
 /// Maximum size of a subtitle file.
 pub(crate) const MAX_BYTES: u64 = 16 << 20;
@@ -54,11 +56,21 @@ pub(crate) struct Subtitles {
 /// The captions of SRT, WebVTT or ASS text, or of a transcript, whose words are grouped; the format is detected. An error
 /// if there are none. Captions without text are left out.
 pub(crate) fn parse(text: &str, grouping: &Grouping) -> Result<Subtitles> {
+    parse_heard(text, grouping, &[])
+}
+
+/// As [`parse`], for subtitles of a sound whose parts are heard at other times; with their own times if there are no parts.
+pub(crate) fn parse_heard(
+    text: &str,
+    grouping: &Grouping,
+    heard: &[HeardPart],
+) -> Result<Subtitles> {
     let text = text.trim_start_matches('\u{feff}');
     let lines = lines(text);
     let mut notes = Notes::default();
-    let read = if transcript::is_json(text) {
-        transcript::parse(text, grouping, &mut notes)?
+    let is_transcript = transcript::is_json(text);
+    let read = if is_transcript {
+        transcript::parse(text, grouping, heard, &mut notes)?
     } else if ass::is_ass(&lines) {
         ass::parse(&lines, &mut notes)?
     } else if vtt::is_vtt(&lines) {
@@ -81,6 +93,9 @@ pub(crate) fn parse(text: &str, grouping: &Grouping) -> Result<Subtitles> {
         } else {
             Error::invalid(format!("no cue can be shown: {left_out}"))
         });
+    }
+    if !heard.is_empty() && !is_transcript {
+        cues = heard::cues_heard(cues, heard, &mut notes)?;
     }
     Ok(Subtitles {
         cues,
@@ -279,9 +294,10 @@ pub(crate) fn for_api(
     encoding: Option<String>,
     offset: Micros,
     grouping: &Grouping,
+    heard: &[HeardPart],
 ) -> Result<ForApi> {
-    let is_plain = encoding.is_none();
-    let mut subtitles = parse(text, grouping)?.with(encoding);
+    let is_plain = encoding.is_none() && heard.is_empty();
+    let mut subtitles = parse_heard(text, grouping, heard)?.with(encoding);
     let styled: Vec<u64> = subtitles
         .cues
         .iter()

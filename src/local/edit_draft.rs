@@ -13,7 +13,7 @@ use crate::args::{draft_settings, set_values};
 use crate::draft::ids::DraftId;
 use crate::engine::documents::{self, DraftChange, document_error};
 use crate::engine::paths::located;
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Result};
 use crate::exec::drafts::editable;
 use crate::exec::{App, Context};
 use crate::local::{LocalTool, call_of};
@@ -28,8 +28,8 @@ const IN_OPERATIONS: &str =
 /// Maximum number of operations in a call.
 const OPERATIONS: usize = 1_000;
 
-/// The most files in which a `duck` looks for speech.
-const DUCKED_UNDER: usize = 40;
+/// The most files to which an operation listens.
+const LISTENED_TO: usize = 40;
 
 /// Changes a draft: all operations or none, as one step that `undo_draft` takes back. Clips are named by id, words,
 /// file name or track and time (`t1@2.5`).
@@ -228,8 +228,9 @@ impl EditDraft {
                         .map_err(within)?;
                 }
                 if members.get("op").is_some_and(|op| op == "duck") {
-                    let found = self.with_speech(app, members, context).await;
-                    notes.extend(found.map_err(within)?);
+                    self.with_speech(app, members, context)
+                        .await
+                        .map_err(within)?;
                 }
                 match members.get("op").and_then(Value::as_str) {
                     Some("set") => notes
@@ -296,20 +297,19 @@ impl EditDraft {
 }
 
 impl EditDraft {
-    /// Gives a `duck` the speech in the files of `under`, as the draft is before this call; returns notes on files in
-    /// which no speech was found.
+    /// Gives a `duck` the speech in the files of `under`, as the draft is before this call.
     async fn with_speech(
         &self,
         app: &Arc<App>,
         operation: &mut serde_json::Map<String, Value>,
         context: &Context,
-    ) -> Result<Vec<String>> {
+    ) -> Result<()> {
         let under = operation.get("under").cloned().unwrap_or_default();
         let Ok(under) = serde_json::from_value::<ClipSelector>(under) else {
-            return Ok(Vec::new());
+            return Ok(());
         };
         if operation.contains_key("speech") {
-            return Ok(Vec::new());
+            return Ok(());
         }
         let id = app.current(&self.draft_id).await?;
         let opened = app.engine.opened(&id).await?;
@@ -319,15 +319,13 @@ impl EditDraft {
             .inspect(&id, |document| document.sound_files(&under))
             .await?;
         // A clip that an earlier operation of this call makes, or an error that the operation itself reports.
-        let mut files = files.unwrap_or_default();
-        let mut notes = Vec::new();
-        if files.len() > DUCKED_UNDER {
-            notes.push(format!(
-                "{} of {} files were listened to: clips of the others count from their start to their end",
-                DUCKED_UNDER,
+        let files = files.unwrap_or_default();
+        if files.len() > LISTENED_TO {
+            return Err(Error::invalid(format!(
+                "`under` has {} files; at most {LISTENED_TO} are listened to in a call",
                 files.len()
-            ));
-            files.truncate(DUCKED_UNDER);
+            ))
+            .hint("name the clips in which somebody speaks, in several operations if needed"));
         }
         let listener = Listener {
             media: app.media.of(&context.caller),
@@ -335,33 +333,28 @@ impl EditDraft {
         };
         let mut speech = Vec::new();
         for file in files {
-            let source = if Media::is_here(&file) {
-                let Some(here) = located(&file, folder.as_deref()) else {
-                    notes.push(format!(
-                        "{} is on another computer: its clips count from their start to their end",
-                        shown(&file)
-                    ));
-                    continue;
-                };
-                here.to_string_lossy().into_owned()
-            } else {
-                file.clone()
-            };
-            match listener.speech(&source, &context.cancel).await {
-                Ok(spans) => speech.push(json!({
-                    "file": file,
-                    "spans": spans.iter().map(|span| [span.start, span.end]).collect::<Vec<_>>(),
-                })),
-                Err(error) if error.kind == Kind::Cancelled => return Err(error),
-                Err(error) => notes.push(format!(
-                    "{}: its clips count from their start to their end",
-                    error.message
-                )),
-            }
+            let source = on_this_computer(&file, folder.as_deref())?;
+            let spans = listener.speech(&source, &context.cancel).await?;
+            speech.push(json!({
+                "file": file,
+                "spans": spans.iter().map(|span| [span.start, span.end]).collect::<Vec<_>>(),
+            }));
         }
         operation.insert("speech".to_owned(), json!(speech));
-        Ok(notes)
+        Ok(())
     }
+}
+
+/// A file of a draft, where it can be read: its URL, or its path on this computer.
+fn on_this_computer(file: &str, folder: Option<&Path>) -> Result<String> {
+    if !Media::is_here(file) {
+        return Ok(file.to_owned());
+    }
+    let here = located(file, folder).ok_or_else(|| {
+        Error::media(format!("{} is not on this computer", shown(file)))
+            .hint("name clips whose files are here, or link the file again with `replace_media`")
+    })?;
+    Ok(here.to_string_lossy().into_owned())
 }
 
 /// An operation whose `media` and `still` are files as the document crate expects them.

@@ -21,7 +21,7 @@ use crate::draft::text::{Background, CharacterStyle, SpokenWord, Stroke, TextCon
 use crate::draft::track::TrackKind;
 use crate::engine::edit::{Caption, Captions, Edit};
 use crate::engine::parts;
-use crate::engine::subtitle::{CallLook, Cue, Gives, Grouping, Laid, Subtitles};
+use crate::engine::subtitle::{CallLook, Cue, Gives, Grouping, HeardPart, Laid, Subtitles};
 use crate::engine::timeline::TrackChoice;
 use crate::engine::{self, CallTarget, Canvas, Engine, subtitle};
 use crate::error::{Error, Faults, Result};
@@ -147,6 +147,10 @@ pub(crate) struct AddSubtitle {
     /// Limits for captions of a transcript: max_chars, max_lines, max_words, chars_per_second, pause, gap.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub grouping: Option<Grouping>,
+    /// The parts of a sound whose subtitles these are, as they are heard: [{from, to, at, speed}]. `from` and `to` are
+    /// seconds in the file, `at` on the timeline.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub heard: Vec<HeardPart>,
     /// Canvas of a new draft, pixels (HTTP only).
     #[serde(default = "default::width", deserialize_with = "args::side")]
     #[schemars(with = "f64", extend("deprecated" = true))]
@@ -230,8 +234,8 @@ impl AddSubtitle {
 
     fn parsed(&self, text: &str, is_strict: bool) -> Result<Subtitles> {
         let grouping = self.grouping.unwrap_or_default();
-        if is_strict {
-            subtitle::parse(text, &grouping)
+        if is_strict || !self.heard.is_empty() {
+            subtitle::parse_heard(text, &grouping, &self.heard)
         } else {
             subtitle::parse_as_api(text, &grouping)
         }
@@ -387,6 +391,7 @@ impl Tool for AddSubtitle {
         InputRule::Rare("preset"),
         InputRule::Rare("translation"),
         InputRule::Rare("grouping"),
+        InputRule::Rare("heard"),
         InputRule::Rare("position"),
         InputRule::Rare("background_alpha"),
         InputRule::Rare("background_color"),
@@ -465,6 +470,11 @@ impl Tool for AddSubtitle {
         let mut faults = Faults::default();
         faults.of(self.look(canvas, Clip::default()));
         faults.of(self.grouping.unwrap_or_default().checked());
+        let heard = HeardPart::check(&self.heard);
+        if heard.is_err() {
+            faults.of(heard);
+            return faults;
+        }
         if let Some(given) = self.given(true) {
             faults.of(given);
         }
@@ -490,6 +500,7 @@ impl Tool for AddSubtitle {
         );
         parts::finite("time_offset", self.time_offset)?;
         self.grouping.unwrap_or_default().checked()?;
+        HeardPart::check(&self.heard)?;
         let media = engine.media(&call.caller);
         let is_strict = engine::is_strict(call);
         let laid = self.captions(&media, &call.caller, is_strict).await?;
@@ -564,8 +575,9 @@ impl Tool for AddSubtitle {
 
     fn to_api(&self, arguments: &Object) -> Object {
         let mut arguments = arguments.clone();
-        // The captions are sent as they are grouped.
+        // The captions are sent as they are grouped, with the times at which they are heard.
         arguments.shift_remove("grouping");
+        arguments.shift_remove("heard");
         // CapCutAPI 1.1.0 fails without a font.
         if let Some(font) = &self.font {
             arguments
@@ -590,7 +602,7 @@ impl Tool for AddSubtitle {
                 text: TextSource::Given(subtitle::inline(&self.srt)),
                 convert: Box::new(move |bytes, _| {
                     let text = String::from_utf8_lossy(bytes);
-                    subtitle::for_api(&text, None, offset, &grouping).map(sent)
+                    subtitle::for_api(&text, None, offset, &grouping, &self.heard).map(sent)
                 }),
             });
         };
@@ -603,11 +615,12 @@ impl Tool for AddSubtitle {
                 source,
                 max_bytes: subtitle::MAX_BYTES,
                 // A server reads SRT by itself, possibly from a file on its own machine.
-                is_needed: other.iter().any(|other| ending.eq_ignore_ascii_case(other)),
+                is_needed: !self.heard.is_empty()
+                    || other.iter().any(|other| ending.eq_ignore_ascii_case(other)),
             },
             convert: Box::new(move |bytes, caller| {
                 let (text, note) = subtitle::decode(bytes);
-                match subtitle::for_api(&text, note, offset, &grouping) {
+                match subtitle::for_api(&text, note, offset, &grouping, &self.heard) {
                     Ok(read) => Ok(sent(read)),
                     Err(error) if caller.may_see_quoted(Media::is_here(source)) => Err(error),
                     Err(error) => Err(subtitle::without_content(&error)),

@@ -3,10 +3,11 @@
 use std::f64::consts::PI;
 use std::fs;
 use std::path::PathBuf;
+use std::process::Command;
 
 use serde_json::{Value, json};
 
-use crate::support::drafts::{clips, created, document, edited, keyframes, text};
+use crate::support::drafts::{clips, created, document, edited, keyframes, of_clip, text};
 use crate::support::{Client, Home, media};
 
 /// Hz.
@@ -331,7 +332,7 @@ fn a_looped_voice_and_a_curve_of_loudness_are_followed() {
 }
 
 #[test]
-fn a_voice_without_speech_counts_as_a_whole_and_is_named() {
+fn a_voice_without_speech_is_an_error_that_names_the_file() {
     let home = Home::embedded();
     let mut client = home.connected();
     let silent = wave(&home, "silent.wav", &vec![0; 32_000]);
@@ -341,16 +342,280 @@ fn a_voice_without_speech_counts_as_a_whole_and_is_named() {
         let arguments = json!({ "draft_id": draft, "audio_url": text(file), "track_name": track, "target_start": at });
         client.call("add_audio", arguments).expect("a clip");
     }
-    let reply = edited(
-        &mut client,
-        &draft,
-        json!([{ "op": "duck", "clip": "music", "under": "voice" }]),
-    )
-    .expect("edited");
+    let duck = json!([{ "op": "duck", "clip": "music", "under": "voice" }]);
+    let error = edited(&mut client, &draft, duck).expect_err("an error");
     assert!(
-        reply["notes"].to_string().contains("silent.wav is silent"),
-        "{reply}"
+        error.contains("operations[0]") && error.contains("silent.wav is silent"),
+        "{error}"
     );
-    let found = lowered(&music_of(&document(&mut client, &draft)), 0.3);
-    assert!(is_near(&found, &[(4.0, 6.0)], 0.05), "{found:?}");
+    let plan = json!({
+        "audio": [
+            { "audio_url": text(&music), "track_name": "music", "duck": true },
+            { "audio_url": text(&silent), "track_name": "voice" },
+        ],
+        "save": false,
+    });
+    let made = client
+        .call("compose_draft", json!({ "plan": plan, "detail": "all" }))
+        .expect("a report");
+    let rows = made["report"]["items"].as_array().expect("rows");
+    let status: Vec<&str> = rows
+        .iter()
+        .filter_map(|row| row["status"].as_str())
+        .collect();
+    assert_eq!(status, ["failed", "ok"], "{made}");
+    assert!(
+        rows[0]["error"]
+            .to_string()
+            .contains("silent.wav is silent"),
+        "{made}"
+    );
+}
+
+/// A voice that speaks the sentences, with pauses of this many seconds between them; and when each sentence is spoken.
+fn spoken(
+    home: &Home,
+    name: &str,
+    language: &str,
+    sentences: &[&str],
+) -> (PathBuf, Vec<(f64, f64)>) {
+    let mut samples: Vec<i16> = vec![0; RATE as usize / 2];
+    let mut spans = Vec::new();
+    for (index, sentence) in sentences.iter().enumerate() {
+        let file = home.path().join(format!("{name}.{index}.wav"));
+        let made = Command::new("espeak-ng")
+            .args(["-v", language, "-w"])
+            .args([file.as_os_str(), sentence.as_ref()])
+            .status();
+        assert!(made.is_ok_and(|status| status.success()), "espeak-ng");
+        let bytes = fs::read(&file).expect("a voice");
+        let rate = u32::from_le_bytes(bytes[24..28].try_into().expect("a rate"));
+        let read: Vec<i16> = bytes[44..]
+            .chunks_exact(2)
+            .map(|pair| i16::from_le_bytes([pair[0], pair[1]]))
+            .collect();
+        let count = read.len() as u64 * u64::from(RATE) / u64::from(rate);
+        let voice: Vec<i16> = (0..count)
+            .map(|at| read[(at * u64::from(rate) / u64::from(RATE)) as usize])
+            .collect();
+        let loud = |sample: &i16| sample.unsigned_abs() > 300;
+        let first = voice.iter().position(loud).expect("a voice");
+        let last = voice.iter().rposition(loud).expect("a voice");
+        let start = samples.len();
+        samples.extend(&voice[first..=last]);
+        spans.push((
+            start as f64 / f64::from(RATE),
+            samples.len() as f64 / f64::from(RATE),
+        ));
+        samples.extend(vec![0; RATE as usize * 4 / 5]);
+    }
+    (wave(home, name, &samples), spans)
+}
+
+/// The texts of a document with their words: start and end of each on the timeline, in seconds.
+fn words_of(document: &Value) -> Vec<(String, Vec<(f64, f64)>)> {
+    let mut captions: Vec<(i64, String, Vec<(f64, f64)>)> = clips(document)
+        .iter()
+        .filter_map(|clip| {
+            let text = of_clip(document, clip, "texts").into_iter().next()?;
+            let content: Value = serde_json::from_str(text["content"].as_str()?).ok()?;
+            let start = clip["target_timerange"]["start"].as_i64()?;
+            let times = |key: &str| -> Vec<f64> {
+                let times = text["words"][key].as_array().into_iter().flatten();
+                times
+                    .filter_map(Value::as_f64)
+                    .map(|time| time / 1e3 + start as f64 / 1e6)
+                    .collect()
+            };
+            let texts = text["words"]["text"].as_array().into_iter().flatten();
+            let is_word: Vec<bool> = texts
+                .map(|word| word.as_str().is_some_and(|word| !word.trim().is_empty()))
+                .collect();
+            let words = times("start_time").into_iter().zip(times("end_time"));
+            let words = words.zip(is_word).filter(|(_, is_word)| *is_word);
+            let shown = content["text"].as_str()?.to_owned();
+            Some((start, shown, words.map(|(times, _)| times).collect()))
+        })
+        .collect();
+    captions.sort_by_key(|(start, ..)| *start);
+    captions
+        .into_iter()
+        .map(|(_, text, words)| (text, words))
+        .collect()
+}
+
+fn composed(client: &mut Client, plan: &Value) -> (Value, Value) {
+    let made = client
+        .call("compose_draft", json!({ "plan": plan, "detail": "all" }))
+        .unwrap_or_else(|error| panic!("{plan}: {error}"));
+    let draft = made["draft_id"].as_str().expect("an id").to_owned();
+    (document(client, &draft), made)
+}
+
+#[test]
+fn a_script_is_placed_on_the_speech_of_a_voice() {
+    let english = [
+        "The quick brown fox jumps over the lazy dog.",
+        "Then it sleeps.",
+        "Tomorrow we will see it again, if the weather stays fine.",
+    ];
+    let chinese = ["今天我们去公园。", "天气很好，大家都很高兴。"];
+    for (edition, language, sentences) in [
+        ("capcut", "en", english.as_slice()),
+        ("jianying", "cmn", chinese.as_slice()),
+    ] {
+        let mut home = Home::embedded();
+        home.set("CAPCUT_MCP_EDITION", edition);
+        let mut client = home.connected();
+        let (voice, spans) = spoken(&home, "voice.wav", language, sentences);
+        // Whole; trimmed to the sentences after the first, moved, faster; and the same with all words.
+        let from = f64::midpoint(spans[0].1, spans[1].0);
+        let part = sentences[1..].join(" ");
+        let all = sentences.join(" ");
+        for (at, from, speed, script, skipped) in [
+            (0.0, 0.0, 1.0, json!(all), 0),
+            (2.0, from, 1.5, json!(part), 1),
+            (3.0, from, 1.0, json!(all), 1),
+            (0.0, 0.0, 1.0, json!(sentences), 0),
+        ] {
+            let plan = json!({
+                "audio": [{ "id": "voice", "audio_url": text(&voice), "target_start": at, "start": from, "speed": speed }],
+                "subtitles": [{ "script": script, "align_to": "voice", "karaoke": { "color": "#FFD400" } }],
+                "save": false,
+            });
+            let (document, made) = composed(&mut client, &plan);
+            let captions = words_of(&document);
+            let shown = |time: f64| at + (time - from) / speed;
+            let truth: Vec<(f64, f64)> = spans[skipped..]
+                .iter()
+                .map(|(start, end)| (shown(*start), shown(*end)))
+                .collect();
+            let words: Vec<(f64, f64)> = captions
+                .iter()
+                .flat_map(|(_, words)| words.clone())
+                .collect();
+            assert!(words.len() >= 4, "{captions:?}");
+            for (start, end) in &words {
+                let is_spoken = truth
+                    .iter()
+                    .any(|span| *start >= span.0 - 0.06 && *end <= span.1 + 0.06);
+                assert!(
+                    is_spoken,
+                    "{edition} {at} {speed}: {start}–{end} {truth:?} {captions:?}"
+                );
+            }
+            // Sentences begin and end with their speech.
+            for (start, end) in &truth {
+                let near = |of: f64, times: &dyn Fn(&(f64, f64)) -> f64| {
+                    words.iter().any(|word| (times(word) - of).abs() <= 0.06)
+                };
+                assert!(
+                    near(*start, &|word| word.0) && near(*end, &|word| word.1),
+                    "{edition} {at} {speed}: {start}–{end} {captions:?}"
+                );
+            }
+            let said = made.to_string();
+            assert!(
+                said.contains("are estimated") && said.contains("voice.wav"),
+                "{said}"
+            );
+            if script.is_array() {
+                let texts: Vec<&str> = captions.iter().map(|(text, _)| text.as_str()).collect();
+                assert_eq!(texts.concat().replace(' ', ""), all.replace(' ', ""));
+                assert!(texts.contains(&sentences[1]), "{texts:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn words_stay_exact_on_trimmed_fast_and_looped_voices() {
+    let home = Home::embedded();
+    let mut client = home.connected();
+    let voice = voice(&home, "talk.wav", &SPOKEN, 12.0);
+    let words = json!([
+        { "text": "one", "start": 0.5, "end": 0.9 }, { "text": "two", "start": 3.1, "end": 3.5 },
+        { "text": "three", "start": 6.25, "end": 7.0 }, { "text": "four", "start": 11.1, "end": 11.4 },
+    ]);
+    let mut check = |voice: Value, visuals: Value, expected: &[(f64, f64)]| {
+        let plan = json!({
+            "visuals": visuals, "audio": [voice], "save": false,
+            "subtitles": [{ "words": words.to_string(), "align_to": "voice", "preset": "highlight" }],
+        });
+        let (document, made) = composed(&mut client, &plan);
+        let found: Vec<(f64, f64)> = words_of(&document)
+            .into_iter()
+            .flat_map(|(_, words)| words)
+            .collect();
+        assert!(
+            is_near(&found, expected, 0.001_5),
+            "{found:?} {expected:?} {made}"
+        );
+    };
+    let file = text(&voice);
+    check(
+        json!({ "id": "voice", "audio_url": file, "target_start": 2, "start": 3, "end": 9 }),
+        json!([]),
+        &[(2.1, 2.5), (5.25, 6.0)],
+    );
+    check(
+        json!({ "id": "voice", "audio_url": file, "target_start": 1, "start": 2, "speed": 2 }),
+        json!([]),
+        &[(1.55, 1.75), (3.125, 3.5), (5.55, 5.7)],
+    );
+    check(
+        json!({ "id": "voice", "audio_url": file, "end": 4, "loop": true }),
+        json!([{ "image_url": media("picture.jpg"), "duration": 7 }]),
+        &[(0.5, 0.9), (3.1, 3.5), (4.5, 4.9)],
+    );
+}
+
+#[test]
+fn what_a_script_cannot_be_placed_on_is_named() {
+    let home = Home::embedded();
+    let mut client = home.connected();
+    let silent = wave(&home, "silent.wav", &vec![0; 32_000]);
+    let subtitles = |more: Value| {
+        let mut item = json!({ "script": "Hello there, how are you?", "align_to": "voice" });
+        for (key, value) in more.as_object().expect("keys") {
+            item[key] = value.clone();
+        }
+        json!({
+            "audio": [{ "id": "voice", "audio_url": text(&silent) }],
+            "texts": [{ "id": "title", "text": "A" }],
+            "subtitles": [item], "save": false,
+        })
+    };
+    for (more, expected) in [
+        (json!({ "align_to": "voise" }), "did you mean \"voice\"?"),
+        (json!({ "align_to": "title" }), "which has no sound"),
+        (json!({ "align_to": "" }), "`align_to` is missing"),
+        (
+            json!({ "words": "a.json" }),
+            "`words` has the words as well",
+        ),
+        (json!({ "script": "..." }), "has no words"),
+        (
+            json!({ "script": "script.txt" }),
+            "looks like the name of a file",
+        ),
+        (json!({ "script": [1] }), "a text or a list of lines"),
+        (json!({ "font": "No Such Font" }), "No Such Font"),
+    ] {
+        let error = client
+            .call("compose_draft", json!({ "plan": subtitles(more.clone()) }))
+            .expect_err("an error");
+        assert!(
+            error.contains("subtitles[0]") && error.contains(expected),
+            "{more}: {error}"
+        );
+    }
+    // The file is known only when it was heard: then the item fails, and the rest is made.
+    let made = client
+        .call(
+            "compose_draft",
+            json!({ "plan": subtitles(json!({})), "detail": "all" }),
+        )
+        .map_or_else(|error| error, |made| made.to_string());
+    assert!(made.contains("silent.wav is silent"), "{made}");
 }

@@ -6,7 +6,8 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use super::plan_tables;
-use crate::compose::layout::{self, KnownMedia};
+use crate::compose::known::KnownMedia;
+use crate::compose::layout;
 use crate::compose::plan::Plan;
 use crate::compose::source::{Places, PlanFormat, PlanSource};
 use crate::engine::Canvas;
@@ -91,7 +92,7 @@ fn plan_with(table: &str, mut example: Object) -> Value {
     let spec = tools::routed(tool).expect("a tool");
     let gives = |own: &str| example.keys().any(|key| spec.own_name(key) == own);
     let lists_keyframes = gives("property_types");
-    if !gives(content) && !lists_keyframes {
+    if !gives(content) && !lists_keyframes && !example.contains_key("script") {
         example.insert(content.to_owned(), json!(value));
     }
     let mut plan = json!({ section: [example] });

@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use super::call::PlannedCall;
 use crate::compose::check;
-use crate::compose::layout::{self, KnownMedia};
+use crate::compose::known::KnownMedia;
+use crate::compose::layout;
 use crate::compose::plan::Plan;
 use crate::draft::ids::DraftId;
 use crate::error::{Error, Result};

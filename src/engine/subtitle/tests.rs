@@ -442,7 +442,7 @@ fn small_overlaps_are_cut_and_others_use_additional_lanes() {
 #[test]
 fn cues_that_overlap_are_joined_for_a_single_track() {
     let rolling = String::from_utf8(field("05-rolling.vtt")).unwrap();
-    let sent = for_api(&rolling, None, Micros::ZERO, &Grouping::default()).unwrap();
+    let sent = for_api(&rolling, None, Micros::ZERO, &Grouping::default(), &[]).unwrap();
     assert_eq!(
         sent.srt.unwrap(),
         "1\n00:00:05,910 --> 00:00:10,320\nfirst line\n\n2\n00:00:10,320 --> 00:00:13,559\nsecond line\nfirst line\n\n\
@@ -452,13 +452,13 @@ fn cues_that_overlap_are_joined_for_a_single_track() {
     // A text that the API can read is sent unchanged.
     let plain = "1\n00:00:00,000 --> 00:00:01,000\na\n";
     assert!(
-        for_api(plain, None, Micros::ZERO, &Grouping::default())
+        for_api(plain, None, Micros::ZERO, &Grouping::default(), &[])
             .unwrap()
             .srt
             .is_none()
     );
     let tags = String::from_utf8(field("06-tags.srt")).unwrap();
-    let sent = for_api(&tags, None, Micros::ZERO, &Grouping::default()).unwrap();
+    let sent = for_api(&tags, None, Micros::ZERO, &Grouping::default(), &[]).unwrap();
     assert!(sent.srt.unwrap().contains("\nyellow\n"));
     assert!(sent.notes.lines(true)[0].starts_with("cues 1, 2 and 3: bold"));
 }
@@ -781,7 +781,14 @@ fn cues_before_0_s_are_cut_or_left_out() {
         "{error}"
     );
     // The text for a server that adds the offset itself.
-    let sent = for_api(text, None, Micros::from_seconds(-3.0), &Grouping::default()).unwrap();
+    let sent = for_api(
+        text,
+        None,
+        Micros::from_seconds(-3.0),
+        &Grouping::default(),
+        &[],
+    )
+    .unwrap();
     assert!(
         sent.srt
             .unwrap()
@@ -846,7 +853,7 @@ mod any_text {
         fn texts_are_read_or_refused_and_read_texts_can_be_laid_out(text in pieces(), offset in -5.0..5.0) {
             let offset = Micros::from_seconds(offset);
             let text = inline(&text);
-            drop(for_api(&text, None, offset, &Grouping::default()));
+            drop(for_api(&text, None, offset, &Grouping::default(), &[]));
             for subtitles in [parse(&text, &Grouping::default()), parse_as_api(&text, &Grouping::default())].into_iter().flatten() {
                 let Ok(laid) = subtitles.laid(offset) else { continue };
                 for lane in &laid.lanes {

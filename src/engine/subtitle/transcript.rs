@@ -11,11 +11,13 @@ mod shapes;
 use serde_json::Value;
 
 use super::cue::{Cue, Notes};
+use super::heard::{HeardPart, words_heard};
 use crate::error::{Error, Result};
 use crate::units::Micros;
 
 pub(crate) use grouping::Grouping;
-pub(super) use script::{spoken_weight, tokens};
+pub(super) use script::spoken_weight;
+pub(crate) use script::tokens;
 
 /// Transcripts with more words than a day of speech has are refused.
 const MAX_WORDS: usize = 500_000;
@@ -31,6 +33,8 @@ pub(super) struct HeardWord {
     pub is_joined: bool,
     /// The start and end of the phrase in the transcript, if it has times.
     pub phrase: Option<(Micros, Micros)>,
+    /// A line ends after it: its text in the transcript ends with a line break.
+    pub ends_caption: bool,
 }
 
 /// A word with its time.
@@ -40,6 +44,7 @@ pub(super) struct TimedWord {
     pub start: Micros,
     pub end: Micros,
     pub is_joined: bool,
+    pub ends_caption: bool,
 }
 
 /// Whether a text is JSON, which no subtitle format begins like.
@@ -53,8 +58,13 @@ pub(super) fn is_json(text: &str) -> bool {
     }
 }
 
-/// The captions of a transcript, in order.
-pub(super) fn parse(text: &str, grouping: &Grouping, notes: &mut Notes) -> Result<Vec<Cue>> {
+/// The captions of a transcript, in order, when its words are heard.
+pub(super) fn parse(
+    text: &str,
+    grouping: &Grouping,
+    heard: &[HeardPart],
+    notes: &mut Notes,
+) -> Result<Vec<Cue>> {
     let value = value(text)?;
     let mut words = shapes::read(&value).ok_or_else(|| unknown(&value))?;
     words.retain(|word| !word.text.trim().is_empty());
@@ -72,7 +82,25 @@ pub(super) fn parse(text: &str, grouping: &Grouping, notes: &mut Notes) -> Resul
         .hint("split it into parts, and give each its `time_offset`"));
     }
     let words = repair::repaired(words, notes)?;
+    let words = if heard.is_empty() {
+        words
+    } else {
+        when_heard(&words, heard)?
+    };
     Ok(grouping::captions(&words, grouping, notes))
+}
+
+/// The words at the times at which they are heard. Repetitions do not share a caption.
+fn when_heard(words: &[TimedWord], parts: &[HeardPart]) -> Result<Vec<TimedWord>> {
+    let times: Vec<(Micros, Micros)> = words.iter().map(|word| (word.start, word.end)).collect();
+    let heard = words_heard(&times, parts)?;
+    let words = heard.into_iter().map(|heard| TimedWord {
+        start: heard.start,
+        end: heard.end,
+        ends_caption: words[heard.index].ends_caption || heard.ends_turn,
+        ..words[heard.index].clone()
+    });
+    Ok(words.collect())
 }
 
 /// One JSON value, or one per line.

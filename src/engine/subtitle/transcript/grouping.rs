@@ -109,7 +109,9 @@ pub(super) fn captions(words: &[TimedWord], grouping: &Grouping, notes: &mut Not
     for index in 0..words.len() {
         let ends = match words.get(index + 1) {
             Some(next) => {
-                next.start - words[index].end >= pause || ends_sentence(&words[index].text)
+                words[index].ends_caption
+                    || next.start - words[index].end >= pause
+                    || ends_sentence(&words[index].text)
             }
             None => true,
         };
@@ -188,6 +190,7 @@ fn short_enough(words: &[TimedWord], limits: ScriptLimits) -> Vec<TimedWord> {
                 start: at(index * size),
                 end: at((index + 1) * size),
                 is_joined: index > 0 || word.is_joined,
+                ends_caption: false,
             });
         }
     }

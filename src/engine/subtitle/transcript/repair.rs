@@ -239,6 +239,7 @@ fn timed_word(word: &HeardWord, start: Micros, end: Micros) -> TimedWord {
         start,
         end,
         is_joined: word.is_joined,
+        ends_caption: word.ends_caption,
     }
 }
 

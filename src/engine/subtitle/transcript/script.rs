@@ -65,7 +65,7 @@ pub(in crate::engine::subtitle) fn spoken_weight(text: &str) -> f64 {
 
 /// The words of a text, each with whether it follows the one before it without a blank: between blanks, and in Chinese
 /// and Japanese every letter with the punctuation after it.
-pub(in crate::engine::subtitle) fn tokens(text: &str) -> Vec<(String, bool)> {
+pub(crate) fn tokens(text: &str) -> Vec<(String, bool)> {
     let mut tokens: Vec<(String, bool)> = Vec::new();
     for run in text.split_whitespace() {
         let mut is_first = true;

@@ -215,6 +215,7 @@ fn of_characters(members: &Members) -> Option<Vec<HeardWord>> {
                 end,
                 is_joined: !after_blank,
                 phrase: None,
+                ends_caption: false,
             }),
         }
         (is_open, after_blank) = (true, false);
@@ -240,9 +241,11 @@ impl Joined {
         let is_joined =
             !self.words.is_empty() && !after_blank && !text.starts_with(char::is_whitespace);
         self.after_blank = text.ends_with(char::is_whitespace);
+        let ends_caption = text.ends_with('\n');
         match self.words.last_mut() {
             Some(last) if is_joined && is_punctuation(word) => {
                 last.text.push_str(word);
+                last.ends_caption |= ends_caption;
             }
             _ => self.words.push(HeardWord {
                 text: word.to_owned(),
@@ -250,6 +253,7 @@ impl Joined {
                 end,
                 is_joined,
                 phrase: None,
+                ends_caption,
             }),
         }
     }
@@ -288,6 +292,7 @@ fn of_items(items: &[Value]) -> Vec<HeardWord> {
                     end: item.get("end_time").and_then(seconds),
                     is_joined,
                     phrase: None,
+                    ends_caption: false,
                 });
             }
         }
@@ -370,6 +375,7 @@ fn spread(text: &str, span: Option<(Micros, Micros)>) -> Vec<HeardWord> {
         end: None,
         is_joined,
         phrase: span,
+        ends_caption: false,
     });
     words.collect()
 }
@@ -407,6 +413,7 @@ fn of_tokens(tokens: &[Value], phrase: Option<(Micros, Micros)>) -> Vec<HeardWor
                 end,
                 is_joined: !words.is_empty() && !text.starts_with(char::is_whitespace),
                 phrase,
+                ends_caption: false,
             }),
         }
     }
@@ -449,6 +456,7 @@ fn of_words(list: &[Value], phrase: Option<(Micros, Micros)>) -> Vec<HeardWord> 
                     end,
                     is_joined,
                     phrase: None,
+                    ends_caption: false,
                 });
             }
         }
