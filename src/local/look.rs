@@ -6,17 +6,16 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use capcut_render::Renderer;
-use capcut_scene::{FindingKind, MeasuredText};
+use capcut_scene::{Finding, FindingKind, MeasuredText};
+use tokio_util::sync::CancellationToken;
 
 use super::rendering::{ShownDraft, blocking, of_renderer};
 use crate::compose::seen::DraftReview;
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 use crate::exec::drafts::NamedDraft;
 use crate::exec::{App, Context};
 use crate::manifest;
 
-/// How many texts are compared with the picture below them: each may need a frame of a video.
-const MEASURED: usize = 24;
 /// The longer side of pictures in which contrast is measured, in pixels.
 const SIZE: u32 = 480;
 /// How many texts or files a note names.
@@ -28,44 +27,41 @@ pub(crate) async fn look(
     draft: &NamedDraft,
     context: &Context,
 ) -> Result<DraftReview> {
-    let until = Instant::now() + manifest::seconds(app.manifest.limits.review_timeout_s);
+    let limit = manifest::seconds(app.manifest.limits.review_timeout_s);
+    let start = Instant::now();
     let shown = ShownDraft::read(app, draft, context).await?;
-    let heard = heard::heard(app, &shown, until, context).await?;
-    let (mut review, texts, count, shown) = blocking(move || {
+    // Listening leaves time for the picture.
+    let heard = heard::heard(app, &shown, start + limit / 2, context).await?;
+    let (mut review, times, shown) = blocking(move || {
         let mut review = shown.movie.review(&shown.document);
         let files = heard.of(shown.movie.sounds());
         shown
             .movie
             .review_sounds(&shown.document, &files, &mut review);
         review.notes.extend(heard.notes);
-        let (texts, count) = shown.movie.measured_texts(MEASURED);
-        Ok((review, texts, count, shown))
+        let texts = shown.movie.measurable_texts();
+        let times: Vec<(i64, i64)> = texts.times().map(|at| (at, at)).collect();
+        Ok((review, times, shown))
     })
     .await?;
-    if !texts.is_empty() {
-        let times: Vec<(i64, i64)> = texts.iter().map(|text| (text.at, text.at)).collect();
+    if !times.is_empty() {
         let mut drawable = shown.with_files(app, &times, false, context).await?;
+        let (until, cancel) = (start + limit, context.cancel.clone());
+        let late = out_of_time(app);
         review = blocking(move || {
-            let mut found = Vec::new();
-            let mut unknown: Vec<(String, String)> = Vec::new();
-            let measured = texts.len();
-            for text in texts {
-                match pixels_below(&mut drawable.renderer, &text)? {
-                    Ok(pixels) => found.extend(text.judge(&pixels)),
-                    Err(why) => unknown.push((text.clip.to_string(), why)),
-                }
-            }
-            review.add(FindingKind::LowContrast, found);
-            if let Some((_, why)) = unknown.first() {
-                let clips: Vec<&str> = unknown.iter().map(|(clip, _)| clip.as_str()).collect();
+            let found = contrast(&mut drawable.renderer, until, &cancel)?;
+            review.add(FindingKind::LowContrast, found.findings);
+            if let Some((_, why)) = found.unknown.first() {
+                let clips: Vec<&str> = found.unknown.iter().map(|(clip, _)| &**clip).collect();
                 review.notes.push(format!(
                     "contrast not checked for {}: a picture or video below cannot be shown ({why})",
                     listed(&clips)
                 ));
             }
-            if measured < count {
+            if !found.late.is_empty() {
                 review.notes.push(format!(
-                    "contrast was checked for {measured} of {count} texts"
+                    "contrast not checked for {} ({late})",
+                    listed(&found.late)
                 ));
             }
             Ok(review)
@@ -73,6 +69,44 @@ pub(crate) async fn look(
         .await?;
     }
     Ok(DraftReview::new(review))
+}
+
+/// What was found on the contrast of texts.
+#[derive(Default)]
+struct Contrast {
+    findings: Vec<Finding>,
+    /// Texts over pictures that cannot be shown, and why.
+    unknown: Vec<(Arc<str>, String)>,
+    /// Texts that were not reached in time.
+    late: Vec<Arc<str>>,
+}
+
+/// Measures the contrast of texts until a time.
+fn contrast(
+    renderer: &mut Renderer,
+    until: Instant,
+    cancel: &CancellationToken,
+) -> Result<Contrast> {
+    let movie = renderer.movie().clone();
+    let texts = movie.measurable_texts();
+    let mut found = Contrast::default();
+    for index in 0..texts.len() {
+        if cancel.is_cancelled() {
+            return Err(Error::new(Kind::Cancelled, "the look was cancelled"));
+        }
+        if Instant::now() >= until {
+            found.late.extend(texts.name(index));
+            continue;
+        }
+        let Some(text) = texts.measured(index) else {
+            continue;
+        };
+        match pixels_below(renderer, &text)? {
+            Ok(pixels) => found.findings.extend(text.judge(&pixels)),
+            Err(why) => found.unknown.push((text.clip, why)),
+        }
+    }
+    Ok(found)
 }
 
 /// The note on a look that failed.

@@ -277,3 +277,69 @@ fn contrast_is_measured_on_frames_of_videos() {
     let notes = reply["look"]["notes"].to_string();
     assert!(!notes.contains("contrast not checked"), "{reply:#}");
 }
+
+#[test]
+fn the_contrast_of_all_texts_is_measured() {
+    let home = Home::embedded();
+    let light = picture(home.path(), "light.png", (960, 540), 250);
+    let mut client = home.connected();
+    let mut made = Made::new(&mut client, (960, 540));
+    made.image(&light, 0.0, 60.0);
+    for index in 0..30 {
+        let start = index * 2;
+        let end = start + 2;
+        let more = json!({ "start": start, "end": end, "track_name": "titles" });
+        made.text("White", &more);
+    }
+    let reply = made.look();
+    assert_eq!(codes(&reply), ["low_contrast"; 8], "{reply:#}");
+    let notes = reply["look"]["notes"].to_string();
+    assert!(notes.contains("22 further findings"), "{reply:#}");
+    assert!(!notes.contains("not checked"), "{reply:#}");
+}
+
+#[test]
+fn what_a_look_did_not_reach_in_time_is_listed() {
+    let mut home = Home::embedded();
+    let limits = home.file("limits.toml", "[limits]\nreview_timeout_s = 0.000001\n");
+    home.set("CAPCUT_MCP_CONFIG", limits.to_str().expect("UTF-8"));
+    let light = picture(home.path(), "light.png", (960, 540), 250);
+    let mut client = home.connected();
+    let mut made = Made::new(&mut client, (960, 540));
+    made.image(&light, 0.0, 4.0)
+        .text("White", &json!({}))
+        .add("add_audio", json!({ "audio_url": media("music.mp3") }));
+    let reply = made.look();
+    assert!(!codes(&reply).contains(&"low_contrast"), "{reply:#}");
+    let notes = reply["look"]["notes"].to_string();
+    assert!(
+        notes.contains("sound not checked for") && notes.contains("music.mp3"),
+        "{reply:#}"
+    );
+    assert!(
+        notes.contains("contrast not checked for") && notes.contains("a look takes at most"),
+        "{reply:#}"
+    );
+}
+
+#[test]
+fn a_draft_on_a_server_is_looked_at_as_well() {
+    let theirs = Home::embedded();
+    let home = Home::new();
+    let light = picture(home.path(), "light.png", (960, 540), 250);
+    let music = media("music.mp3");
+    let folders =
+        [&light, &music].map(|file| file.parent().expect("a folder").display().to_string());
+    let server = theirs.engine(&["--allow-dir", &folders[0], "--allow-dir", &folders[1]]);
+    let mut home = home;
+    home.api(&server.url);
+    let mut client = home.serve_with(&["serve", "--backend", "remote"]);
+    client.initialize("2025-06-18");
+    let mut made = Made::new(&mut client, (960, 540));
+    made.image(&light, 0.0, 9.0)
+        .text("White on white", &json!({ "end": 9 }))
+        .add("add_audio", json!({ "audio_url": music, "end": 4 }));
+    let reply = made.look();
+    assert_eq!(codes(&reply), ["low_contrast", "long_silence"], "{reply:#}");
+    assert!(reply["look"].get("notes").is_none(), "{reply:#}");
+}

@@ -37,5 +37,5 @@ pub use drawn::{Closeness, DRAWN, DrawnProperty};
 pub use geometry::Affine;
 pub use look::{Adjustment, ChromaKey, Look};
 pub use movie::{Gain, Medium, MediumKind, MediumUse, Movie, Sound};
-pub use review::{Finding, FindingKind, HeardFile, MeasuredText, Review};
+pub use review::{Finding, FindingKind, HeardFile, MeasurableTexts, MeasuredText, Review};
 pub use scene::{Blend, Color, Content, Layer, PictureContent, Scene, SceneNote, TextPicture};

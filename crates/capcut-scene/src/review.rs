@@ -2,10 +2,11 @@
 //! pixels, times at which nothing is shown, and what does not fit together in its sound; each with operations of
 //! `capcut-draft` that fix it.
 //!
-//! Clips inside compound clips are not reviewed: operations cannot change them.
+//! What is inside compound clips is reviewed where it is seen in the draft, without operations, which cannot change it.
 
 mod contrast;
 mod heard;
+mod inside;
 mod pictures;
 mod reading;
 mod spans;
@@ -17,8 +18,9 @@ use capcut_draft::{Document, Operation, TimeRange};
 use serde_json::{Map, Value, json};
 
 use crate::movie::{Clip, Movie, Timeline, Track, What};
+use inside::Inside;
 
-pub use contrast::MeasuredText;
+pub use contrast::{MeasurableTexts, MeasuredText};
 pub use heard::HeardFile;
 
 /// How many findings of each kind are kept.
@@ -126,28 +128,23 @@ impl Movie {
             document: document.clone(),
         };
         let mut review = Review::default();
-        let placed = texts::placed(timeline);
-        let (off, outside) = texts::edges(timeline, &placed);
-        let (overlaps, is_cut) = texts::overlaps(timeline, &placed);
+        let all = Inside::all(self);
+        let placed = texts::placed(&all);
+        let (off, outside) = texts::edges(timeline.canvas, &placed);
+        let (overlaps, is_cut) = texts::overlaps(timeline.canvas, &placed);
         review.add(FindingKind::OffCanvas, off);
         review.add(FindingKind::OutsideSafeArea, outside);
         review.add(FindingKind::TextOverlap, overlaps);
         review.add(
             FindingKind::TooFast,
-            reading::too_fast(self, timeline, &mut trial),
+            reading::too_fast(self, &all, &mut trial),
         );
-        review.add(FindingKind::Enlarged, pictures::enlarged(self, timeline));
+        review.add(FindingKind::Enlarged, pictures::enlarged(self, &all));
         if is_cut {
             review.notes.push(
                 "very many texts are shown at the same time: not all pairs were checked for overlaps"
                     .to_owned(),
             );
-        }
-        let clips = || timeline.tracks.iter().flat_map(|track| &track.clips);
-        if clips().any(|clip| matches!(clip.what, What::Compound(_))) {
-            review
-                .notes
-                .push("what is inside compound clips was not checked".to_owned());
         }
         match pictures::gaps(self, timeline, &mut trial) {
             Some(gaps) => review.add(FindingKind::BlackGap, gaps),
@@ -252,9 +249,8 @@ fn named(clips: &[Arc<str>], words: &str) -> String {
     }
 }
 
-/// The time that clips cover together.
-fn spanned<'c>(clips: impl Iterator<Item = &'c Clip>) -> TimeRange {
-    let ranges = clips.map(|clip| clip.clock.target);
+/// The time that ranges cover together.
+fn spanned(ranges: impl Iterator<Item = TimeRange>) -> TimeRange {
     let all = ranges.map(|range| (range.start, range.end()));
     let (start, end) = all
         .reduce(|one, other| (one.0.min(other.0), one.1.max(other.1)))
@@ -263,7 +259,7 @@ fn spanned<'c>(clips: impl Iterator<Item = &'c Clip>) -> TimeRange {
 }
 
 /// The text of a clip.
-fn layout_of(clip: &Clip) -> Option<&capcut_text::TextLayout> {
+fn layout_of(clip: &Clip) -> Option<&Arc<capcut_text::TextLayout>> {
     match &clip.what {
         What::Text(layout) if layout.clusters() > 0 => Some(layout),
         _ => None,
@@ -278,7 +274,7 @@ fn words_of(layout: &capcut_text::TextLayout) -> String {
 /// The tracks of a timeline with their texts that can be seen.
 fn texts_of(
     timeline: &Timeline,
-) -> impl Iterator<Item = (usize, &Track, usize, &Clip, &capcut_text::TextLayout)> {
+) -> impl Iterator<Item = (usize, &Track, usize, &Clip, &Arc<capcut_text::TextLayout>)> {
     timeline
         .tracks
         .iter()

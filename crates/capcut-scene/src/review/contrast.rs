@@ -6,9 +6,10 @@ use capcut_draft::TimeRange;
 use capcut_text::{Rgba, TextLayout};
 use serde_json::{Map, Value};
 
+use super::inside::Inside;
 use super::{Finding, FindingKind, set, shown_words, texts_of, tidy, words_of};
-use crate::movie::{Movie, What};
-use crate::scene::Scene;
+use crate::movie::{Clip, Movie};
+use crate::scene::{Content, Layer, Scene};
 
 /// The least contrast ratio: that of WCAG 2 for large text.
 const LEAST: f64 = 3.0;
@@ -32,64 +33,152 @@ pub struct MeasuredText {
     pub media: Vec<usize>,
     layout: Arc<TextLayout>,
     opacity: f64,
+    /// Whether operations can change it.
+    is_own: bool,
+    advice: &'static str,
+}
+
+/// The texts of a movie whose contrast can be measured: all, in an order in which the first ones are spread over the draft.
+#[derive(Clone, Debug)]
+pub struct MeasurableTexts<'m> {
+    movie: &'m Movie,
+    all: Vec<Inside<'m>>,
+    texts: Vec<TextToMeasure<'m>>,
+}
+
+#[derive(Clone, Debug)]
+struct TextToMeasure<'m> {
+    /// The index of what it is in.
+    inside: usize,
+    clip: &'m Clip,
+    layout: &'m Arc<TextLayout>,
+    /// When it is seen in the draft.
+    range: TimeRange,
+}
+
+impl TextToMeasure<'_> {
+    fn at(&self) -> i64 {
+        self.range.start + self.range.duration / 2
+    }
 }
 
 impl Movie {
-    /// The texts whose contrast can be measured, at most `most`, spread over the draft; and how many there are.
+    /// The texts whose contrast can be measured, also those in compound clips.
     #[must_use]
-    pub fn measured_texts(&self, most: usize) -> (Vec<MeasuredText>, usize) {
-        let timeline = &self.timelines[0];
-        let mut texts: Vec<_> = texts_of(timeline).map(|(_, _, _, clip, _)| clip).collect();
-        texts.sort_by_key(|clip| clip.clock.target.start);
-        let count = texts.len();
-        let step = count.div_ceil(most.max(1)).max(1);
-        let mut measured = Vec::new();
-        for clip in texts.into_iter().step_by(step) {
-            let What::Text(layout) = &clip.what else {
-                continue;
-            };
-            let range = clip.clock.target;
-            let at = range.start + range.duration / 2;
-            let mut below = self.scene(at);
-            let Some(own) = below
-                .layers
-                .iter()
-                .position(|layer| layer.clip == clip.name)
-            else {
-                continue;
-            };
-            below.layers.truncate(own);
-            let size = (f64::from(layout.width()), f64::from(layout.height()));
-            let (width, height) = timeline.canvas;
-            let corners = clip
-                .place(timeline.canvas, size, at)
-                .corners(size.0, size.1);
-            let ends = |values: [f64; 4], side: f64| {
-                let low = values.into_iter().fold(f64::INFINITY, f64::min);
-                let high = values.into_iter().fold(f64::NEG_INFINITY, f64::max);
-                ((low / side).clamp(0.0, 1.0), (high / side).clamp(0.0, 1.0))
-            };
-            let (left, right) = ends(corners.map(|corner| corner.0), width);
-            let (top, bottom) = ends(corners.map(|corner| corner.1), height);
-            let media = media_of(&below);
-            measured.push(MeasuredText {
-                clip: clip.name.clone(),
-                range,
-                at,
-                below,
-                area: [left, top, right, bottom],
-                media,
-                layout: layout.clone(),
-                opacity: clip.value(&clip.opacity, at).clamp(0.0, 1.0),
-            });
+    pub fn measurable_texts(&self) -> MeasurableTexts<'_> {
+        let all = Inside::all(self);
+        let mut texts = Vec::new();
+        for (index, inside) in all.iter().enumerate() {
+            texts.extend(texts_of(inside.timeline).map(|(_, _, _, clip, layout)| {
+                let range = inside.range(clip.clock.target);
+                TextToMeasure {
+                    inside: index,
+                    clip,
+                    layout,
+                    range,
+                }
+            }));
         }
-        (measured, count)
+        texts.retain(|text| text.range.duration > 0);
+        texts.sort_by_key(|text| text.range.start);
+        let mut spread = Vec::with_capacity(texts.len());
+        for step in [32, 16, 8, 4, 2, 1] {
+            let is_new = |index: &usize| step == 32 || !index.is_multiple_of(step * 2);
+            let indexes = (0..texts.len()).step_by(step).filter(is_new);
+            spread.extend(indexes.map(|index| texts[index].clone()));
+        }
+        MeasurableTexts {
+            movie: self,
+            all,
+            texts: spread,
+        }
+    }
+}
+
+impl MeasurableTexts<'_> {
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.texts.len()
+    }
+
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.texts.is_empty()
+    }
+
+    /// When they are measured, microseconds.
+    pub fn times(&self) -> impl Iterator<Item = i64> {
+        self.texts.iter().map(TextToMeasure::at)
+    }
+
+    /// The short id of a text, and of the compound clips that contain it.
+    #[must_use]
+    pub fn name(&self, index: usize) -> Option<Arc<str>> {
+        Some(self.texts.get(index)?.clip.name.clone())
+    }
+
+    /// What a text is measured with; none if it is not seen as it is, such as during a transition.
+    #[must_use]
+    pub fn measured(&self, index: usize) -> Option<MeasuredText> {
+        let own = self.texts.get(index)?;
+        let inside = &self.all[own.inside];
+        let (clip, layout) = (own.clip, own.layout);
+        let at = own.at();
+        let mut below = self.movie.scene(at);
+        let outer = inside.outer.iter().map(|(_, clip)| &*clip.name);
+        let path: Vec<&str> = outer.chain([&*clip.name]).collect();
+        if !cut_off(&mut below, &path) {
+            return None;
+        }
+        let size = (f64::from(layout.width()), f64::from(layout.height()));
+        let (width, height) = below.canvas;
+        let inner = inside.time(at);
+        let place = clip.place(inside.timeline.canvas, size, inner);
+        let corners = place.then(inside.map(at)).corners(size.0, size.1);
+        let ends = |values: [f64; 4], side: f64| {
+            let low = values.into_iter().fold(f64::INFINITY, f64::min);
+            let high = values.into_iter().fold(f64::NEG_INFINITY, f64::max);
+            ((low / side).clamp(0.0, 1.0), (high / side).clamp(0.0, 1.0))
+        };
+        let (left, right) = ends(corners.map(|corner| corner.0), width);
+        let (top, bottom) = ends(corners.map(|corner| corner.1), height);
+        let media = media_of(&below);
+        let opacity = clip.value(&clip.opacity, inner).clamp(0.0, 1.0);
+        Some(MeasuredText {
+            clip: clip.name.clone(),
+            range: own.range,
+            at,
+            below,
+            area: [left, top, right, bottom],
+            media,
+            layout: layout.clone(),
+            opacity: opacity * inside.opacity(at),
+            is_own: inside.is_draft(),
+            advice: inside.advice(),
+        })
+    }
+}
+
+/// Leaves what is below a clip in a scene, which is found by its path of compound clips; false if it is not there.
+fn cut_off(scene: &mut Scene, path: &[&str]) -> bool {
+    let Some((first, inner)) = path.split_first() else {
+        return false;
+    };
+    let own = scene.layers.iter().position(|layer| &*layer.clip == *first);
+    let Some(own) = own else { return false };
+    if inner.is_empty() {
+        scene.layers.truncate(own);
+        return true;
+    }
+    scene.layers.truncate(own + 1);
+    match scene.layers.last_mut().map(|layer| &mut layer.content) {
+        Some(Content::Scene(scene)) => cut_off(scene, inner),
+        _ => false,
     }
 }
 
 /// The files that a scene shows.
 fn media_of(scene: &Scene) -> Vec<usize> {
-    use crate::scene::{Content, Layer};
     fn collect(layers: &[Layer], found: &mut Vec<usize>) {
         for layer in layers {
             match &layer.content {
@@ -144,19 +233,21 @@ impl MeasuredText {
             range: self.range,
             clips: vec![self.clip.clone()],
             what: format!(
-                "{} {} is hard to read on what is below it: a contrast of {} to 1",
+                "{} {} is hard to read on what is below it: a contrast of {} to 1{}",
                 self.clip,
                 shown_words(&words_of(&self.layout)),
-                tidy(least)
+                tidy(least),
+                self.advice
             ),
             value: tidy(least),
             limit: LEAST,
             unit: "contrast ratio",
-            operations: vec![set(
-                std::slice::from_ref(&self.clip),
-                true,
-                outlined(&fills, self.opacity),
-            )],
+            operations: if self.is_own {
+                let name = std::slice::from_ref(&self.clip);
+                vec![set(name, true, outlined(&fills, self.opacity))]
+            } else {
+                Vec::new()
+            },
         })
     }
 }

@@ -228,7 +228,7 @@ fn silence(
             Vec::new()
         };
         let length = tidy(seconds(range.duration));
-        let way_out = if operations.is_empty() {
+        let advice = if operations.is_empty() {
             "; add music or another sound there, or shorten the picture"
         } else {
             ""
@@ -237,7 +237,7 @@ fn silence(
             kind: FindingKind::LongSilence,
             range,
             clips: Vec::new(),
-            what: format!("nothing is heard for {length} s while the picture continues{way_out}"),
+            what: format!("nothing is heard for {length} s while the picture continues{advice}"),
             value: length,
             limit: seconds(SILENCE),
             unit: "seconds",
@@ -371,7 +371,7 @@ fn louder_than_speech(sounds: &[Known], trial: &mut Trial) -> Vec<Finding> {
             Vec::new()
         };
         let name = &known.sound.clip;
-        let way_out = if operations.is_empty() {
+        let advice = if operations.is_empty() {
             "; make it quieter, or the voice louder"
         } else {
             ""
@@ -380,7 +380,7 @@ fn louder_than_speech(sounds: &[Known], trial: &mut Trial) -> Vec<Finding> {
             kind: FindingKind::MusicOverSpeech,
             range: TimeRange::between(first.start, last.end()),
             what: format!(
-                "{name} is up to {} dB louder than the speech of {}, for {} s{way_out}",
+                "{name} is up to {} dB louder than the speech of {}, for {} s{advice}",
                 tidy(own.excess),
                 own.voices.join(", "),
                 tidy(seconds(length(&times)))
@@ -480,7 +480,7 @@ fn without_caption(
             Vec::new()
         };
         let length = tidy(seconds(own.range.duration));
-        let way_out = if operations.is_empty() {
+        let advice = if operations.is_empty() {
             "; add a caption there with `add_subtitle`, with `words` of a recogniser or with the script and `align_to`"
         } else {
             ""
@@ -490,7 +490,7 @@ fn without_caption(
             range: own.range,
             clips: vec![own.voice.clone()],
             what: format!(
-                "somebody speaks in {} for {length} s without a caption{way_out}",
+                "somebody speaks in {} for {length} s without a caption{advice}",
                 own.voice
             ),
             value: length,
@@ -546,7 +546,7 @@ fn unspoken(
             .map(|caption| caption.clip.name.clone())
             .take(super::NAMED)
             .collect();
-        let range = spanned(run.iter().map(|caption| caption.clip));
+        let range = spanned(run.iter().map(|caption| caption.clip.clock.target));
         let mut candidates = Vec::new();
         if let [caption] = run[..] {
             // Speech nearby that lasts about as long is what the caption says.

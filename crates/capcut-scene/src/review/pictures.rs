@@ -3,6 +3,8 @@
 use capcut_draft::TimeRange;
 use serde_json::{Map, Value, json};
 
+use super::inside::Inside;
+use super::spans::united;
 use super::{Finding, FindingKind, Trial, is_still, scale_values, set, tidy};
 use crate::movie::{Clip, MediumKind, Movie, Timeline, What};
 use crate::stage::{fit, visible_size};
@@ -15,10 +17,13 @@ const AREA: u32 = 16;
 const TRIED: usize = 32;
 
 /// Pictures and videos that are shown larger than their pixels allow.
-pub(super) fn enlarged(movie: &Movie, timeline: &Timeline) -> Vec<Finding> {
+pub(super) fn enlarged(movie: &Movie, all: &[Inside<'_>]) -> Vec<Finding> {
     let mut found = Vec::new();
-    let clips = timeline.tracks.iter().flat_map(|track| &track.clips);
-    for clip in clips {
+    let clips = all.iter().flat_map(|inside| {
+        let clips = inside.timeline.tracks.iter().flat_map(|track| &track.clips);
+        clips.map(move |clip| (inside, clip))
+    });
+    for (inside, clip) in clips {
         let What::Picture { medium, crop, .. } = &clip.what else {
             continue;
         };
@@ -26,10 +31,13 @@ pub(super) fn enlarged(movie: &Movie, timeline: &Timeline) -> Vec<Finding> {
         if medium.size.0.max(medium.size.1) <= AREA || medium.size.0 == 0 || medium.size.1 == 0 {
             continue;
         }
-        let fit = fit(
-            timeline.canvas,
-            visible_size(timeline.canvas, medium.size, *crop),
-        );
+        let range = inside.range(clip.clock.target);
+        if range.duration <= 0 {
+            continue;
+        }
+        let canvas = inside.timeline.canvas;
+        let (across, down) = inside.map(range.start + range.duration / 2).lengths();
+        let fit = fit(canvas, visible_size(canvas, medium.size, *crop)) * across.max(down);
         let scale = (clip.scale_x.largest(), clip.scale_y.largest());
         let factor = fit * scale.0.max(scale.1);
         if !factor.is_finite() || factor <= LARGEST * 1.001 {
@@ -47,25 +55,27 @@ pub(super) fn enlarged(movie: &Movie, timeline: &Timeline) -> Vec<Finding> {
         };
         found.push(Finding {
             kind: FindingKind::Enlarged,
-            range: clip.clock.target,
+            range,
             clips: vec![clip.name.clone()],
             what: format!(
-                "{}{file} has {} × {} pixels and is shown at {} %; a file of {} × {} pixels would be sharp enough",
+                "{}{file} has {} × {} pixels and is shown at {} %; a file of {} × {} pixels would be sharp enough{}",
                 clip.name,
                 medium.size.0,
                 medium.size.1,
                 (factor * 100.0).round(),
                 needed(medium.size.0),
-                needed(medium.size.1)
+                needed(medium.size.1),
+                inside.advice()
             ),
             value: (factor * 100.0).round(),
             limit: LARGEST * 100.0,
             unit: "percent of the file's pixels",
-            operations: vec![set(
-                std::slice::from_ref(&clip.name),
-                is_still(clip),
-                values,
-            )],
+            operations: if inside.is_draft() {
+                let name = std::slice::from_ref(&clip.name);
+                vec![set(name, is_still(clip), values)]
+            } else {
+                Vec::new()
+            },
         });
     }
     found
@@ -77,15 +87,7 @@ fn file_name(path: &str) -> &str {
 
 /// Times at which nothing is shown; none if the draft shows nothing at all.
 pub(super) fn gaps(movie: &Movie, timeline: &Timeline, trial: &mut Trial) -> Option<Vec<Finding>> {
-    let clips = || timeline.tracks.iter().flat_map(|track| &track.clips);
-    let is_seen = |clip: &&Clip| {
-        let is_opaque = !clip.opacity.is_fixed() || clip.opacity.base > 0.02;
-        is_opaque && !matches!(clip.what, What::Adjustment)
-    };
-    let drawn = clips().filter(is_seen).map(|clip| clip.clock.target);
-    let others = timeline.tracks.iter().flat_map(|track| &track.not_drawn);
-    let mut shown: Vec<TimeRange> = drawn.chain(others.copied()).collect();
-    shown.sort_by_key(|range| range.start);
+    let shown = seen(movie, timeline);
     if shown.is_empty() && timeline.duration > 0 {
         return None;
     }
@@ -116,6 +118,32 @@ pub(super) fn gaps(movie: &Movie, timeline: &Timeline, trial: &mut Trial) -> Opt
         until = until.max(range.end());
     }
     Some(found)
+}
+
+/// When something is seen in a timeline, on its clock; of a compound clip, when something in it is seen.
+fn seen(movie: &Movie, timeline: &Timeline) -> Vec<TimeRange> {
+    let clips = timeline.tracks.iter().flat_map(|track| &track.clips);
+    let clips = clips.filter(|clip| {
+        let is_opaque = !clip.opacity.is_fixed() || clip.opacity.base > 0.02;
+        is_opaque && !matches!(clip.what, What::Adjustment)
+    });
+    let drawn = clips.flat_map(|clip| {
+        let target = clip.clock.target;
+        let What::Compound(inner) = clip.what else {
+            return vec![target];
+        };
+        let inner = seen(movie, &movie.timelines[inner]).into_iter();
+        let shown = inner.map(|range| {
+            let (start, end) = (range.start as f64, range.end() as f64);
+            TimeRange::between(
+                clip.clock.time_of(start).max(target.start),
+                clip.clock.time_of(end).min(target.end()),
+            )
+        });
+        shown.collect()
+    });
+    let others = timeline.tracks.iter().flat_map(|track| &track.not_drawn);
+    united(drawn.chain(others.copied()), 0)
 }
 
 /// Ways to fill a gap: a picture or video beside it becomes longer, what follows moves, or sounds end with the pictures.

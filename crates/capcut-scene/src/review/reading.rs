@@ -2,8 +2,9 @@
 
 use serde_json::{Value, json};
 
+use super::inside::Inside;
 use super::{Finding, FindingKind, Trial, shown_words, texts_of, tidy, words_of};
-use crate::movie::{Clip, Movie, Timeline, Track};
+use crate::movie::{Clip, Movie, Track};
 
 /// Characters per second that people read; of Chinese, Japanese and Korean.
 const READ: f64 = 17.0;
@@ -12,9 +13,12 @@ const READ_CJK: f64 = 8.0;
 const TRIED: usize = 64;
 
 /// The texts that are too fast.
-pub(super) fn too_fast(movie: &Movie, timeline: &Timeline, trial: &mut Trial) -> Vec<Finding> {
+pub(super) fn too_fast(movie: &Movie, all: &[Inside<'_>], trial: &mut Trial) -> Vec<Finding> {
     let mut found = Vec::new();
-    for (_, track, index, clip, layout) in texts_of(timeline) {
+    let texts = all
+        .iter()
+        .flat_map(|inside| texts_of(inside.timeline).map(move |text| (inside, text)));
+    for (inside, (_, track, index, clip, layout)) in texts {
         let words = words_of(layout);
         let words = words.trim();
         let cjk = words.chars().filter(|c| is_cjk(*c)).count();
@@ -23,13 +27,13 @@ pub(super) fn too_fast(movie: &Movie, timeline: &Timeline, trial: &mut Trial) ->
         let all = layout.clusters().min(words.chars().count() - breaks);
         let cjk = cjk.min(all);
         let needed_s = cjk as f64 / READ_CJK + (all - cjk) as f64 / READ;
-        let range = clip.clock.target;
+        let range = inside.range(clip.clock.target);
         let shown_s = range.duration as f64 / 1e6;
-        if needed_s <= shown_s + 1e-3 {
+        if range.duration <= 0 || needed_s <= shown_s + 1e-3 {
             continue;
         }
         let (value, limit) = (all as f64 / shown_s, all as f64 / needed_s);
-        let operations = if found.len() < TRIED {
+        let operations = if inside.is_draft() && found.len() < TRIED {
             fixed(movie, track, index, clip, needed_s, trial)
         } else {
             Vec::new()
@@ -39,13 +43,14 @@ pub(super) fn too_fast(movie: &Movie, timeline: &Timeline, trial: &mut Trial) ->
             range,
             clips: vec![clip.name.clone()],
             what: format!(
-                "{} {} has {all} characters in {} s, {} per second; people read {}, which takes {} s",
+                "{} {} has {all} characters in {} s, {} per second; people read {}, which takes {} s{}",
                 clip.name,
                 shown_words(words),
                 tidy(shown_s),
                 tidy(value),
                 tidy(limit),
-                tidy(needed_s)
+                tidy(needed_s),
+                inside.advice()
             ),
             value: tidy(value),
             limit: tidy(limit),

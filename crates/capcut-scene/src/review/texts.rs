@@ -6,12 +6,13 @@ use std::sync::Arc;
 use capcut_draft::TimeRange;
 use serde_json::{Map, Value};
 
+use super::inside::Inside;
 use super::{
     Finding, FindingKind, NAMED, is_still, named, scale_values, set, shown_words, spanned,
     texts_of, tidy, words_of,
 };
 use crate::geometry::Affine;
-use crate::movie::{Clip, Timeline};
+use crate::movie::Clip;
 
 /// How many times a text is looked at while its place changes.
 const LOOKS: i64 = 9;
@@ -108,8 +109,14 @@ fn safe_area((width, height): (f64, f64)) -> Area {
 
 /// A text and where it is.
 pub(super) struct PlacedText<'m> {
-    track: usize,
+    inside: &'m Inside<'m>,
+    /// The index of what it is in, and of its track.
+    track: (usize, usize),
     clip: &'m Clip,
+    /// When it is seen in the draft.
+    range: TimeRange,
+    /// The part of the canvas in which it can be seen.
+    frame: Area,
     words: String,
     /// Where its middle is.
     anchor: (f64, f64),
@@ -119,18 +126,28 @@ pub(super) struct PlacedText<'m> {
 }
 
 /// All texts. A text that moves is judged by its best place: it may come from outside.
-pub(super) fn placed(timeline: &Timeline) -> Vec<PlacedText<'_>> {
-    let canvas = timeline.canvas;
-    let safe = safe_area(canvas);
+pub(super) fn placed<'m>(all: &'m [Inside<'m>]) -> Vec<PlacedText<'m>> {
+    let placed = all.iter().enumerate();
+    placed
+        .flat_map(|(index, inside)| placed_in(index, inside, safe_area(all[0].timeline.canvas)))
+        .collect()
+}
+
+fn placed_in<'m>(index: usize, inside: &'m Inside<'m>, safe: Area) -> Vec<PlacedText<'m>> {
+    let canvas = inside.timeline.canvas;
     let mut all = Vec::new();
-    for (track, _, _, clip, layout) in texts_of(timeline) {
+    for (track, _, _, clip, layout) in texts_of(inside.timeline) {
         let size = (f64::from(layout.width()), f64::from(layout.height()));
-        let is_still = is_still(clip);
-        let range = clip.clock.target;
+        let is_still = is_still(clip) && inside.is_still();
+        let range = inside.range(clip.clock.target);
+        if range.duration <= 0 {
+            continue;
+        }
         let looks = if is_still { 1 } else { LOOKS };
         let places = (0..looks).map(|look| {
             let at = range.start + range.duration / (looks + 1) * (look + 1);
-            place(clip.place(canvas, size, at), size)
+            let own = clip.place(canvas, size, inside.time(at));
+            place(own.then(inside.map(at)), size)
         });
         let excess = |area: Area| {
             let beyond = area.beyond(safe).map(|(_, by, _)| by.max(0.0));
@@ -143,8 +160,11 @@ pub(super) fn placed(timeline: &Timeline) -> Vec<PlacedText<'_>> {
             continue;
         }
         all.push(PlacedText {
-            track,
+            inside,
+            track: (index, track),
             clip,
+            range,
+            frame: inside.frame(range.start + range.duration / 2),
             words: words_of(layout),
             anchor,
             area,
@@ -154,8 +174,8 @@ pub(super) fn placed(timeline: &Timeline) -> Vec<PlacedText<'_>> {
     all
 }
 
-/// The middle of a text and the rectangle around it.
-fn place(map: Affine, (width, height): (f64, f64)) -> ((f64, f64), Area) {
+/// The middle of a text or canvas and the rectangle around it.
+pub(super) fn place(map: Affine, (width, height): (f64, f64)) -> ((f64, f64), Area) {
     let anchor = map.apply(width / 2.0, height / 2.0);
     let corners = map.corners(width, height);
     let point = |(x, y): (f64, f64)| Area {
@@ -213,18 +233,9 @@ fn place_values(canvas: (f64, f64), (x, y): (f64, f64), values: &mut Map<String,
 }
 
 /// Texts beyond the canvas, and those beyond the safe area.
-pub(super) fn edges(
-    timeline: &Timeline,
-    placed: &[PlacedText<'_>],
-) -> (Vec<Finding>, Vec<Finding>) {
-    let (width, height) = timeline.canvas;
-    let canvas = Area {
-        left: 0.0,
-        top: 0.0,
-        right: width,
-        bottom: height,
-    };
-    let safe = safe_area(timeline.canvas);
+pub(super) fn edges(canvas: (f64, f64), placed: &[PlacedText<'_>]) -> (Vec<Finding>, Vec<Finding>) {
+    let (width, height) = canvas;
+    let safe = safe_area(canvas);
     let worst = |text: &PlacedText<'_>, area: Area| {
         let sides = text.area.beyond(area).into_iter();
         sides
@@ -234,7 +245,7 @@ pub(super) fn edges(
     // Captions of a track that are at one place are moved together.
     let mut groups: BTreeMap<_, Vec<&PlacedText<'_>>> = BTreeMap::new();
     for text in placed {
-        let (kind, side) = if let Some((side, ..)) = worst(text, canvas) {
+        let (kind, side) = if let Some((side, ..)) = worst(text, text.frame) {
             (FindingKind::OffCanvas, side)
         } else if let Some((side, ..)) = worst(text, safe) {
             (FindingKind::OutsideSafeArea, side)
@@ -257,7 +268,6 @@ pub(super) fn edges(
     for ((kind, _, side, ..), all) in groups {
         for texts in all.chunks(NAMED) {
             let is_off = kind == FindingKind::OffCanvas;
-            let area = if is_off { canvas } else { safe };
             let Some(first) = texts.first() else { continue };
             let extents = texts.iter().map(|text| text.extent());
             let Some(extent) = extents.reduce(Area::with) else {
@@ -265,13 +275,14 @@ pub(super) fn edges(
             };
             let (factor, anchor) = fitted(extent, first.anchor, safe);
             let mut values = Map::new();
-            place_values(timeline.canvas, anchor, &mut values);
+            place_values(canvas, anchor, &mut values);
             if factor < 1.0 {
                 let scale = first.scale();
                 scale_values((scale.0 * factor, scale.1 * factor), &mut values);
             }
             let clips: Vec<Arc<str>> = texts.iter().map(|text| text.clip.name.clone()).collect();
             let beyond = |text: &&PlacedText<'_>| {
+                let area = if is_off { text.frame } else { safe };
                 let sides = text.area.beyond(area).into_iter();
                 let own = sides.filter(|own| own.0 == side);
                 own.map(|(_, by, is_across)| by / if is_across { width } else { height } * 100.0)
@@ -309,10 +320,14 @@ pub(super) fn edges(
             };
             let finding = Finding {
                 kind,
-                range: spanned(texts.iter().map(|text| text.clip)),
-                operations: vec![set(&clips, first.is_still, values)],
+                range: spanned(texts.iter().map(|text| text.range)),
+                operations: if first.inside.is_draft() {
+                    vec![set(&clips, first.is_still, values)]
+                } else {
+                    Vec::new()
+                },
                 clips,
-                what,
+                what: what + first.inside.advice(),
                 value,
                 limit,
                 unit,
@@ -324,15 +339,15 @@ pub(super) fn edges(
 }
 
 /// Texts that cover each other, and whether some pairs were not compared.
-pub(super) fn overlaps(timeline: &Timeline, placed: &[PlacedText<'_>]) -> (Vec<Finding>, bool) {
+pub(super) fn overlaps(canvas: (f64, f64), placed: &[PlacedText<'_>]) -> (Vec<Finding>, bool) {
     let mut by_start: Vec<&PlacedText<'_>> = placed.iter().collect();
-    by_start.sort_by_key(|text| text.clip.clock.target.start);
+    by_start.sort_by_key(|text| text.range.start);
     let mut found = Vec::new();
     let mut left = PAIRS;
     let mut open: Vec<&PlacedText<'_>> = Vec::new();
     for text in by_start {
-        let start = text.clip.clock.target.start;
-        open.retain(|other| other.clip.clock.target.end() > start);
+        let start = text.range.start;
+        open.retain(|other| other.range.end() > start);
         for other in &open {
             if left == 0 {
                 return (found, true);
@@ -340,7 +355,7 @@ pub(super) fn overlaps(timeline: &Timeline, placed: &[PlacedText<'_>]) -> (Vec<F
             left -= 1;
             let covered = covered(text, other);
             if covered > COVERED && text.words != other.words {
-                found.push(overlap(timeline, placed, (other, text), covered));
+                found.push(overlap(canvas, placed, (other, text), covered));
             }
         }
         open.push(text);
@@ -355,21 +370,31 @@ fn covered(one: &PlacedText<'_>, other: &PlacedText<'_>) -> f64 {
 
 /// The overlap of two texts; the second one began later.
 fn overlap(
-    timeline: &Timeline,
+    canvas: (f64, f64),
     placed: &[PlacedText<'_>],
     (first, second): (&PlacedText<'_>, &PlacedText<'_>),
     covered: f64,
 ) -> Finding {
-    let (one, other) = (first.clip.clock.target, second.clip.clock.target);
+    let (one, other) = (first.range, second.range);
     let range = TimeRange::between(one.start.max(other.start), one.end().min(other.end()));
-    let place = |text| free_place(timeline, placed, text);
+    let own = |text: &PlacedText<'_>| text.inside.is_draft();
+    let place = |text| {
+        own(text)
+            .then(|| free_place(canvas, placed, text))
+            .flatten()
+    };
     let (fixed, values) = match (place(second), place(first)) {
-        (Some(values), _) => (second, values),
-        (None, Some(values)) => (first, values),
+        (Some(values), _) => (second, Some(values)),
+        (None, Some(values)) => (first, Some(values)),
         // The canvas is full.
         (None, None) => {
-            let hidden = Map::from_iter([("visible".to_owned(), false.into())]);
-            (second, hidden)
+            let hidden = || Map::from_iter([("visible".to_owned(), false.into())]);
+            let fixed = if own(second) || !own(first) {
+                second
+            } else {
+                first
+            };
+            (fixed, own(fixed).then(hidden))
         }
     };
     let kept = if std::ptr::eq(fixed, second) {
@@ -377,20 +402,24 @@ fn overlap(
     } else {
         second
     };
-    let own = std::slice::from_ref(&fixed.clip.name);
-    let is_still = fixed.is_still || values.contains_key("visible");
+    let name = std::slice::from_ref(&fixed.clip.name);
+    let operation = values.map(|values| {
+        let is_still = fixed.is_still || values.contains_key("visible");
+        set(name, is_still, values)
+    });
     Finding {
         kind: FindingKind::TextOverlap,
         range,
-        operations: vec![set(own, is_still, values)],
+        operations: operation.into_iter().collect(),
         clips: vec![fixed.clip.name.clone(), kept.clip.name.clone()],
         what: format!(
-            "{} {} and {} {} overlap: {} % of the smaller one",
+            "{} {} and {} {} overlap: {} % of the smaller one{}",
             fixed.clip.name,
             shown_words(&fixed.words),
             kept.clip.name,
             shown_words(&kept.words),
-            tidy(covered * 100.0)
+            tidy(covered * 100.0),
+            fixed.inside.advice()
         ),
         value: tidy(covered * 100.0),
         limit: COVERED * 100.0,
@@ -400,18 +429,18 @@ fn overlap(
 
 /// Values of `set` for a place where a text covers no other, as near as possible and not smaller than needed.
 fn free_place(
-    timeline: &Timeline,
+    canvas: (f64, f64),
     placed: &[PlacedText<'_>],
     text: &PlacedText<'_>,
 ) -> Option<Map<String, Value>> {
     /// Heights that are tried, beside those next to other texts.
     const STEPS: u32 = 24;
-    let safe = safe_area(timeline.canvas);
-    let own = text.clip.clock.target;
+    let safe = safe_area(canvas);
+    let own = text.range;
     let others: Vec<Area> = placed
         .iter()
         .filter(|other| {
-            let range = other.clip.clock.target;
+            let range = other.range;
             !std::ptr::eq(*other, text) && range.start < own.end() && own.start < range.end()
         })
         .map(|other| other.area)
@@ -429,7 +458,7 @@ fn free_place(
         if factor < 1.0 {
             continue;
         }
-        let gap = timeline.canvas.1 * 0.01;
+        let gap = canvas.1 * 0.01;
         let beside = others.iter().flat_map(|other| {
             [
                 other.top - extent.bottom - gap,
@@ -450,7 +479,7 @@ fn free_place(
         };
         if let Some(height) = heights.into_iter().find(is_free) {
             let mut values = Map::new();
-            place_values(timeline.canvas, (x, height), &mut values);
+            place_values(canvas, (x, height), &mut values);
             if smaller < 1.0 {
                 let scale = text.scale();
                 scale_values((scale.0 * smaller, scale.1 * smaller), &mut values);

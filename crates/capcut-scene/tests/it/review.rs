@@ -357,9 +357,10 @@ fn gaps_are_filled() {
 
 /// What the contrast of the first text is, on pixels of a colour.
 fn judged(document: &Document, below: [u8; 3]) -> Option<capcut_scene::Finding> {
-    let (texts, count) = movie(document).measured_texts(10);
-    assert_eq!((texts.len(), count), (1, 1));
-    let own: &MeasuredText = &texts[0];
+    let movie = movie(document);
+    let texts = movie.measurable_texts();
+    assert_eq!(texts.len(), 1);
+    let own: MeasuredText = texts.measured(0).unwrap();
     assert_eq!(own.below.layers.len(), 1);
     assert_eq!(own.media, [0]);
     own.judge(&[below; 4])
@@ -401,12 +402,141 @@ fn the_number_of_findings_is_limited() {
     let found = review(&over_picture(WIDE, texts.collect()));
     assert!(found.findings.len() <= 40, "{}", found.findings.len());
     assert!(found.left_out.iter().any(|(_, count)| *count > 400));
-    let (texts, count) = movie(&over_picture(
-        WIDE,
-        (0..100)
-            .map(|index| text("a", index, 5000, json!({})))
-            .collect(),
-    ))
-    .measured_texts(12);
-    assert!(texts.len() <= 12 && count == 100);
+    // All texts can be measured, the first ones spread over the draft.
+    let texts = (0..100).map(|index| text("a", index * 50, 40, json!({})));
+    let movie = movie(&over_picture(WIDE, texts.collect()));
+    let texts = movie.measurable_texts();
+    let times: Vec<i64> = texts.times().collect();
+    let mut sorted = times.clone();
+    sorted.sort_unstable();
+    sorted.dedup();
+    assert_eq!((texts.len(), sorted.len()), (100, 100));
+    assert!(times[..4].iter().max() > Some(&4_000_000), "{times:?}");
+    assert!((0..100).all(|index| texts.measured(index).is_some()));
+}
+
+/// A draft that shows another one as a compound clip, at a scale, from 1 s on for some milliseconds.
+fn around(inner: &Document, scale: f64, length: i64, others: Vec<Own>) -> Document {
+    let place = json!({"scale": {"x": scale, "y": scale}, "transform": {"x": 0.0, "y": 0.0}, "alpha": 1.0, "rotation": 0.0});
+    let compound = Own(
+        "video",
+        json!({"type": "video"}),
+        1000,
+        length,
+        json!({"clip": place, "extra_material_refs": ["D"]}),
+    );
+    let mut clips = vec![compound];
+    clips.extend(others);
+    let outer = document(WIDE, &clips).write();
+    let mut outer: Value = serde_json::from_slice(&outer).unwrap();
+    let inner: Value = serde_json::from_slice(&inner.clone().write()).unwrap();
+    outer["duration"] = json!((1000 + length) * 1000);
+    outer["materials"]["drafts"] = json!([{"id": "D", "type": "combination", "draft": inner}]);
+    Document::parse(outer.to_string()).unwrap()
+}
+
+#[test]
+fn what_is_inside_compound_clips_is_judged_where_it_is_seen() {
+    let beyond = || over_picture(WIDE, vec![text("Beyond the edge", 500, 4000, at(1.0, 0.0))]);
+    let below = || picture(WIDE, 0, 10_000, json!({}));
+    let only = |document: &Document, kind: FindingKind| {
+        let mut found = review(document).findings;
+        assert_eq!(found.len(), 1, "{kind:?} {found:#?}");
+        assert_eq!(found[0].kind, kind, "{found:#?}");
+        found.remove(0)
+    };
+    // The compound clip ends before the text in it does.
+    let own = only(
+        &around(&beyond(), 1.0, 3000, vec![below()]),
+        FindingKind::OffCanvas,
+    );
+    assert_eq!((own.range.start, own.range.end()), (1_500_000, 4_000_000));
+    assert!(
+        own.clips[0].contains('/') && own.operations.is_empty(),
+        "{own:#?}"
+    );
+    assert!(own.what.contains("in a compound clip"), "{}", own.what);
+    // A compound clip shows nothing beyond its own canvas, also where it is small.
+    only(
+        &around(&beyond(), 0.5, 3000, vec![below()]),
+        FindingKind::OffCanvas,
+    );
+    // What is near an edge of it is in the middle of the draft.
+    let near = over_picture(WIDE, vec![text("Near the edge", 0, 4000, at(0.0, -0.92))]);
+    only(
+        &around(&near, 1.0, 3000, vec![below()]),
+        FindingKind::OutsideSafeArea,
+    );
+    let small = around(&near, 0.5, 3000, vec![below()]);
+    assert_eq!(review(&small), Review::default());
+    // A text of the draft over one inside: the former is moved.
+    let title = over_picture(WIDE, vec![text("One title", 0, 4000, json!({}))]);
+    let over = around(
+        &title,
+        1.0,
+        3000,
+        vec![below(), text("Another one", 1000, 3000, json!({}))],
+    );
+    fixes(over, FindingKind::TextOverlap, 1);
+    // Too fast because the compound clip is short.
+    let words = "These forty characters last for a second";
+    let fast = over_picture(WIDE, vec![text(words, 0, 4000, json!({}))]);
+    assert_eq!(review(&fast), Review::default());
+    let own = only(
+        &around(&fast, 1.0, 1000, vec![below()]),
+        FindingKind::TooFast,
+    );
+    assert_eq!(own.value, 40.0);
+    // Enlarged by the compound clip, and by what is inside.
+    let pixels = document(WIDE, &[picture((1280, 720), 0, 10_000, json!({}))]);
+    assert_eq!(review(&pixels), Review::default());
+    let own = only(
+        &around(&pixels, 2.0, 3000, vec![below()]),
+        FindingKind::Enlarged,
+    );
+    assert_eq!(own.value, 300.0);
+    // A compound clip that is empty for a second shows nothing then.
+    let late = document(WIDE, &[picture(WIDE, 1000, 9000, json!({}))]);
+    let start = || picture(WIDE, 0, 1000, json!({}));
+    let own = only(
+        &around(&late, 1.0, 3000, vec![start()]),
+        FindingKind::BlackGap,
+    );
+    assert_eq!((own.range.start, own.range.end()), (1_000_000, 2_000_000));
+    assert_eq!(
+        review(&around(&pixels, 1.0, 3000, vec![start()])),
+        Review::default()
+    );
+}
+
+#[test]
+fn texts_inside_compound_clips_are_measured_against_what_is_below_them_there() {
+    let title = over_picture(WIDE, vec![text("White", 0, 4000, json!({}))]);
+    let own = around(
+        &title,
+        0.5,
+        3000,
+        vec![text("Above", 1000, 3000, at(0.0, 0.8))],
+    );
+    let movie = movie(&own);
+    let texts = movie.measurable_texts();
+    assert_eq!(texts.len(), 2);
+    let inside = (0..2)
+        .filter_map(|index| texts.measured(index))
+        .find(|text| text.clip.contains('/'))
+        .unwrap();
+    // The picture in the compound clip, not the text above it.
+    assert_eq!((inside.below.layers.len(), inside.media.len()), (1, 1));
+    let [left, top, right, bottom] = inside.area;
+    assert!(
+        left > 0.25 && right < 0.75 && top > 0.25 && bottom < 0.75,
+        "{:?}",
+        inside.area
+    );
+    let found = inside.judge(&[[255; 3]]).unwrap();
+    assert!(
+        found.operations.is_empty() && found.what.contains("in a compound clip"),
+        "{found:#?}"
+    );
+    assert_eq!(inside.judge(&[[0; 3]]), None);
 }
