@@ -48,9 +48,9 @@ if [ -z "$from" ]; then
     if [ -x "$here/capcut-mcp" ]; then
         from=$here/capcut-mcp
     elif command -v cargo >/dev/null 2>&1; then
-        echo "Building; the first build takes a few minutes."
-        (cd "$here" && cargo build --release --locked)
-        from=${CARGO_TARGET_DIR:-$here/target}/release/capcut-mcp
+        echo "Building; the build takes several minutes, nearly all of them for the last step."
+        (cd "$here" && cargo build --profile dist --locked)
+        from=${CARGO_TARGET_DIR:-$here/target}/dist/capcut-mcp
     else
         fail "there is no executable next to this script, and cargo is not installed (see rustup.rs)"
     fi
