@@ -16,6 +16,7 @@ mod stdio;
 pub(crate) mod tool_set;
 mod transport;
 
+use std::borrow::Cow;
 use std::io;
 use std::panic::AssertUnwindSafe;
 use std::path::PathBuf;
@@ -324,7 +325,7 @@ impl ServerHandler for McpServer {
         info.title = Some("CapCut drafts".to_owned());
         ServerConfig::new(capabilities)
             .with_server_info(info)
-            .with_instructions(self.tools.set.naming_profiles(INSTRUCTIONS))
+            .with_instructions(self.tools.set.naming_profiles(INSTRUCTIONS).into_owned())
     }
 
     async fn list_tools(
@@ -373,8 +374,9 @@ impl ServerHandler for McpServer {
         };
         let asked = proportion::LengthOptions::of(&arguments);
         let guest = over_http::guest_of(&context.extensions).cloned();
-        let call = AssertUnwindSafe(self.call(spec, arguments, context));
-        let mut result = match call.catch_unwind().await {
+        // In its own allocation, as the SDK moves the future of a request several times.
+        let call = Box::pin(self.call(spec, arguments, context));
+        let mut result = match AssertUnwindSafe(call).catch_unwind().await {
             Ok(Ok(mut reply)) => match picture(spec, &reply).await {
                 Ok(picture) => {
                     name_profiles(&mut reply, set);
@@ -421,7 +423,7 @@ impl ServerHandler for McpServer {
         _: RequestContext<RoleServer>,
     ) -> Result<GetPromptResponse, ErrorData> {
         let arguments = request.arguments.unwrap_or_default();
-        let named = |text: &str| self.tools.set.naming_profiles(text);
+        let named = |text: &str| self.tools.set.naming_profiles(text).into_owned();
         prompts::get(&request.name, &arguments, &named)
             .map(Into::into)
             .map_err(|error| ErrorData::invalid_params(error.to_string(), None))
@@ -626,11 +628,11 @@ fn name_profiles(reply: &mut Value, tools: &ToolSet) {
                     continue;
                 }
                 match value {
-                    Value::String(text) => *text = tools.naming_profiles(text),
+                    Value::String(text) => name_in(text, tools),
                     Value::Array(items) => {
                         for item in items {
                             match item {
-                                Value::String(text) => *text = tools.naming_profiles(text),
+                                Value::String(text) => name_in(text, tools),
                                 other => name_profiles(other, tools),
                             }
                         }
@@ -645,6 +647,12 @@ fn name_profiles(reply: &mut Value, tools: &ToolSet) {
             }
         }
         _ => {}
+    }
+}
+
+fn name_in(text: &mut String, tools: &ToolSet) {
+    if let Cow::Owned(named) = tools.naming_profiles(text) {
+        *text = named;
     }
 }
 

@@ -14,10 +14,14 @@ mod colour;
 mod notation;
 
 use std::borrow::Cow;
+use std::collections::HashMap;
+use std::iter;
 use std::ops::Deref;
+use std::sync::LazyLock;
 
 use capcut_draft::measure::{self, Measure};
-use capcut_draft::{Property, PropertyArgument, PropertyDefault, Unit};
+
+use capcut_draft::{PROPERTIES, Property, PropertyArgument, PropertyDefault, Unit};
 use serde_json::Value;
 
 pub(crate) use colour::Colour;
@@ -61,7 +65,16 @@ pub(crate) fn of(argument: &str) -> Option<ArgumentRow> {
 
 /// The entry of the list of properties for an argument of a tool that adds clips.
 pub(crate) fn listed(argument: &str) -> Option<&'static PropertyArgument> {
-    Property::named(argument)?.argument.as_ref()
+    static BY_NAME: LazyLock<HashMap<&str, &Property>> = LazyLock::new(|| {
+        let mut by_name = HashMap::new();
+        for property in PROPERTIES {
+            for name in iter::once(&property.name).chain(property.aliases) {
+                by_name.entry(*name).or_insert(property);
+            }
+        }
+        by_name
+    });
+    BY_NAME.get(argument)?.argument.as_ref()
 }
 
 /// The default of an argument of a tool, as JSON; none for names, which depend on the edition.

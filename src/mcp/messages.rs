@@ -78,7 +78,9 @@ async fn answer(app: &Arc<App>, to: To, tool: &str, mut arguments: Object) -> St
             }
             format!("sent {sent}\nreply {reply}")
         }
-        (Err(error), To::Client) => plain_tools().naming_profiles(&error.for_client()),
+        (Err(error), To::Client) => plain_tools()
+            .naming_profiles(&error.for_client())
+            .into_owned(),
         (Err(error), To::Shell) => error.to_string(),
     }
 }

@@ -1,5 +1,7 @@
 //! Which tools clients see and can call: profiles, `--tools`, `--exclude` and `--read-only`.
 
+use std::borrow::Cow;
+
 use crate::args::suggest::nearest;
 use crate::error::{Error, Result, shortened};
 use crate::local;
@@ -182,7 +184,8 @@ impl ToolSet {
             nearest(name, names).map_or(String::new(), |near| format!("; did you mean `{near}`?"))
         };
         let advice = local::advice(name).map_or_else(near, |advice| format!("; {advice}"));
-        self.naming_profiles(&format!("there is no tool `{shown}`{advice}"))
+        let message = format!("there is no tool `{shown}`{advice}");
+        self.naming_profiles(&message).into_owned()
     }
 
     fn why_left_out(&self, name: &str) -> String {
@@ -203,37 +206,50 @@ impl ToolSet {
 
     /// A text in which each tool that clients do not see is followed by the profile that lists it, or by the option that
     /// leaves it out: a model may not know tools that are not in its list.
-    pub(crate) fn naming_profiles(&self, text: &str) -> String {
-        let mut out = text.to_owned();
-        for spec in local::all().filter(|spec| !self.is_listed(spec.name)) {
-            let Some(end) = end_of_word(&out, spec.name) else {
+    pub(crate) fn naming_profiles<'t>(&self, text: &'t str) -> Cow<'t, str> {
+        let mut named: Vec<&str> = Vec::new();
+        let mut out = String::new();
+        let mut copied = 0;
+        for (start, word) in words_of_tools(text) {
+            let Some(spec) = local::find(word).filter(|spec| !self.is_listed(spec.name)) else {
                 continue;
             };
+            if named.contains(&word) {
+                continue;
+            }
+            named.push(word);
+            let quoted =
+                text[..start].ends_with('`') && text[start + word.len()..].starts_with('`');
+            let end = start + word.len() + usize::from(quoted);
             let remark = if self.find(spec.name).is_some() {
                 format!(" (profile `{}`)", profile_of(spec))
             } else {
                 format!(" ({})", self.why_left_out(spec.name))
             };
-            if !out[end..].starts_with(" (profile `") && !out[end..].starts_with(&remark) {
-                out.insert_str(end, &remark);
+            let after = &text[end..];
+            if !after.starts_with(" (profile `") && !after.starts_with(&remark) {
+                out.push_str(&text[copied..end]);
+                out.push_str(&remark);
+                copied = end;
             }
         }
-        out
+        if copied == 0 {
+            return Cow::Borrowed(text);
+        }
+        out.push_str(&text[copied..]);
+        Cow::Owned(out)
     }
 }
 
-/// The end of the first place where a text has a name as a whole word, with the backtick after it.
-fn end_of_word(text: &str, name: &str) -> Option<usize> {
+/// The words of a text that can be names of tools, which all contain `_`, and where they start. Paths are no names.
+fn words_of_tools(text: &str) -> impl Iterator<Item = (usize, &str)> {
     let is_part = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '/';
-    text.match_indices(name).find_map(|(start, _)| {
-        let end = start + name.len();
-        let before = text[..start].chars().next_back();
-        let after = text[end..].chars().next();
-        if before.is_some_and(is_part) || after.is_some_and(is_part) {
-            return None;
-        }
-        Some(end + usize::from(before == Some('`') && after == Some('`')))
-    })
+    // Nearly all replies end here.
+    let text = if text.contains('_') { text } else { "" };
+    let words = text.split(move |c| !is_part(c));
+    words
+        .filter(|word| word.contains('_'))
+        .map(move |word| (word.as_ptr().addr() - text.as_ptr().addr(), word))
 }
 
 /// Checks a list of tools and profiles.
