@@ -1,5 +1,6 @@
 //! Draws scenes.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -204,12 +205,15 @@ impl Composer {
     fn text(&mut self, layer: &Layer, text: &TextPicture, scale: Affine, target: &mut Pixmap) {
         let map = transform(layer.place.then(scale));
         let clusters = text.clusters();
+        let layout = match &text.emphasis {
+            Some((emphasised, color)) => Cow::Owned(text.layout.filled(emphasised, *color)),
+            None => Cow::Borrowed(&*text.layout),
+        };
         let is_direct =
             layer.covers.is_empty() && layer.look.is_plain() && layer.blend == Blend::Normal;
         if is_direct {
             let opacity = layer.opacity as f32;
-            text.layout
-                .draw(&mut target.as_mut(), map, opacity, clusters);
+            layout.draw(&mut target.as_mut(), map, opacity, clusters);
             return;
         }
         let Some(mut own) = self.buffer((target.width(), target.height())) else {
@@ -222,7 +226,7 @@ impl Composer {
                 ..Color::BLACK
             },
         );
-        text.layout.draw(&mut own.as_mut(), map, 1.0, clusters);
+        layout.draw(&mut own.as_mut(), map, 1.0, clusters);
         let whole = Affine::scale(f64::from(target.width()), f64::from(target.height()));
         let paint = Paint::Picture(&own, Affine::IDENTITY);
         self.paint(layer, paint, whole, scale, target);

@@ -1,9 +1,10 @@
 //! A document, read to be drawn.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use capcut_draft::{Document, TimeRange};
-use capcut_text::{Fonts, TextLayout};
+use capcut_text::{Fonts, Rgba, TextLayout};
 
 use crate::animated::Animated;
 use crate::animation::{AnimationForm, AnimationPhase};
@@ -226,6 +227,24 @@ pub(crate) struct Clip {
     pub chroma: Option<ChromaKey>,
     pub backdrop: Option<Backdrop>,
     pub animations: Vec<Animation>,
+    pub emphasis: Option<Emphasis>,
+}
+
+/// The words of a caption that are emphasised while they are spoken.
+#[derive(Clone, Debug)]
+pub(crate) struct Emphasis {
+    pub color: Rgba,
+    /// From which time after the start of the clip which clusters are emphasised, microseconds, in order.
+    pub changes: Vec<(i64, Range<usize>)>,
+}
+
+impl Emphasis {
+    /// What is emphasised at a time after the start of the clip.
+    pub(crate) fn at(&self, time: i64) -> Option<Range<usize>> {
+        let next = self.changes.partition_point(|(start, _)| *start <= time);
+        let (_, clusters) = self.changes.get(next.checked_sub(1)?)?;
+        Some(clusters.clone())
+    }
 }
 
 #[derive(Clone, Debug)]

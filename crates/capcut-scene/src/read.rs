@@ -493,8 +493,12 @@ impl Reader {
             chroma: None,
             backdrop: None,
             animations: Vec::new(),
+            emphasis: None,
             clock,
         };
+        if let What::Text(layout) = &clip.what {
+            clip.emphasis = self.emphasis(document, own, layout, &clip.name);
+        }
         self.effects(source, own, &lists, &mut clip);
         clip
     }

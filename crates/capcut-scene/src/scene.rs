@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use capcut_text::TextLayout;
+use capcut_text::{Rgba, TextLayout};
 
 use crate::cover::Cover;
 use crate::geometry::Affine;
@@ -171,11 +171,15 @@ pub struct TextPicture {
     pub layout: Arc<TextLayout>,
     /// The part of its letters that is shown, from 0 to 1.
     pub shown: f64,
+    /// The clusters of a caption that are emphasised then, and their colour.
+    pub emphasis: Option<(std::ops::Range<usize>, Rgba)>,
 }
 
 impl PartialEq for TextPicture {
     fn eq(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.layout, &other.layout) && self.shown == other.shown
+        Arc::ptr_eq(&self.layout, &other.layout)
+            && self.shown == other.shown
+            && self.emphasis == other.emphasis
     }
 }
 

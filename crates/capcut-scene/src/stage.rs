@@ -103,6 +103,10 @@ impl Stage<'_> {
             What::Text(layout) => Content::Text(TextPicture {
                 layout: layout.clone(),
                 shown: 1.0,
+                emphasis: clip.emphasis.as_ref().and_then(|emphasis| {
+                    let clusters = emphasis.at(at - clip.clock.target.start)?;
+                    Some((clusters, emphasis.color))
+                }),
             }),
             What::Adjustment => Content::Adjustment {
                 size: timeline.canvas,

@@ -1,12 +1,15 @@
 //! A text whose glyphs have their places.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use tiny_skia::{Path, Rect, Transform};
+use unicode_segmentation::UnicodeSegmentation as _;
 
+use crate::clusters::is_line_end;
 use crate::glyphs::GlyphPicture;
 use crate::missing::MissingScript;
-use crate::text::Text;
+use crate::text::{Rgba, Text};
 
 /// A rectangle in pixels of the layout, whose origin is the top left corner of the text.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -122,6 +125,64 @@ impl TextLayout {
     /// The number of grapheme clusters without the ends of lines: what people count as characters.
     pub fn clusters(&self) -> usize {
         self.clusters
+    }
+
+    /// The clusters that have a part in a range of characters of the text.
+    pub fn clusters_of(&self, characters: Range<usize>) -> Range<usize> {
+        let words: String = self
+            .text
+            .parts
+            .iter()
+            .map(|part| part.text.as_str())
+            .collect();
+        let (mut at, mut number) = (0, 0);
+        let mut found: Option<Range<usize>> = None;
+        for cluster in words.graphemes(true) {
+            let start = at;
+            at += cluster.chars().count();
+            if is_line_end(cluster) {
+                continue;
+            }
+            if start < characters.end && at > characters.start {
+                let first = found.map_or(number, |found| found.start);
+                found = Some(first..number + 1);
+            }
+            number += 1;
+        }
+        let found = found.unwrap_or_default();
+        found.start.min(self.clusters)..found.end.min(self.clusters)
+    }
+
+    /// The same layout with another colour of the letters of some clusters; their opacity stays.
+    #[must_use]
+    pub fn filled(&self, clusters: &Range<usize>, color: Rgba) -> Self {
+        let mut own = self.clone();
+        let known = self.text.parts.len();
+        let mut text = (*self.text).clone();
+        text.parts.extend(self.text.parts.iter().map(|part| {
+            let mut part = part.clone();
+            part.text = String::new();
+            part.fill = Rgba {
+                alpha: part.fill.alpha,
+                ..color
+            };
+            part
+        }));
+        own.text = Arc::new(text);
+        for glyph in &mut own.glyphs {
+            if clusters.contains(&glyph.cluster) {
+                glyph.part += known;
+            }
+        }
+        for line in &mut own.underlines {
+            if clusters.contains(&line.cluster) {
+                line.part += known;
+            }
+        }
+        // Drawing expects them by part.
+        own.glyphs.sort_by_key(|glyph| glyph.part);
+        own.underlines.sort_by_key(|line| line.part);
+        own
     }
 
     /// The number of lines, or of columns of vertical text.

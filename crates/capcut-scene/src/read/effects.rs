@@ -331,6 +331,10 @@ impl Reader {
                 limited_time(time) as i64
             };
             let (name, kind) = (text("name"), text("type"));
+            // What follows the words of a caption is read with its text.
+            if kind == "caption" && is_text {
+                continue;
+            }
             let length = time("duration").clamp(0, whole);
             let start = time("start").clamp(0, whole);
             let (phase, range, property) = match kind {

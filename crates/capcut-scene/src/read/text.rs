@@ -15,7 +15,7 @@ use serde_json::Value;
 use super::values::{animated, limited};
 use super::{Reader, Source, effects};
 use crate::animated::Animated;
-use crate::movie::What;
+use crate::movie::{Emphasis, What};
 use crate::scene::Color;
 
 /// The em of size 1 on a canvas whose shorter side is 1080 pixels.
@@ -42,6 +42,60 @@ impl Reader {
         let layout = self.fonts.lay_out(&text);
         self.text_notes(document, own, &layout, name);
         What::Text(Arc::new(layout))
+    }
+
+    /// How a caption emphasises its words, if it does.
+    pub(super) fn emphasis(
+        &mut self,
+        document: &Document,
+        own: ClipRef,
+        layout: &TextLayout,
+        name: &Arc<str>,
+    ) -> Option<Emphasis> {
+        let animations = effects::companions(document, own, "material_animations")
+            .into_iter()
+            .filter_map(|material| {
+                let rows = document.raw(material, &["animations"])?;
+                serde_json::from_slice::<Vec<Value>>(rows).ok()
+            });
+        let caption = animations
+            .flatten()
+            .find(|animation| animation["type"] == "caption")?;
+        let animation = caption["name"].as_str().unwrap_or_default();
+        let main = document.main_material(own)?;
+        let color = color(document, main, "ktv_color");
+        let words = document.caption_words(own);
+        let (Some(color), false) = (color, words.is_empty()) else {
+            let text = format!("the caption animation \"{animation}\" is not drawn");
+            self.note(name, "karaoke", true, text);
+            return None;
+        };
+        let text = format!(
+            "words take the colour of the caption animation \"{animation}\" at once; the app may draw it in another way"
+        );
+        self.note(name, "karaoke", false, text);
+        let all: Vec<char> = layout
+            .text()
+            .parts
+            .iter()
+            .flat_map(|part| part.text.chars())
+            .collect();
+        let changes = words.into_iter().map(|word| {
+            let rest = all.get(word.to..).unwrap_or_default();
+            let line_end = rest.iter().position(|letter| *letter == '\n');
+            let characters = match animation {
+                "Highlight" => word.from..word.to,
+                "Karaoke by line" => 0..word.to + line_end.unwrap_or(rest.len()),
+                _ => 0..word.to,
+            };
+            (word.start, layout.clusters_of(characters))
+        });
+        let mut changes: Vec<_> = changes.collect();
+        changes.sort_by_key(|(start, _)| *start);
+        Some(Emphasis {
+            color: rgba(color, 1.0),
+            changes,
+        })
     }
 
     fn text_notes(

@@ -2,6 +2,7 @@
 
 mod effects;
 mod golden;
+mod karaoke;
 mod places;
 mod random;
 mod review;
