@@ -93,13 +93,23 @@ pub(crate) enum KaraokeMode {
     Word,
     /// All lines up to the one that is spoken.
     Lines,
+    /// All words up to the one that is spoken, which is filled from its start to its end.
+    Fill,
+    /// All words up to the one that is spoken, whose outline appears with the colour.
+    Outline,
 }
 
 /// The app's effect that follows the words of a caption.
 pub(crate) const CAPTION_EFFECT: &str = "7361356220424262161";
 
 impl KaraokeMode {
-    pub(crate) const ALL: [Self; 3] = [Self::Words, Self::Word, Self::Lines];
+    pub(crate) const ALL: [Self; 5] = [
+        Self::Words,
+        Self::Word,
+        Self::Lines,
+        Self::Fill,
+        Self::Outline,
+    ];
 
     /// The name of its caption animation in documents.
     pub(crate) fn name(self) -> &'static str {
@@ -107,6 +117,8 @@ impl KaraokeMode {
             Self::Words => "Karaoke",
             Self::Word => "Highlight",
             Self::Lines => "Karaoke by line",
+            Self::Fill => "Karaoke fill",
+            Self::Outline => "Karaoke outline",
         }
     }
 }

@@ -13,7 +13,7 @@ use serde_json::Value;
 
 use crate::args::input_rule::InputRule;
 use crate::draft::ids::DraftId;
-use crate::draft::text::{CAPTION_EFFECT, Rgb};
+use crate::draft::text::{CAPTION_EFFECT, Karaoke, KaraokeMode, Rgb};
 use crate::engine::documents::document_error;
 use crate::engine::subtitle::export::{ShownStyle, ShownText, SubtitleFormat, written};
 use crate::error::{Error, Result};
@@ -263,18 +263,23 @@ fn shown(document: &Document, clip: ClipRef) -> Option<ShownText> {
         let length = Micros(word.end - word.start);
         (word.from, word.to, Range::new(Micros(word.start), length))
     });
-    let follows_words = document.refs(clip).iter().any(|id| {
-        let Some(own) = document.material_in("material_animations", id) else {
-            return false;
-        };
-        (0..8).any(|index| {
-            let path = [
-                PathPart::Key("animations"),
-                PathPart::Index(index),
-                PathPart::Key("resource_id"),
-            ];
-            let id = document.raw_at(own, &path);
-            id.is_some_and(|id| String::from_utf8_lossy(id).trim_matches('"') == CAPTION_EFFECT)
+    let mode = document.refs(clip).iter().find_map(|id| {
+        let own = document.material_in("material_animations", id)?;
+        (0..8).find_map(|index| {
+            let text = |key| {
+                let path = [
+                    PathPart::Key("animations"),
+                    PathPart::Index(index),
+                    PathPart::Key(key),
+                ];
+                serde_json::from_slice::<String>(document.raw_at(own, &path)?).ok()
+            };
+            let follows_words = text("resource_id")? == CAPTION_EFFECT;
+            let name = text("name").unwrap_or_default();
+            let known = KaraokeMode::ALL
+                .into_iter()
+                .find(|mode| mode.name() == name);
+            follows_words.then_some(known.unwrap_or(KaraokeMode::Words))
         })
     });
     let sung = document
@@ -286,7 +291,7 @@ fn shown(document: &Document, clip: ClipRef) -> Option<ShownText> {
         styles,
         place: (place("x"), place("y")),
         words: words.collect(),
-        sung: sung.filter(|_| follows_words),
+        sung: sung.zip(mode).map(|(color, mode)| Karaoke { color, mode }),
     })
 }
 

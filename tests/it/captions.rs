@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
-use crate::support::Home;
 use crate::support::drafts::{clips, document_in, of_clip};
+use crate::support::{Answer, Home, Server};
 
 /// The same five words in the shape of each service.
 fn transcript(name: &str) -> PathBuf {
@@ -319,6 +319,164 @@ fn ass_becomes_a_draft_and_the_same_ass() {
     assert_eq!(export(&again), first);
     let (stored, _) = saved(&home, &draft, "8.9.1");
     assert_eq!(captions(&stored)[0].3["ktv_color"], "#ffff00");
+}
+
+#[test]
+fn the_ways_in_which_words_are_sung_stay_apart() {
+    let home = Home::embedded();
+    let script = |first: &str, second: &str| {
+        let (head, _) = ASS.split_once("Dialogue:").expect("events");
+        format!(
+            "{head}Dialogue: 0,0:00:01.00,0:00:03.00,Default,,0,0,0,,{{{first}30}}One {{{second}50}}two {{{second}100}}three\n"
+        )
+    };
+    for (tag, written, name) in [
+        ("\\k", "\\k", "Karaoke"),
+        ("\\kf", "\\kf", "Karaoke fill"),
+        ("\\K", "\\kf", "Karaoke fill"),
+        ("\\ko", "\\ko", "Karaoke outline"),
+    ] {
+        let (draft, reply) = with_captions(&home, &json!({ "srt": script(tag, tag) }));
+        assert!(!reply.to_string().contains("mixes"), "{reply}");
+        let document = self::script(&home, &draft);
+        let animations = document["materials"]["material_animations"].to_string();
+        assert!(animations.contains(&format!("\"{name}\"")), "{animations}");
+        let export = |draft: &str| {
+            let call = json!({ "draft_id": draft, "format": "ass" });
+            let reply = home.call("export_subtitles", &call).expect("a text");
+            reply["text"].as_str().expect("a text").to_owned()
+        };
+        let first = export(&draft);
+        let sung = format!("{{{written}30}}One {{{written}50}}two {{{written}100}}three");
+        assert!(first.contains(&sung), "{tag}: {first}");
+        let (again, _) = with_captions(&home, &json!({ "srt": first }));
+        assert_eq!(export(&again), first, "{tag}");
+        // Older versions of the app have plain texts in the colour.
+        let (stored, _) = saved(&home, &draft, "3.8.0");
+        assert!(captions(&stored).len() >= 3, "{tag}");
+    }
+    let (_, reply) = with_captions(&home, &json!({ "srt": script("\\kf", "\\ko") }));
+    assert!(
+        reply["notes"].to_string().contains("cue 1: mixes"),
+        "{reply}"
+    );
+}
+
+#[test]
+fn words_are_read_from_a_url_and_over_http() {
+    let file = fs::read(transcript("openai-verbose.json")).expect("a transcript");
+    let served = file.clone();
+    let server = Server::start(move |asked| match asked.path.as_str() {
+        "/words" => Answer::new(200, "application/octet-stream", served.clone()),
+        _ => Answer::new(404, "text/plain", "nothing"),
+    });
+    let home = Home::embedded();
+    let url = format!("{}/words", server.url);
+    let (draft, _) = with_captions(&home, &json!({ "words": url, "karaoke": {} }));
+    let found = captions(&script(&home, &draft));
+    assert_eq!(found[0].0.trim_end_matches('.'), "Our new watch is here");
+    assert_eq!(found[0].3["ktv_color"], "#ffd400");
+    // The HTTP API of the engine takes the same transcript and the same arguments.
+    let there = Home::embedded();
+    let engine = there.engine(&[]);
+    let draft = engine.output("/create_draft", &json!({})).expect("a draft")["draft_id"].clone();
+    let words = String::from_utf8(file).expect("UTF-8");
+    let call = json!({
+        "draft_id": draft, "srt": words, "preset": "highlight", "karaoke": { "color": "#00FF00" },
+        "translation": "1\n00:00:00,000 --> 00:00:02,000\n你好\n",
+    });
+    engine.output("/add_subtitle", &call).expect("captions");
+    let read = engine
+        .output("/query_script", &json!({ "draft_id": draft }))
+        .expect("a script");
+    let document: Value = serde_json::from_str(read.as_str().expect("a document")).expect("JSON");
+    let found = captions(&document);
+    assert!(
+        found[0].0.contains("Our new watch") && found[0].0.ends_with("你好"),
+        "{found:?}"
+    );
+    assert_eq!(found[0].3["ktv_color"], "#00ff00");
+    let animations = document["materials"]["material_animations"].to_string();
+    assert!(animations.contains("Highlight"), "{animations}");
+}
+
+#[test]
+fn a_server_without_words_receives_plain_captions_and_refuses_emphasis() {
+    let server = Server::start(|asked| match asked.path.as_str() {
+        "/get_mask_types" => Answer::success(&json!([{ "name": "Linear" }])),
+        "/create_draft" | "/add_subtitle" => {
+            Answer::success(&json!({ "draft_id": "dfd_cat_1_12345678", "draft_url": "http://h/d" }))
+        }
+        _ => Answer::new(404, "text/html", ""),
+    });
+    let home = Home::remote(&server.url);
+    let words = json!([{ "text": "Hello", "start": 0.5, "end": 0.9 }, { "text": "world", "start": 0.9, "end": 1.4 }]);
+    let (draft, _) = with_captions(&home, &json!({ "words": words }));
+    let asked = server.asked();
+    let sent = asked.iter().rfind(|asked| asked.path == "/add_subtitle");
+    let sent = sent.expect("it was asked").json();
+    let srt = sent["srt"].as_str().expect("srt");
+    assert!(
+        srt.contains("00:00:00,500 -->") && srt.contains("Hello world"),
+        "{srt}"
+    );
+    let count = server.count("/add_subtitle");
+    for (more, named) in [
+        (json!({ "karaoke": { "color": "#FFD400" } }), "karaoke"),
+        (json!({ "preset": "highlight" }), "preset"),
+        (
+            json!({ "translation": "1\n00:00:00,500 --> 00:00:01,400\nHallo\n" }),
+            "translation",
+        ),
+    ] {
+        let mut call = more.clone();
+        call["draft_id"] = json!(draft);
+        call["words"] = words.clone();
+        let (_, error) = home.call("add_subtitle", &call).expect_err("refused");
+        assert!(error.contains(named), "{named}: {error}");
+    }
+    assert_eq!(server.count("/add_subtitle"), count);
+}
+
+#[test]
+fn relative_paths_of_words_and_translations_are_those_of_the_shell() {
+    let home = Home::embedded();
+    let folder = home.path().join("work");
+    fs::create_dir_all(&folder).expect("a folder");
+    let words = json!([{ "text": "Hello", "start": 0.5, "end": 0.9 }, { "text": "world", "start": 0.9, "end": 1.4 }]);
+    fs::write(folder.join("words.json"), words.to_string()).expect("written");
+    let other = "1\n00:00:00,500 --> 00:00:01,400\nHallo Welt\n";
+    fs::write(folder.join("other.srt"), other).expect("written");
+    let draft = new_draft(&home);
+    let id = format!("draft_id={draft}");
+    let run = |arguments: &[&str]| {
+        let mut command = home.command(arguments);
+        let output = command.current_dir(&folder).output().expect("it runs");
+        let told = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.success(), "{arguments:?}: {told}");
+    };
+    run(&[
+        "call",
+        "add_subtitle",
+        &id,
+        "words=words.json",
+        "translation=other.srt",
+    ]);
+    let found = captions(&script(&home, &draft));
+    assert_eq!(found[0].0, "Hello world\nHallo Welt");
+    let picture = crate::support::media("picture.jpg");
+    fs::copy(picture, folder.join("picture.jpg")).expect("copied");
+    run(&[
+        "call",
+        "add_image",
+        &id,
+        "image_url=picture.jpg",
+        "start=0",
+        "end=2",
+    ]);
+    run(&["call", "export_subtitles", &id, "path=out.srt"]);
+    let written = fs::read_to_string(folder.join("out.srt")).expect("a file");
+    assert!(written.contains("Hallo Welt"), "{written}");
 }
 
 #[test]

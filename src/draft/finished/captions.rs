@@ -199,7 +199,7 @@ fn changes(words: &Value, text: &str, mode: KaraokeMode, target: Range) -> Vec<C
         }
         let line_end = letters.iter().skip(from).position(|letter| *letter == '\n');
         let (from, to) = match mode {
-            KaraokeMode::Words => (0, at),
+            KaraokeMode::Words | KaraokeMode::Fill | KaraokeMode::Outline => (0, at),
             KaraokeMode::Word => (from, at),
             KaraokeMode::Lines => (0, line_end.map_or(letters.len(), |end| from + end)),
         };

@@ -2,12 +2,12 @@
 
 use std::collections::HashMap;
 
-use super::cue::{Cue, CuePosition, LetterSize, LetterStyle, Notes};
+use super::cue::{Cue, CuePosition, LetterSize, LetterStyle, Notes, TimeMark};
 use super::markup::{self, MarkupReader, STYLE_LEFT, ScriptUnits};
 use super::time::time;
 use super::words::marked_words;
 use super::{SubtitleLine, broken, excerpt, left_out};
-use crate::draft::text::Rgb;
+use crate::draft::text::{Karaoke, KaraokeMode, Rgb};
 use crate::error::Result;
 use crate::sorting;
 
@@ -159,8 +159,19 @@ pub(super) fn parse(lines: &[SubtitleLine<'_>], notes: &mut Notes) -> Result<Vec
                     let color = letters.color.unwrap_or(Rgb(255, 255, 255));
                     let unsung = style.and_then(|style| style.unsung);
                     // With one colour for both, nothing is seen of it.
-                    sung =
-                        Some(color).filter(|color| unsung.is_some_and(|unsung| unsung != *color));
+                    let is_seen = unsung.is_some_and(|unsung| unsung != color);
+                    let mut modes = plain.marks.iter().filter_map(|(_, mark)| match mark {
+                        TimeMark::Lasts(_, mode) => Some(*mode),
+                        _ => None,
+                    });
+                    let mode = modes.next().unwrap_or(KaraokeMode::Words);
+                    if modes.any(|other| other != mode) {
+                        notes.of_cue(
+                            number,
+                            "mixes `\\k`, `\\kf` and `\\ko`: all its words are sung as the first one",
+                        );
+                    }
+                    sung = is_seen.then_some(Karaoke { color, mode });
                     letters.color = unsung.or(letters.color);
                 }
                 cues.push(Cue {

@@ -1,7 +1,7 @@
 //! The cue model that every reader fills: times, text, style and position; and notes on what was changed or
 //! left out.
 
-use crate::draft::text::Rgb;
+use crate::draft::text::{Karaoke, KaraokeMode, Rgb};
 use crate::units::{Micros, Range};
 
 /// One caption.
@@ -19,8 +19,8 @@ pub(crate) struct Cue {
     pub place: CuePosition,
     /// The times of its words, in order, if they are known.
     pub words: Vec<CueWord>,
-    /// The colour that words take when they are sung, if the file has karaoke.
-    pub sung: Option<Rgb>,
+    /// How words are emphasised when they are sung, if the file has karaoke.
+    pub sung: Option<Karaoke>,
 }
 
 /// Characters `from` to `to` (exclusive) of a caption, and when they are spoken or sung.
@@ -299,8 +299,8 @@ pub(crate) fn numbered(cues: impl Iterator<Item = u64>) -> String {
 /// A time between the words of a caption.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum TimeMark {
-    /// The text up to the next mark is sung for this long.
-    Lasts(Micros),
+    /// The text up to the next mark is sung for this long, in this way.
+    Lasts(Micros, KaraokeMode),
     /// The next text begins this long after the start of the caption.
     After(Micros),
     /// The next text begins at this time of the file.

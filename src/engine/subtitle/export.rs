@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::look::{EM, EM_OF_HEIGHT};
-use crate::draft::text::Rgb;
+use crate::draft::text::{Karaoke, KaraokeMode, Rgb};
 use crate::units::{Micros, Range};
 
 /// A format of subtitles.
@@ -29,8 +29,8 @@ pub(crate) struct ShownText {
     pub place: (f64, f64),
     /// Its words by characters, with times from its start.
     pub words: Vec<(usize, usize, Range)>,
-    /// The colour of words that are spoken.
-    pub sung: Option<Rgb>,
+    /// How words that are spoken are emphasised.
+    pub sung: Option<Karaoke>,
 }
 
 /// The style of letters of a text.
@@ -218,7 +218,7 @@ fn ass(texts: &[ShownText], canvas: (f64, f64)) -> String {
         let (column, row) = place.unwrap_or((0, 0));
         let own = NamedStyle {
             style: style.clone(),
-            sung: text.sung,
+            sung: text.sung.map(|karaoke| karaoke.color),
             key: (row + 1) * 3 + column + 2,
         };
         let index = match styles.iter().position(|known| *known == own) {
@@ -295,6 +295,11 @@ fn dialogue(body: &mut String, text: &ShownText, whole: &ShownStyle, unit: f64) 
     let mut current = whole;
     // What was said up to here, in hundredths, so that rounding does not add up.
     let mut said = 0;
+    let tag = match text.sung.map(|karaoke| karaoke.mode) {
+        Some(KaraokeMode::Fill) => "kf",
+        Some(KaraokeMode::Outline) => "ko",
+        _ => "k",
+    };
     for (index, letter) in letters.iter().enumerate() {
         let style = style_at(text, index).unwrap_or(whole);
         if style != current {
@@ -307,10 +312,10 @@ fn dialogue(body: &mut String, text: &ShownText, whole: &ShownStyle, unit: f64) 
             debug_assert_eq!(*from, index);
             let (start, end) = (hundredths(range.start), hundredths(range.end()));
             if start > said {
-                let _ = write!(body, "{{\\k{}}}", start - said);
+                let _ = write!(body, "{{\\{tag}{}}}", start - said);
                 said = start;
             }
-            let _ = write!(body, "{{\\k{}}}", (end - said).max(0));
+            let _ = write!(body, "{{\\{tag}{}}}", (end - said).max(0));
             said = said.max(end);
         }
         match letter {

@@ -2,7 +2,7 @@
 
 use super::cue::{Cue, LetterSize, LetterStyle};
 use crate::draft::clip::Clip;
-use crate::draft::text::{Align, CharacterStyle, Karaoke, KaraokeMode, Rgb, Stroke, TextContent};
+use crate::draft::text::{Align, CharacterStyle, Rgb, Stroke, TextContent};
 
 /// The look that a call gives all its captions, and which parts of it were given explicitly.
 pub(crate) struct CallLook<'a> {
@@ -48,10 +48,7 @@ impl CallLook<'_> {
         let base = self.style(whole, self.kept(cue.style));
         look.styles = self.parts(cue, &base);
         if look.karaoke.is_none() {
-            look.karaoke = cue.sung.map(|color| Karaoke {
-                color,
-                mode: KaraokeMode::Words,
-            });
+            look.karaoke = cue.sung;
         }
         look.has_border = look.styles.iter().any(|style| style.stroke.is_some());
         self.place(cue, base.size, &mut look);

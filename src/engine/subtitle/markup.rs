@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use super::cue::{CuePosition, CueSpan, LetterSize, LetterStyle, Marked, Notes, TimeMark};
 use super::time::time;
-use crate::draft::text::Rgb;
+use crate::draft::text::{KaraokeMode, Rgb};
 use crate::units::Micros;
 
 /// A cue's text without its markup.
@@ -340,7 +340,12 @@ impl MarkupReader<'_> {
                 "k" | "K" | "kf" | "ko" => {
                     // Hundredths of a second.
                     let length = number(value).unwrap_or(0.0).clamp(0.0, 1e6);
-                    marked.mark(TimeMark::Lasts(Micros((length * 1e4).round() as i64)));
+                    let mode = match name {
+                        "k" => KaraokeMode::Words,
+                        "ko" => KaraokeMode::Outline,
+                        _ => KaraokeMode::Fill,
+                    };
+                    marked.mark(TimeMark::Lasts(Micros((length * 1e4).round() as i64), mode));
                 }
                 "kt" => {
                     let time = number(value).unwrap_or(0.0).clamp(0.0, 1e6);

@@ -597,8 +597,55 @@ fn settings_and_tags_of_webvtt_are_applied() {
         .collect();
     assert_eq!(times[0], (0, 0));
     assert!(times.contains(&(6, 500)), "{times:?}");
-    for part in ["regions", "voices", "ruby"] {
+    for part in ["voices", "ruby"] {
         assert!(told.contains(part), "{part}: {told}");
+    }
+    let place = |settings: &str| {
+        let text = format!(
+            "WEBVTT\n\nREGION\nid:low width:40% lines:2\nregionanchor:0%,100% viewportanchor:10%,90%\n\n\
+             REGION\nid:up\nwidth:50%\nregionanchor:100%,0%\nviewportanchor:100%,0%\nscroll:up\n\n\
+             00:00.000 --> 00:01.000 {settings}\nx\n"
+        );
+        let subtitles = read(&text);
+        let place = subtitles.cues[0].place;
+        let near = |number: Option<f64>| number.map(|number| (number * 1e4).round() / 1e4);
+        let point = (near(place.point.0), near(place.point.1));
+        let told = subtitles.notes.lines(true).join("\n");
+        (place.anchor, point, near(place.width), told)
+    };
+    let (anchor, point, width, told) = place("region:low");
+    assert_eq!(
+        (anchor, point, width),
+        (Some((0, -1)), (Some(0.3), Some(0.9)), Some(0.4))
+    );
+    assert!(told.contains("region \"up\" does not scroll"), "{told}");
+    let (anchor, point, width, _) = place("region:low align:start size:50%");
+    assert_eq!(
+        (anchor, point, width),
+        (Some((-1, -1)), (Some(0.1), Some(0.9)), Some(0.2))
+    );
+    let (_, point, ..) = place("region:up position:20%");
+    assert_eq!(point, (Some(0.6), Some(0.1599)));
+    // A line of its own takes a cue out of its region.
+    let (_, point, width, _) = place("region:low line:10%");
+    assert_eq!((point, width), ((None, Some(0.1)), None));
+    let (anchor, point, ..) = place("position:30%,line-left line:50%,center");
+    assert_eq!((anchor, point), (Some((-1, 0)), (Some(0.3), Some(0.5))));
+    for (settings, said) in [
+        (
+            "region:none",
+            "cue 1: its region is not defined in the file",
+        ),
+        (
+            "align:up",
+            "cue 1: its setting `align` has a value that is not known",
+        ),
+        ("line:x", "cue 1: its setting `line`"),
+        ("position:x", "cue 1: its setting `position`"),
+        ("color:red", "cue 1: the setting `color` is not known"),
+    ] {
+        let (.., told) = place(settings);
+        assert!(told.contains(said), "{settings}: {told}");
     }
     let upright = read("WEBVTT\n\n00:00.000 --> 00:01.000 vertical:rl line:-1\nx\n");
     assert!(upright.cues[0].place.vertical);
@@ -663,7 +710,8 @@ fn styles_and_overrides_of_ass_are_applied() {
         .map(|word| (word.from, word.to, word.start.0 / 1000, word.end.0 / 1000))
         .collect();
     assert_eq!(sung, [(0, 2, 1000, 1200), (2, 7, 1200, 1500)]);
-    assert_eq!(second.sung, Some(crate::draft::text::Rgb(255, 255, 255)));
+    let sung = second.sung.map(|karaoke| karaoke.color);
+    assert_eq!(sung, Some(crate::draft::text::Rgb(255, 255, 255)));
     assert_eq!(second.style.color, Some(crate::draft::text::Rgb(255, 0, 0)));
     let told = subtitles.notes.lines(true).join("\n");
     for part in [

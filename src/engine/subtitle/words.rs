@@ -12,7 +12,7 @@ pub(super) fn marked_words(text: &str, marks: &[(u32, TimeMark)], range: Range) 
     for (place, mark) in marks {
         let place = (*place as usize).min(letters.len());
         match mark {
-            TimeMark::Lasts(length) => {
+            TimeMark::Lasts(length, _) => {
                 spans.push((place, at, Some(at + *length)));
                 at = at + *length;
             }

@@ -69,13 +69,15 @@ fn drawn(document: &Document, ms: i64) -> Pixmap {
     )
 }
 
+/// What the red and the white pixels of a line are like.
+type Is<'t> = &'t dyn Fn((usize, usize)) -> bool;
+
 #[test]
 fn words_have_the_colour_when_they_are_spoken() {
     // Which parts of both lines are red: nothing, some or all of it.
     let none = |count: (usize, usize)| count.0 == 0 && count.1 > 50;
     let some = |count: (usize, usize)| count.0 > 50 && count.1 > 50;
     let all = |count: (usize, usize)| count.0 > 50 && count.1 == 0;
-    type Is<'t> = &'t dyn Fn((usize, usize)) -> bool;
     let (none, some, all): (Is, Is, Is) = (&none, &some, &all);
     for (animation, expected) in [
         (
