@@ -11,8 +11,10 @@ mod ducking;
 mod item;
 pub(crate) mod known;
 pub(crate) mod layout;
+mod levels;
 mod listening;
 mod made;
+mod on_beats;
 pub(crate) mod plan;
 mod probe;
 pub(crate) mod report;
@@ -23,6 +25,7 @@ pub(crate) mod schema;
 mod script;
 pub(crate) mod section;
 pub(crate) mod seen;
+mod sound_keys;
 pub(crate) mod source;
 mod steps;
 mod structure;
@@ -48,7 +51,7 @@ pub(crate) use check::{CheckedPlan, check, refuse};
 use document::DraftSegments;
 use item::Item;
 use known::KnownMedia;
-use listening::listen;
+use listening::{listen, measure};
 use made::FinishedRun;
 use plan::{Plan, Save};
 use probe::probe;
@@ -108,8 +111,13 @@ pub(crate) async fn compose(
     };
     let mut lengths = probe(app, &items, &steps, context).await?;
     listen(app, &items, &mut lengths, context).await?;
+    let mut laid = layout::lay_out(items.clone(), &lengths, true);
+    // Which parts of files are played is known after the layout.
+    if measure(app, &laid, &mut lengths, context).await? {
+        laid = layout::lay_out(items, &lengths, true);
+    }
+    let items = laid;
     phases.probe_ms = ms(probing);
-    let items = layout::lay_out(items, &lengths, true);
     let conflicts = review::conflicts(&items);
     refuse(
         conflicts

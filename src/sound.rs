@@ -7,10 +7,10 @@
 use std::fs::{self, File};
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
-use std::process::Child;
+use std::process::{Child, ChildStdout};
 use std::time::SystemTime;
 
-use capcut_sound::{Analysis, SoundError, Span, Wanted};
+use capcut_sound::{Analysis, Beats, Loudness, SoundError, Span, Wanted};
 use sha2::{Digest as _, Sha256};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
@@ -50,6 +50,21 @@ impl Listener {
         wanted: Wanted,
         cancel: &CancellationToken,
     ) -> Result<Analysis> {
+        let data = self.data.clone();
+        let name = shown(source);
+        self.work(source, cancel, move |file, stop| {
+            kept_or_made(file, &name, &data, wanted, stop)
+        })
+        .await
+    }
+
+    /// Works on the file of a source, beside the threads that answer clients.
+    async fn work<T: Send + 'static>(
+        &self,
+        source: &str,
+        cancel: &CancellationToken,
+        work: impl FnOnce(&Path, &CancellationToken) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
         let facts = self.media.facts(source).await?;
         if !facts.has_audio {
             return Err(no_sound(source, "it has no sound track"));
@@ -63,12 +78,69 @@ impl Listener {
         // The end of this future ends the work.
         let stop = cancel.child_token();
         let _ends_with_the_future = stop.clone().drop_guard();
-        let (data, name) = (self.data.clone(), shown(source));
-        let work =
-            tokio::task::spawn_blocking(move || kept_or_made(&file, &name, &data, wanted, &stop));
+        let work = tokio::task::spawn_blocking(move || work(&file, &stop));
         work.await.map_err(|error| {
             Error::media(format!("the sound of {} cannot be decoded", shown(source))).source(error)
         })?
+    }
+
+    /// The loudness of a part of a file or URL: LUFS and dBTP.
+    ///
+    /// # Errors
+    /// As those of [`Self::analysis`], and if the part is silent or too short to be measured.
+    pub(crate) async fn loudness(
+        &self,
+        source: &str,
+        part: Span,
+        cancel: &CancellationToken,
+    ) -> Result<(f64, f64)> {
+        let name = shown(source);
+        let measured = self.work(
+            source,
+            cancel,
+            move |file, stop| match capcut_sound::loudness_of(file, part, &|| stop.is_cancelled()) {
+                Err(SoundError::NeedsFfmpeg(what)) => by_ffmpeg(file, &name, &what, stop, |pipe| {
+                    capcut_sound::loudness_of_wave(pipe, part, &|| stop.is_cancelled())
+                }),
+                made => made.map_err(|error| sound_error(&name, error)),
+            },
+        );
+        match measured.await? {
+            Loudness {
+                integrated: Some(lufs),
+                true_peak: Some(peak),
+            } => Ok((lufs, peak)),
+            _ => Err(Error::media(format!(
+                "the loudness of {} cannot be measured: from {} s to {} s, it is silent or shorter than 0.4 s",
+                shown(source),
+                rounded(part.start),
+                rounded(part.end)
+            ))
+            .hint("set `volume` instead; `analyze_audio` shows how loud a file is")),
+        }
+    }
+
+    /// The beats of a file or URL, in seconds.
+    ///
+    /// # Errors
+    /// As those of [`Self::analysis`], and if the beats are uncertain.
+    pub(crate) async fn beats(&self, source: &str, cancel: &CancellationToken) -> Result<Vec<f64>> {
+        let found = self.analysis(source, Wanted::BEATS, cancel).await?;
+        let name = shown(source);
+        let fault = match &found.beats {
+            _ if found.is_silent() => format!("{name} is silent"),
+            Some(beats) if beats.is_certain() && !beats.times.is_empty() => {
+                return Ok(beats.times.clone());
+            }
+            Some(beats) if !beats.times.is_empty() => format!(
+                "the beats of {name} are uncertain: confidence {:.2}, and steady music has {} or more",
+                beats.confidence,
+                Beats::UNCERTAIN
+            ),
+            _ => format!("{name} has no beats"),
+        };
+        Err(Error::media(fault)
+            .hint("give each picture its `duration` in seconds, or name other music"))
     }
 
     /// The spans of speech in a file or URL.
@@ -147,7 +219,13 @@ fn kept_or_made(
         all.beats |= before.beats.is_some();
     }
     let made = match capcut_sound::analyze(file, all, &|| stop.is_cancelled()) {
-        Err(SoundError::NeedsFfmpeg(what)) => by_ffmpeg(file, name, &what, all, stop),
+        Err(SoundError::NeedsFfmpeg(what)) => {
+            let read = |pipe| capcut_sound::analyze_wave(pipe, all, &|| stop.is_cancelled());
+            by_ffmpeg(file, name, &what, stop, read).map(|made| Analysis {
+                codec: what,
+                ..made
+            })
+        }
         made => made.map_err(|error| sound_error(name, error)),
     }?;
     // A full disk costs the next analysis time, not this one its result.
@@ -210,13 +288,14 @@ impl Drop for Decoder {
     }
 }
 
-fn by_ffmpeg(
+/// What is read from the sound of a file, decoded by FFmpeg.
+fn by_ffmpeg<T>(
     file: &Path,
     name: &str,
     what: &str,
-    wanted: Wanted,
     stop: &CancellationToken,
-) -> Result<Analysis> {
+    read: impl FnOnce(ChildStdout) -> std::result::Result<T, SoundError>,
+) -> Result<T> {
     if ffmpeg::tools().is_none() {
         return Err(Error::media(format!(
             "{name} is or has {what}, which is decoded with FFmpeg only, and FFmpeg is not installed"
@@ -243,17 +322,20 @@ fn by_ffmpeg(
     let Some(pipe) = decoder.0.stdout.take() else {
         return Err(broken());
     };
-    let made = capcut_sound::analyze_wave(pipe, wanted, &|| stop.is_cancelled());
-    let mut made = match made {
-        Err(SoundError::Cancelled) => return Err(cancelled()),
+    let made = match read(pipe) {
+        Err(_) if stop.is_cancelled() => return Err(cancelled()),
         Err(error) => return Err(broken().source(error)),
         Ok(made) => made,
     };
     if !decoder.0.wait().is_ok_and(|status| status.success()) {
         return Err(broken().hint("the file may be damaged or cut off"));
     }
-    what.clone_into(&mut made.codec);
     Ok(made)
+}
+
+/// To milliseconds.
+fn rounded(seconds: f64) -> f64 {
+    (seconds * 1e3).round() / 1e3
 }
 
 fn sound_error(name: &str, error: SoundError) -> Error {

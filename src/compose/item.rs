@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use super::duck_shape;
 use super::script;
 use super::section::Section;
+use super::sound_keys;
 use crate::args::property;
 use crate::error::{Error, shortened};
 use crate::styles::Styles;
@@ -81,6 +82,18 @@ impl Item {
             ));
         }
         let spec = tools::routed(tool).ok_or_else(|| vec![format!("{path}: no tool `{tool}`")])?;
+        if extras.contains_key("loudness_lufs") {
+            let is_fixed = ["volume", "loudness"]
+                .iter()
+                .find(|key| arguments.get(**key).is_some_and(|value| !value.is_array()));
+            if tool == "add_image" {
+                faults.push(format!("{path}.loudness_lufs: a picture has no sound"));
+            } else if let Some(key) = is_fixed {
+                faults.push(format!(
+                    "{path}.loudness_lufs: `{key}` is given as well: give one of them"
+                ));
+            }
+        }
         if let Some(words) = extras.get("script") {
             let given = arguments
                 .keys()
@@ -339,6 +352,8 @@ fn extra(key: &str, value: Value) -> Result<Value, String> {
         ("loop", ..) => Err(format!("is {}, which is not true or false", shown())),
         ("duck", ..) => duck_shape::read(&value),
         ("script", ..) => script::read(&value),
+        ("loudness_lufs", ..) => sound_keys::read_loudness(&value),
+        ("cut_on", ..) => sound_keys::read_cut_on(&value),
         ("duration", ..) => {
             let length = property::of(key).and_then(|time| time.value(&value));
             match length.filter(|length| *length > 0.0 && length.is_finite()) {

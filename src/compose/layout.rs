@@ -8,12 +8,17 @@ use super::aligned;
 use super::ducking;
 use super::item::{Item, round};
 use super::known::KnownMedia;
+use super::levels;
+use super::on_beats::{BeatClock, PlayedSound};
 use super::section::Section;
 
 /// The default duration of an image in seconds; the API's default.
 const IMAGE_S: f64 = 3.0;
 /// The most repetitions of a looped sound; more are a mistake, such as a sound of a millisecond.
 const MOST_LOOPS: usize = 1000;
+
+/// The keys of a looped sound that concern each repetition.
+const LASTING: [&str; 2] = ["duck", "loudness_lufs"];
 
 /// The start of the next item of a track that has no time.
 #[derive(Clone, Copy)]
@@ -31,6 +36,9 @@ pub(crate) fn lay_out(mut items: Vec<Item>, lengths: &KnownMedia, all: bool) -> 
     let begin = Cursor { at: 0.0, sure: all };
     let mut cursors: HashMap<String, Cursor> = HashMap::new();
     let mut pictures = begin;
+    let clock = BeatClock::new(&items, lengths, |music| {
+        played(music, &items, lengths, begin)
+    });
     for item in items
         .iter_mut()
         .filter(|item| item.section == Section::Visuals)
@@ -40,7 +48,7 @@ pub(crate) fn lay_out(mut items: Vec<Item>, lengths: &KnownMedia, all: bool) -> 
             continue;
         }
         let cursor = cursors.entry(item.track().to_owned()).or_insert(begin);
-        *cursor = place_visual(item, *cursor, lengths);
+        *cursor = place_visual(item, *cursor, lengths, &clock);
         pictures.at = pictures.at.max(cursor.at);
         pictures.sure &= cursor.sure;
     }
@@ -75,11 +83,17 @@ pub(crate) fn lay_out(mut items: Vec<Item>, lengths: &KnownMedia, all: bool) -> 
         }
     }
     aligned::apply(&mut out, lengths);
+    levels::apply(&mut out, lengths);
     ducking::apply(&mut out, &lengths.speech);
     out
 }
 
-fn place_visual(item: &mut Item, cursor: Cursor, lengths: &KnownMedia) -> Cursor {
+fn place_visual(
+    item: &mut Item,
+    cursor: Cursor,
+    lengths: &KnownMedia,
+    clock: &BeatClock,
+) -> Cursor {
     let is_image = item.arguments.contains_key("image_url");
     let key = if is_image { "start" } else { "target_start" };
     let given = item.number(key);
@@ -87,15 +101,31 @@ fn place_visual(item: &mut Item, cursor: Cursor, lengths: &KnownMedia) -> Cursor
     item.follows = given.is_none();
     item.open_place = given.is_none() && !cursor.sure;
     item.arguments.insert(key.to_owned(), json!(at));
+    let is_asked = ["end", "duration"]
+        .iter()
+        .any(|key| item.number(key).is_some() || item.extra_number(key).is_some());
     let end = if is_image {
         let end = item.number("end");
         let end = end.unwrap_or(at + item.extra_number("duration").unwrap_or(IMAGE_S));
+        let end = clock
+            .end(item, at, (Some(end), is_asked), None)
+            .unwrap_or(end);
         item.arguments.insert("end".to_owned(), json!(end));
         Some(end)
     } else {
         let start = item.number("start").unwrap_or(0.0);
-        item.ends_at(lengths.get(item.source().unwrap_or_default()).map(|l| l.0))
-            .map(|end| at + (end - start) / speed(item))
+        let speed = speed(item);
+        let length = lengths.get(item.source().unwrap_or_default()).map(|l| l.0);
+        let shown = |end: f64| at + (end - start) / speed;
+        let usual = item.ends_at(length).map(shown);
+        match clock.end(item, at, (usual, is_asked), length.map(shown)) {
+            Some(beat) => {
+                let end = round(start + (beat - at) * speed);
+                item.arguments.insert("end".to_owned(), json!(end));
+                Some(beat)
+            }
+            None => usual,
+        }
     };
     let cursor = Cursor {
         at: end.unwrap_or(at),
@@ -103,6 +133,38 @@ fn place_visual(item: &mut Item, cursor: Cursor, lengths: &KnownMedia) -> Cursor
     };
     item.span = cursor.sure.then_some((at, cursor.at));
     cursor
+}
+
+/// How a sound is played if the pictures do not end it.
+fn played(
+    music: &Item,
+    items: &[Item],
+    lengths: &KnownMedia,
+    begin: Cursor,
+) -> Option<PlayedSound> {
+    let mut cursors: HashMap<&str, Cursor> = HashMap::new();
+    for item in items.iter().filter(|item| item.section == Section::Audio) {
+        let cursor = cursors.entry(item.track()).or_insert(begin);
+        if item.place != music.place {
+            drop(place_audio(item.clone(), cursor, begin, lengths));
+            continue;
+        }
+        let follows = cursor.sure.then_some(cursor.at);
+        let length = lengths.get(item.source().unwrap_or_default()).map(|l| l.1);
+        let to = item.clone().ends_at(length);
+        return Some(PlayedSound {
+            at: item.number("target_start").or(follows)?,
+            from: item.number("start").unwrap_or(0.0),
+            to,
+            speed: speed(item),
+            turns: if item.is_loop() && to.is_some() {
+                MOST_LOOPS
+            } else {
+                1
+            },
+        });
+    }
+    None
 }
 
 /// The end of the sounds that do not depend on the pictures.
@@ -199,7 +261,9 @@ fn place_audio(
         // The fades apply to the sound as a whole, not to each repetition.
         if turn > 0 {
             arguments.shift_remove("fade_in");
-            turned.extras.clear();
+            turned
+                .extras
+                .retain(|key, _| LASTING.contains(&key.as_str()));
             turned.notes.clear();
         }
         if turn + 1 < turns {

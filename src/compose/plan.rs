@@ -12,6 +12,7 @@ use sha2::{Digest, Sha256};
 
 use super::aligned;
 use super::item::Item;
+use super::on_beats;
 use super::section::Section;
 use super::source::Places;
 use super::structure;
@@ -187,6 +188,7 @@ impl Plan {
             }
         }
         faults.extend(aligned::faults(&items));
+        faults.extend(on_beats::faults(&items));
         (items, faults)
     }
 

@@ -209,6 +209,14 @@ fn comfort(section: Section, key: &str) -> Option<Value> {
             "type": ["boolean", "string", "array", "object"],
             "description": "Quieter while others speak: true, the track or `id` of those sounds, a list, or {under, by_db, attack, release, hold}.",
         }),
+        "loudness_lufs" => json!({
+            "type": "number",
+            "description": "The loudness of what is played, -40 to -5 LUFS (such as -16), instead of `volume`. Its true peak stays below -1 dB.",
+        }),
+        "cut_on" => json!({
+            "type": ["object", "string"],
+            "description": "Ends on a beat of music: its `id`, or {beats_of, every, offset}. Without a `duration`, on the next one that counts.",
+        }),
         "align_to" => json!({
             "type": "string",
             "description": "The `id` of a sound or video whose subtitles these are: their times are those of its file, also if it is trimmed, moved, faster or repeated.",
@@ -226,6 +234,10 @@ fn item(section: Section, tool: &str) -> Option<Value> {
     let mut schema = arguments(tool)?;
     let properties = schema["properties"].as_object_mut()?;
     for key in section.rules() {
+        // A picture has no sound.
+        if tool == "add_image" && ["loudness_lufs", "jump_cut"].contains(key) {
+            continue;
+        }
         if let Some(schema) = comfort(section, key) {
             properties.entry(*key).or_insert(schema);
         }

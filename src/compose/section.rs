@@ -88,8 +88,8 @@ impl Section {
     /// The keys of a plan's item in addition to the tool's own arguments.
     pub(crate) fn rules(self) -> &'static [&'static str] {
         match self {
-            Self::Audio => &["id", "fit", "loop", "duck"],
-            Self::Visuals => &["id", "type", "duration"],
+            Self::Audio => &["id", "fit", "loop", "duck", "loudness_lufs"],
+            Self::Visuals => &["id", "type", "duration", "loudness_lufs", "cut_on"],
             Self::Texts | Self::Stickers | Self::Effects => &["id", "duration"],
             Self::Subtitles => &["id", "align_to", "script"],
             Self::Keyframes => &["id"],

@@ -1,9 +1,10 @@
 //! `edit_draft`: applies operations to any draft, as one step that can be undone.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use capcut_draft::{ClipSelector, Cover, Operation, Time};
+use capcut_sound::Span;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -43,8 +44,8 @@ pub(crate) struct EditDraft {
     /// add_keyframes (property, points: [{time, value}], easing), clear_keyframes (property, time), clear (what: transition, effect, mask,
     /// animation), track (track, and mute, lock, hide, rename, order, remove), canvas (width, height), rename (name),
     /// settings (fps, magnet, cover: file or time, markers: [{at, title, color}]), add_markers (markers), group (clips), ungroup,
-    /// split_audio (a video's sound as a clip), duck (clip: music, under: voice, by_db: -12), fade (fade_in, fade_out of the whole video).
-    /// `clip` of set, clear, remove, duck: also a track, "images", "videos", "captions", …, or a list.
+    /// split_audio (a video's sound as a clip), duck (clip: music, under: voice, by_db: -12), loudness (loudness_lufs: -16), fade (fade_in, fade_out of the whole video).
+    /// `clip` of set, clear, remove, duck, loudness: also a track, "images", "videos", "captions", …, or a list.
     /// Times are seconds.
     #[schemars(with = "Vec<serde_json::Map<String, Value>>")]
     pub operations: Vec<Value>,
@@ -232,6 +233,11 @@ impl EditDraft {
                         .await
                         .map_err(within)?;
                 }
+                if members.get("op").is_some_and(|op| op == "loudness") {
+                    self.with_loudness(app, members, context)
+                        .await
+                        .map_err(within)?;
+                }
                 match members.get("op").and_then(Value::as_str) {
                     Some("set") => notes
                         .extend(set_values::read(members, &context.caller.styles).map_err(within)?),
@@ -311,30 +317,18 @@ impl EditDraft {
         if operation.contains_key("speech") {
             return Ok(());
         }
-        let id = app.current(&self.draft_id).await?;
-        let opened = app.engine.opened(&id).await?;
-        let folder = opened.and_then(|opened| opened.folder.clone());
+        let sounds = self.sounds(app, context).await?;
         let files = app
             .engine
-            .inspect(&id, |document| document.sound_files(&under))
+            .inspect(&sounds.draft, |document| document.sound_files(&under))
             .await?;
         // A clip that an earlier operation of this call makes, or an error that the operation itself reports.
         let files = files.unwrap_or_default();
-        if files.len() > LISTENED_TO {
-            return Err(Error::invalid(format!(
-                "`under` has {} files; at most {LISTENED_TO} are listened to in a call",
-                files.len()
-            ))
-            .hint("name the clips in which somebody speaks, in several operations if needed"));
-        }
-        let listener = Listener {
-            media: app.media.of(&context.caller),
-            data: app.settings.data_dir()?.to_owned(),
-        };
+        few("under", files.len())?;
         let mut speech = Vec::new();
         for file in files {
-            let source = on_this_computer(&file, folder.as_deref())?;
-            let spans = listener.speech(&source, &context.cancel).await?;
+            let source = on_this_computer(&file, sounds.folder.as_deref())?;
+            let spans = sounds.listener.speech(&source, &context.cancel).await?;
             speech.push(json!({
                 "file": file,
                 "spans": spans.iter().map(|span| [span.start, span.end]).collect::<Vec<_>>(),
@@ -343,6 +337,72 @@ impl EditDraft {
         operation.insert("speech".to_owned(), json!(speech));
         Ok(())
     }
+
+    /// Gives a `loudness` how loud its clips are, as the draft is before this call.
+    async fn with_loudness(
+        &self,
+        app: &Arc<App>,
+        operation: &mut serde_json::Map<String, Value>,
+        context: &Context,
+    ) -> Result<()> {
+        let clip = operation.get("clip").cloned().unwrap_or_default();
+        let Ok(clip) = serde_json::from_value::<ClipSelector>(clip) else {
+            return Ok(());
+        };
+        if operation.contains_key("measured") {
+            return Ok(());
+        }
+        let sounds = self.sounds(app, context).await?;
+        let parts = app
+            .engine
+            .inspect(&sounds.draft, |document| document.sound_parts(&clip))
+            .await?;
+        let parts = parts.unwrap_or_default();
+        few("clip", parts.len())?;
+        let mut measured = Vec::new();
+        for part in parts {
+            let source = on_this_computer(&part.file, sounds.folder.as_deref())?;
+            let span = Span::new(part.start, part.end);
+            let found = sounds.listener.loudness(&source, span, &context.cancel);
+            let (lufs, true_peak) = found.await?;
+            measured.push(json!({
+                "file": part.file, "start": part.start, "end": part.end, "lufs": lufs, "true_peak": true_peak,
+            }));
+        }
+        operation.insert("measured".to_owned(), json!(measured));
+        Ok(())
+    }
+
+    async fn sounds(&self, app: &Arc<App>, context: &Context) -> Result<DraftSounds> {
+        let draft = app.current(&self.draft_id).await?;
+        let opened = app.engine.opened(&draft).await?;
+        Ok(DraftSounds {
+            folder: opened.and_then(|opened| opened.folder.clone()),
+            draft,
+            listener: Listener {
+                media: app.media.of(&context.caller),
+                data: app.settings.data_dir()?.to_owned(),
+            },
+        })
+    }
+}
+
+/// What is needed to listen to the files of a draft.
+struct DraftSounds {
+    draft: DraftId,
+    /// The folder of an opened draft.
+    folder: Option<PathBuf>,
+    listener: Listener,
+}
+
+fn few(key: &str, files: usize) -> Result<()> {
+    if files <= LISTENED_TO {
+        return Ok(());
+    }
+    Err(Error::invalid(format!(
+        "`{key}` has {files} files; at most {LISTENED_TO} are listened to in an operation"
+    ))
+    .hint("name fewer clips, in several operations if needed"))
 }
 
 /// A file of a draft, where it can be read: its URL, or its path on this computer.

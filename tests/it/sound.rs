@@ -2,7 +2,7 @@
 
 use std::f64::consts::PI;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use serde_json::{Value, json};
@@ -618,4 +618,302 @@ fn what_a_script_cannot_be_placed_on_is_named() {
         )
         .map_or_else(|error| error, |made| made.to_string());
     assert!(made.contains("silent.wav is silent"), "{made}");
+}
+
+/// A tone at a level for each of these lengths, in seconds.
+fn tones(home: &Home, name: &str, parts: &[(f64, f64)]) -> PathBuf {
+    let samples = parts.iter().flat_map(|(seconds, level)| {
+        (0..(seconds * f64::from(RATE)) as u32).map(move |index| {
+            let time = f64::from(index) / f64::from(RATE);
+            (level * (2.0 * PI * 500.0 * time).sin() * 32_767.0) as i16
+        })
+    });
+    wave(home, name, &samples.collect::<Vec<_>>())
+}
+
+fn volume(clip: &Value) -> f64 {
+    clip["volume"].as_f64().expect("a volume")
+}
+
+fn lufs(client: &mut Client, file: &Path) -> f64 {
+    let arguments = json!({ "source": text(file), "what": ["loudness"] });
+    let found = client
+        .call("analyze_audio", arguments)
+        .expect("an analysis");
+    found["loudness"]["lufs"].as_f64().expect("LUFS")
+}
+
+#[test]
+fn loudness_is_that_of_the_part_that_is_played() {
+    let home = Home::embedded();
+    let mut client = home.connected();
+    let both = tones(&home, "both.wav", &[(5.0, 0.5), (10.0, 0.05)]);
+    let quiet = tones(&home, "quiet.wav", &[(10.0, 0.05)]);
+    let of_quiet = lufs(&mut client, &quiet);
+    let expected = 10f64.powf((-16.0 - of_quiet) / 20.0);
+    let near = |found: f64, expected: f64| (found / expected).log10().abs() * 20.0 < 0.1;
+    // The picture ends the loop in the middle of a repetition.
+    for more in [json!({}), json!({ "speed": 2 }), json!({ "loop": true })] {
+        let mut item = json!({ "audio_url": text(&both), "start": 5, "loudness_lufs": -16 });
+        for (key, value) in more.as_object().expect("keys") {
+            item[key] = value.clone();
+        }
+        let plan = json!({
+            "visuals": [{ "image_url": media("picture.jpg"), "duration": 17 }], "audio": [item], "save": false,
+        });
+        let (document, made) = composed(&mut client, &plan);
+        let volumes: Vec<f64> = clips(&document)
+            .iter()
+            .filter(|clip| !of_clip(&document, clip, "audios").is_empty())
+            .map(volume)
+            .collect();
+        assert!(
+            !volumes.is_empty() && volumes.iter().all(|volume| near(*volume, expected)),
+            "{volumes:?} {expected}"
+        );
+        assert!(
+            made.to_string().contains("-16.0 LUFS instead of -2"),
+            "{made}"
+        );
+    }
+    // In a draft: what ducks stays ducked.
+    let draft = created(&mut client, json!({}));
+    for (file, track, start) in [(&both, "music", 5.0), (&quiet, "voice", 0.0)] {
+        let arguments = json!({
+            "draft_id": draft, "audio_url": text(file), "track_name": track, "start": start, "volume": 0.8, "end": start + 4.0,
+        });
+        client.call("add_audio", arguments).expect("a clip");
+    }
+    let speaking = voice(&home, "speaking.wav", &[(1.0, 2.0)], 4.0);
+    let arguments =
+        json!({ "draft_id": draft, "audio_url": text(&speaking), "track_name": "speaker" });
+    client.call("add_audio", arguments).expect("a clip");
+    let reply = edited(
+        &mut client,
+        &draft,
+        json!([
+            { "op": "duck", "clip": "music", "under": "speaker" },
+            { "op": "loudness", "clip": ["music", "voice"], "loudness_lufs": -16 },
+        ]),
+    )
+    .expect("edited");
+    let document_now = document(&mut client, &draft);
+    let music = music_of(&document_now);
+    assert!(near(volume(&music), expected), "{reply}");
+    let lowest = keyframes(&music, "KFTypeVolume")
+        .iter()
+        .filter_map(|point| point["values"][0].as_f64())
+        .fold(f64::INFINITY, f64::min);
+    assert!(near(lowest, expected / 4.0), "{lowest} {expected}");
+    assert!(
+        reply["changes"]
+            .to_string()
+            .contains("-16.0 LUFS instead of"),
+        "{reply}"
+    );
+}
+
+#[test]
+fn loudness_that_cannot_be_reached_is_explained() {
+    let home = Home::embedded();
+    let mut client = home.connected();
+    let silent = wave(&home, "silent.wav", &vec![0; 32_000]);
+    let mut samples = vec![0_i16; 64_000];
+    for (index, sample) in samples.iter_mut().enumerate() {
+        *sample = if index % 16_000 == 100 {
+            30_000
+        } else {
+            ((index as i32 * 7_919) % 601 - 300) as i16
+        };
+    }
+    let peaks = wave(&home, "peaks.wav", &samples);
+    let draft = created(&mut client, json!({}));
+    for (file, track) in [(&silent, "silent"), (&peaks, "peaks")] {
+        let arguments = json!({ "draft_id": draft, "audio_url": text(file), "track_name": track });
+        client.call("add_audio", arguments).expect("a clip");
+    }
+    let reply = edited(
+        &mut client,
+        &draft,
+        json!([{ "op": "loudness", "clip": "peaks", "loudness_lufs": -10 }]),
+    )
+    .expect("edited");
+    assert!(
+        reply["changes"]
+            .to_string()
+            .contains("not louder, as its true peak is at -1 dBTP"),
+        "{reply}"
+    );
+    let volumes: Vec<f64> = clips(&document(&mut client, &draft))
+        .iter()
+        .map(volume)
+        .collect();
+    assert!(
+        volumes.iter().any(|volume| (0.9..0.99).contains(volume)),
+        "{volumes:?}"
+    );
+    for (operation, expected) in [
+        (
+            json!({ "op": "loudness", "clip": "silent", "loudness_lufs": -16 }),
+            "silent.wav",
+        ),
+        (
+            json!({ "op": "loudness", "clip": "peaks", "loudness_lufs": -3 }),
+            "from -40 (quiet) to -5",
+        ),
+        (
+            json!({ "op": "loudness", "clip": "peeks", "loudness_lufs": -16 }),
+            "peeks",
+        ),
+    ] {
+        let error = edited(&mut client, &draft, json!([operation])).expect_err("an error");
+        assert!(error.contains(expected), "{error}");
+    }
+    for (item, expected) in [
+        (
+            json!({ "loudness_lufs": 3 }),
+            "audio[0].loudness_lufs: is 3",
+        ),
+        (
+            json!({ "loudness_lufs": -16, "volume": 0.5 }),
+            "`volume` is given as well",
+        ),
+    ] {
+        let mut plan = json!({ "audio": [item], "save": false });
+        plan["audio"][0]["audio_url"] = json!(text(&peaks));
+        let error = client
+            .call("compose_draft", json!({ "plan": plan }))
+            .expect_err("an error");
+        assert!(error.contains(expected), "{error}");
+    }
+    let plan = json!({
+        "audio": [
+            { "audio_url": text(&silent), "loudness_lufs": -16 },
+            { "audio_url": text(&peaks), "track_name": "b", "loudness_lufs": -30 },
+        ],
+        "save": false,
+    });
+    let (_, made) = composed(&mut client, &plan);
+    let rows = &made["report"]["items"];
+    assert!(
+        rows[0]["status"] == "failed" && rows[1]["status"] == "ok",
+        "{made}"
+    );
+    assert!(
+        rows[0]["error"]
+            .to_string()
+            .contains("silent.wav cannot be measured"),
+        "{made}"
+    );
+}
+
+/// Clicks every half second from 0.25 s on, for 30 s.
+fn clicks(home: &Home) -> PathBuf {
+    let mut samples = vec![0_i16; 30 * RATE as usize];
+    for click in 0..59 {
+        let first = (0.25 + 0.5 * f64::from(click)) * f64::from(RATE);
+        for index in 0..400 {
+            let time = f64::from(index) / f64::from(RATE);
+            let level = 0.8 * (-time * 200.0).exp() * (2.0 * PI * 1_500.0 * time).sin();
+            samples[first as usize + index as usize] = (level * 32_767.0) as i16;
+        }
+    }
+    wave(home, "clicks.wav", &samples)
+}
+
+#[test]
+fn pictures_end_on_beats_of_trimmed_moved_and_fast_music() {
+    let home = Home::embedded();
+    let mut client = home.connected();
+    let music = clicks(&home);
+    let clip = media("clip.mp4");
+    for (at, from, speed) in [(0.0, 0.0, 1.0), (0.5, 3.1, 1.0), (0.2, 4.0, 2.0)] {
+        let mut wish = json!({ "beats_of": "music", "every": 2 });
+        wish["offset"] = json!(1);
+        let picture = json!({ "image_url": media("picture.jpg"), "cut_on": wish });
+        let mut longer = picture.clone();
+        longer["duration"] = json!(2.4);
+        let plan = json!({
+            "audio": [{ "id": "music", "audio_url": text(&music), "at": at, "source_start": from, "speed": speed }],
+            "visuals": [picture, picture, longer, { "video_url": clip, "cut_on": "music" }],
+            "save": false,
+        });
+        let (document, made) = composed(&mut client, &plan);
+        let mut ends: Vec<f64> = clips(&document)
+            .iter()
+            .filter(|clip| !of_clip(&document, clip, "videos").is_empty())
+            .map(|clip| {
+                let range = &clip["target_timerange"];
+                let time = |key: &str| range[key].as_f64().expect("a time") / 1e6;
+                time("start") + time("duration")
+            })
+            .collect();
+        ends.sort_by(f64::total_cmp);
+        assert_eq!(ends.len(), 4, "{made}");
+        let beat = 0.5 / speed;
+        for (index, end) in ends.iter().enumerate() {
+            // In beats of the file.
+            let place = ((end - at) * speed + from - 0.25) / 0.5;
+            assert!(
+                (place - place.round()).abs() * beat < 0.06,
+                "{ends:?} {made}"
+            );
+            if (1..3).contains(&index) {
+                let beats = (end - ends[index - 1]) / beat;
+                assert!(
+                    (beats - (beats / 2.0).round() * 2.0).abs() * beat < 0.06,
+                    "{ends:?}"
+                );
+            }
+        }
+        assert!((ends[1] - ends[0] - 2.0 * beat).abs() < 0.06, "{ends:?}");
+        assert!((ends[2] - ends[1] - 2.4).abs() <= beat + 0.06, "{ends:?}");
+        assert!((ends[3] - ends[2] - beat).abs() < 0.06, "{ends:?}");
+        assert!(
+            made.to_string().contains("ends on the beat of music at"),
+            "{made}"
+        );
+    }
+}
+
+#[test]
+fn uncertain_beats_and_other_ids_are_errors() {
+    let home = Home::embedded();
+    let mut client = home.connected();
+    let mut state = 7_u32;
+    let noise: Vec<i16> = (0..320_000)
+        .map(|_| {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            ((state >> 16) as i32 - 32_768) as i16 / 4
+        })
+        .collect();
+    let noise = wave(&home, "noise.wav", &noise);
+    let plan = |wish: Value| {
+        json!({
+            "audio": [{ "id": "music", "audio_url": text(&noise) }],
+            "visuals": [{ "id": "picture", "image_url": media("picture.jpg"), "cut_on": wish }],
+            "save": false,
+        })
+    };
+    for (wish, expected) in [
+        (json!("musik"), "did you mean \"music\"?"),
+        (json!("picture"), "give the `id` of an item of `audio`"),
+        (
+            json!({ "beats_of": "music", "every": 0 }),
+            "its `every` is 0",
+        ),
+    ] {
+        let error = client
+            .call("compose_draft", json!({ "plan": plan(wish) }))
+            .expect_err("an error");
+        assert!(
+            error.contains("visuals[0].cut_on") && error.contains(expected),
+            "{error}"
+        );
+    }
+    let (_, made) = composed(&mut client, &plan(json!("music")));
+    let row = made["report"]["items"][1].to_string();
+    let is_named = row.contains("noise.wav are uncertain: confidence")
+        || row.contains("noise.wav has no beats");
+    assert!(is_named && row.contains("`duration`"), "{row}");
 }

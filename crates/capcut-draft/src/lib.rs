@@ -79,10 +79,11 @@ pub use kinds::ClipKind;
 pub use measure::{Measure, Unit};
 pub use ops::{
     AddKeyframes, AddMarkers, Canvas, Clear, ClearKeyframes, ClearWhat, Cover, Duck, DuckShape,
-    Duplicate, Easing, FRAME_RATES, Fade, Freeze, Group, KeyframeValue, Marker, MediaFile,
-    MediaFileKind, MediaLength, Move, Operation, OperationReport, Remove, Rename, ReplaceMedia,
-    ReplaceText, Set, Settings, Shift, SpeechInFile, Split, SplitAudio, TextEffectKind,
-    TrackChange, Trim, Ungroup, ducked, is_adjustment, multiplied,
+    Duplicate, Easing, FRAME_RATES, Fade, Freeze, Group, KeyframeValue, LOUDNESS_RANGE, Loudness,
+    Marker, MediaFile, MediaFileKind, MediaLength, Move, Operation, OperationReport, PartLoudness,
+    Remove, Rename, ReplaceMedia, ReplaceText, Set, Settings, Shift, SoundPart, SpeechInFile,
+    Split, SplitAudio, TextEffectKind, TrackChange, Trim, Ungroup, VolumeForLoudness, ducked,
+    is_adjustment, multiplied,
 };
 pub use path::PathPart;
 pub use property::{PROPERTIES, Property, PropertyArgument, PropertyDefault};

@@ -8,6 +8,7 @@ mod copies;
 mod cut;
 pub(crate) mod easing;
 mod letters;
+mod levels;
 pub(crate) mod look;
 mod media;
 pub(crate) mod motion;
@@ -36,6 +37,7 @@ use crate::select::{ClipSelector, Time};
 use session::Session;
 
 pub use easing::Easing;
+pub use levels::{LOUDNESS_RANGE, SoundPart, VolumeForLoudness};
 pub use media::{MediaFile, MediaFileKind};
 pub use named::TextEffectKind;
 pub use picture::is_adjustment;
@@ -93,6 +95,8 @@ pub enum Operation {
     Duck(Duck),
     /// Fades the whole video.
     Fade(Fade),
+    /// Sets how loud clips are on average.
+    Loudness(Loudness),
 }
 
 macro_rules! operation_structs {
@@ -336,6 +340,16 @@ operation_structs! {
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         speech: Vec<SpeechInFile>,
     }
+    /// `loudness`: the volume at which clips have an integrated loudness by EBU R128.
+    Loudness {
+        /// A clip, a track, a kind such as "sounds", or a list.
+        clip: ClipSelector,
+        /// LUFS from -40 to -5.
+        loudness_lufs: f64,
+        /// How loud the parts of the files are that the clips play; the caller measured them.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        measured: Vec<PartLoudness>,
+    }
     /// `fade`: pictures and sounds together, at the start and the end of the timeline.
     Fade {
         /// Length, seconds.
@@ -355,6 +369,22 @@ pub struct SpeechInFile {
     pub file: String,
     /// Start and end, seconds in the file.
     pub spans: Vec<(f64, f64)>,
+}
+
+/// How loud a part of a file is.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
+pub struct PartLoudness {
+    /// As documents name it.
+    pub file: String,
+    /// Seconds in the file.
+    pub start: f64,
+    /// Seconds in the file.
+    pub end: f64,
+    /// Integrated loudness.
+    pub lufs: f64,
+    /// dBTP.
+    pub true_peak: f64,
 }
 
 /// `set`: a clip, and any properties of the list.
@@ -416,7 +446,7 @@ pub struct OperationReport {
     pub notes: Vec<String>,
 }
 
-const NAMES: [&str; 23] = [
+const NAMES: [&str; 24] = [
     "set",
     "replace_media",
     "replace_text",
@@ -440,10 +470,14 @@ const NAMES: [&str; 23] = [
     "split_audio",
     "duck",
     "fade",
+    "loudness",
 ];
 
 /// Names that other programs give to operations, for "did you mean".
-const OTHER_NAMES: [(&str, &str); 23] = [
+const OTHER_NAMES: [(&str, &str); 26] = [
+    ("normalize", "loudness"),
+    ("normalize_audio", "loudness"),
+    ("loudness_lufs", "loudness"),
     ("duck_audio", "duck"),
     ("ducking", "duck"),
     ("fade_out", "fade"),
@@ -514,6 +548,7 @@ fn keys_of(name: &str) -> Option<&'static [&'static str]> {
         "split_audio" => SplitAudio::KEYS,
         "duck" => Duck::KEYS,
         "fade" => Fade::KEYS,
+        "loudness" => Loudness::KEYS,
         _ => return None,
     })
 }
@@ -649,6 +684,7 @@ impl Operation {
             Self::SplitAudio(_) => 20,
             Self::Duck(_) => 21,
             Self::Fade(_) => 22,
+            Self::Loudness(_) => 23,
         }]
     }
 
@@ -677,6 +713,7 @@ impl Operation {
             Self::SplitAudio(operation) => session.split_audio(operation),
             Self::Duck(operation) => session.duck(operation),
             Self::Fade(operation) => session.fade(operation),
+            Self::Loudness(operation) => session.set_loudness(operation),
         }
     }
 }

@@ -27,6 +27,11 @@ impl Wanted {
         loudness: true,
         beats: true,
     };
+    pub const BEATS: Self = Self {
+        speech: false,
+        loudness: false,
+        beats: true,
+    };
     pub const SPEECH: Self = Self {
         speech: true,
         loudness: false,
@@ -132,6 +137,105 @@ pub fn analyze_wave(
     run(wanted, is_cancelled, |sink| decode_pipe(wave, sink))
 }
 
+/// The loudness of a part of a file's first sound track. What is after the part is not read.
+///
+/// # Errors
+/// As those of [`analyze`].
+pub fn loudness_of(
+    file: &Path,
+    part: Span,
+    is_cancelled: &dyn Fn() -> bool,
+) -> Result<Loudness, SoundError> {
+    let mut meter = PartMeter::new(part);
+    let decoded = decode_file(file, &mut |rate, channels, samples| {
+        if is_cancelled() || meter.is_done {
+            return Err(SoundError::Cancelled);
+        }
+        meter.push(rate, channels, samples)
+    });
+    match decoded {
+        Err(SoundError::Cancelled) if meter.is_done => {}
+        decoded => drop(decoded?),
+    }
+    meter.finish()
+}
+
+/// As [`loudness_of`], for a WAV stream as [`analyze_wave`] reads it, to its end.
+///
+/// # Errors
+/// As those of [`analyze`].
+pub fn loudness_of_wave(
+    wave: impl Read + Send + Sync,
+    part: Span,
+    is_cancelled: &dyn Fn() -> bool,
+) -> Result<Loudness, SoundError> {
+    let mut meter = PartMeter::new(part);
+    decode_pipe(wave, &mut |rate, channels, samples| {
+        if is_cancelled() {
+            return Err(SoundError::Cancelled);
+        }
+        meter.push(rate, channels, samples)
+    })?;
+    meter.finish()
+}
+
+/// Measures the frames of a part.
+struct PartMeter {
+    part: Span,
+    meter: Option<EbuR128>,
+    /// Frames before the next ones.
+    before: u64,
+    is_done: bool,
+}
+
+impl PartMeter {
+    fn new(part: Span) -> Self {
+        Self {
+            part,
+            meter: None,
+            before: 0,
+            is_done: false,
+        }
+    }
+
+    fn push(&mut self, rate: u32, channels: usize, samples: &[f32]) -> Result<(), SoundError> {
+        let meter = match &mut self.meter {
+            Some(meter) => meter,
+            none => none.insert(meter(rate, channels)?),
+        };
+        let count = (samples.len() / channels.max(1)) as u64;
+        // A cast of a time beyond all frames saturates.
+        let frame = |seconds: f64| (seconds * f64::from(rate)).round() as u64;
+        let within = |frame: u64| (frame.saturating_sub(self.before)).min(count) as usize;
+        let (first, last) = (within(frame(self.part.start)), within(frame(self.part.end)));
+        if first < last {
+            meter
+                .add_frames_f32(&samples[first * channels..last * channels])
+                .map_err(|_| not_measured())?;
+        }
+        self.before += count;
+        self.is_done = self.before >= frame(self.part.end);
+        Ok(())
+    }
+
+    fn finish(self) -> Result<Loudness, SoundError> {
+        match self.meter {
+            Some(meter) => Ok(loudness(&meter)),
+            None => Err(SoundError::NoSound("its sound track is empty".to_owned())),
+        }
+    }
+}
+
+fn meter(rate: u32, channels: usize) -> Result<EbuR128, SoundError> {
+    let mode = Mode::I | Mode::TRUE_PEAK | Mode::HISTOGRAM;
+    EbuR128::new(channels as u32, rate, mode)
+        .map_err(|_| SoundError::Broken(format!("it has {channels} channels at {rate} Hz")))
+}
+
+fn not_measured() -> SoundError {
+    SoundError::Broken("its loudness cannot be measured".to_owned())
+}
+
 fn run(
     wanted: Wanted,
     is_cancelled: &dyn Fn() -> bool,
@@ -166,11 +270,7 @@ struct Analyzer {
 
 impl Analyzer {
     fn new(rate: u32, channels: usize, wanted: Wanted) -> Result<Self, SoundError> {
-        let meter = wanted.loudness.then(|| {
-            let mode = Mode::I | Mode::TRUE_PEAK | Mode::HISTOGRAM;
-            EbuR128::new(channels as u32, rate, mode)
-        });
-        let unusual = |_| SoundError::Broken(format!("it has {channels} channels at {rate} Hz"));
+        let meter = wanted.loudness.then(|| meter(rate, channels));
         if !(100..=1_000_000).contains(&rate) {
             return Err(SoundError::Broken(format!("its sample rate is {rate} Hz")));
         }
@@ -181,16 +281,14 @@ impl Analyzer {
             resampler: (wanted.speech || wanted.beats).then(|| Resampler::new(rate)),
             voice: wanted.speech.then(VoiceLevels::default),
             onsets: wanted.beats.then(OnsetDetector::new),
-            meter: meter.transpose().map_err(unusual)?,
+            meter: meter.transpose()?,
         })
     }
 
     fn push(&mut self, samples: &[f32]) -> Result<(), SoundError> {
         self.all.push(self.channels, samples);
         if let Some(meter) = &mut self.meter {
-            meter
-                .add_frames_f32(samples)
-                .map_err(|_| SoundError::Broken("its loudness cannot be measured".to_owned()))?;
+            meter.add_frames_f32(samples).map_err(|_| not_measured())?;
         }
         if let Some(resampler) = &mut self.resampler {
             let (voice, onsets) = (&mut self.voice, &mut self.onsets);

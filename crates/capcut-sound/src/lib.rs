@@ -17,7 +17,9 @@ mod resample;
 mod speech;
 
 pub use align::{align, spoken_weight};
-pub use analysis::{Analysis, Loudness, Wanted, analyze, analyze_wave};
+pub use analysis::{
+    Analysis, Loudness, Wanted, analyze, analyze_wave, loudness_of, loudness_of_wave,
+};
 pub use beats::Beats;
 pub use error::SoundError;
 pub use speech::{Span, gaps, overlaps};

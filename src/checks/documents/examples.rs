@@ -99,6 +99,9 @@ fn plan_with(table: &str, mut example: Object) -> Value {
     if section == "subtitles" {
         plan["audio"] = json!([{ "audio_url": "/voice.mp3", "id": "voice" }]);
     }
+    if section == "visuals" {
+        plan["audio"] = json!([{ "audio_url": "/music.mp3", "id": "music" }]);
+    }
     plan
 }
 

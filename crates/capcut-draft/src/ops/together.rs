@@ -128,7 +128,7 @@ impl Session<'_> {
     }
 
     /// The keyframes of a clip's loudness, as times on the timeline and values.
-    fn volume_curve(&self, own: ClipRef) -> Vec<(i64, f64)> {
+    pub(super) fn volume_curve(&self, own: ClipRef) -> Vec<(i64, f64)> {
         let target = self.edit.target(own);
         let source = self.edit.range(own, &["source_timerange"]);
         let on_source = source.filter(|_| self.keyframes_on_source_clock(own));
@@ -429,7 +429,7 @@ impl Document {
         Ok(files)
     }
 
-    fn sound_file(&self, own: ClipRef) -> Option<String> {
+    pub(super) fn sound_file(&self, own: ClipRef) -> Option<String> {
         let has_file = matches!(self.clip_kind(own), ClipKind::Audio | ClipKind::Video);
         let main = self.main_material(own).filter(|_| has_file)?;
         ["remote_url", "path"].into_iter().find_map(|key| {
