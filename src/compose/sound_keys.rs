@@ -53,11 +53,8 @@ pub(super) fn read_cut_on(value: &Value) -> Result<Value, String> {
             shortened(unknown)
         ));
     }
-    if !members
-        .get("beats_of")
-        .and_then(Value::as_str)
-        .is_some_and(|music| !music.trim().is_empty())
-    {
+    let music = members.get("beats_of").and_then(Value::as_str);
+    if music.is_none_or(|music| music.trim().is_empty()) {
         return Err("`beats_of` is missing: give the `id` of the music".to_owned());
     }
     for (name, least, most) in [("every", 1, MOST_EVERY), ("offset", 0, MOST_OFFSET)] {

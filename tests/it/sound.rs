@@ -719,11 +719,11 @@ fn loudness_that_cannot_be_reached_is_explained() {
     let mut client = home.connected();
     let silent = wave(&home, "silent.wav", &vec![0; 32_000]);
     let mut samples = vec![0_i16; 64_000];
-    for (index, sample) in samples.iter_mut().enumerate() {
+    for (index, sample) in (0_i32..).zip(samples.iter_mut()) {
         *sample = if index % 16_000 == 100 {
             30_000
         } else {
-            ((index as i32 * 7_919) % 601 - 300) as i16
+            ((index * 7_919) % 601 - 300) as i16
         };
     }
     let peaks = wave(&home, "peaks.wav", &samples);
@@ -884,7 +884,7 @@ fn uncertain_beats_and_other_ids_are_errors() {
     let noise: Vec<i16> = (0..320_000)
         .map(|_| {
             state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-            ((state >> 16) as i32 - 32_768) as i16 / 4
+            ((f64::from(state >> 16) / 65_536.0 - 0.5) * 16_000.0) as i16
         })
         .collect();
     let noise = wave(&home, "noise.wav", &noise);
