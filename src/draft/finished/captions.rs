@@ -30,6 +30,7 @@ pub(crate) fn without_words(working: &mut Value) -> Vec<String> {
         new_texts: Vec::new(),
         new_animations: Vec::new(),
         divided: 0,
+        animated: 0,
     };
     let mut tracks = working["tracks"].take();
     for track in tracks.as_array_mut().into_iter().flatten() {
@@ -46,6 +47,13 @@ pub(crate) fn without_words(working: &mut Value) -> Vec<String> {
             "{} captions with coloured words are several texts each, because this version of the app has no words in captions \
              (CapCut has them from 8.9, JianYing from 10.9)",
             plain.divided
+        ));
+    }
+    if plain.animated > 0 {
+        notes.push(format!(
+            "{} captions show their words without a colour, because they have keyframes and this version of the app has no words in \
+             captions: remove the keyframes, or save for a newer version (`app_version`: CapCut from 8.9, JianYing from 10.9)",
+            plain.animated
         ));
     }
     for (name, new) in [
@@ -81,6 +89,8 @@ struct PlainCaptions {
     new_animations: Vec<Value>,
     /// The number of captions that became several texts.
     divided: usize,
+    /// The number of captions whose words lost their colour, because they have keyframes.
+    animated: usize,
 }
 
 /// Characters that have the colour from a time on, counted from the start of the caption.
@@ -113,6 +123,7 @@ impl PlainCaptions {
             })?;
         // Keyframes are on the clock of the whole caption.
         if !list(&segment["common_keyframes"]).is_empty() {
+            self.animated += 1;
             return None;
         }
         let content: Value = serde_json::from_str(text["content"].as_str()?).ok()?;
@@ -335,6 +346,20 @@ mod tests {
             );
             assert!(!document.to_string().contains("caption"));
         }
+    }
+
+    #[test]
+    fn captions_with_keyframes_lose_their_colour_with_a_note() {
+        let mut document = working("Karaoke");
+        document["tracks"][0]["segments"][0]["common_keyframes"] =
+            json!([{ "property_type": "KFTypeAlpha", "keyframe_list": [] }]);
+        let notes = without_words(&mut document);
+        assert_eq!(notes.len(), 1, "{notes:?}");
+        assert!(
+            notes[0].starts_with("1 captions show their words without a colour"),
+            "{notes:?}"
+        );
+        assert_eq!(shown(&document), [(1000, 0, 0)]);
     }
 
     #[test]
