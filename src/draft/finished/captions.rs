@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 
 use super::{list, made_id, range};
 use crate::draft::text::KaraokeMode;
+use crate::printable::counted;
 use crate::units::{Micros, Range};
 
 /// Changes of colour that follow each other faster are shown together: at 24 frames a second a frame is longer.
@@ -44,16 +45,16 @@ pub(crate) fn without_words(working: &mut Value) -> Vec<String> {
     let mut notes = Vec::new();
     if plain.divided > 0 {
         notes.push(format!(
-            "{} captions with coloured words are several texts each, because this version of the app has no words in captions \
+            "{} with coloured words became several texts, because this version of the app has no words in captions \
              (CapCut has them from 8.9, JianYing from 10.9)",
-            plain.divided
+            counted(plain.divided, "caption")
         ));
     }
     if plain.animated > 0 {
         notes.push(format!(
-            "{} captions show their words without a colour, because they have keyframes and this version of the app has no words in \
-             captions: remove the keyframes, or save for a newer version (`app_version`: CapCut from 8.9, JianYing from 10.9)",
-            plain.animated
+            "{} with keyframes lost the colour of words, because this version of the app has no words in captions: remove the \
+             keyframes, or save for a newer version (`app_version`: CapCut from 8.9, JianYing from 10.9)",
+            counted(plain.animated, "caption")
         ));
     }
     for (name, new) in [
@@ -356,7 +357,7 @@ mod tests {
         let notes = without_words(&mut document);
         assert_eq!(notes.len(), 1, "{notes:?}");
         assert!(
-            notes[0].starts_with("1 captions show their words without a colour"),
+            notes[0].starts_with("1 caption with keyframes lost the colour of words"),
             "{notes:?}"
         );
         assert_eq!(shown(&document), [(1000, 0, 0)]);
