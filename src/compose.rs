@@ -9,6 +9,7 @@ pub(crate) mod document;
 mod duck_shape;
 mod ducking;
 mod item;
+mod jump_cuts;
 pub(crate) mod known;
 pub(crate) mod layout;
 mod levels;
@@ -110,6 +111,7 @@ pub(crate) async fn compose(
         saves: !matches!(plan.save, Some(Save::Whether(false))),
     };
     let mut lengths = probe(app, &items, &steps, context).await?;
+    lengths.fps = plan.frame_rate();
     listen(app, &items, &mut lengths, context).await?;
     let mut laid = layout::lay_out(items.clone(), &lengths, true);
     // Which parts of files are played is known after the layout.

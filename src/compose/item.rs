@@ -82,6 +82,18 @@ impl Item {
             ));
         }
         let spec = tools::routed(tool).ok_or_else(|| vec![format!("{path}: no tool `{tool}`")])?;
+        if extras.contains_key("jump_cut") {
+            if tool == "add_image" {
+                faults.push(format!("{path}.jump_cut: a picture has no pauses"));
+            }
+            for other in ["loop", "cut_on"] {
+                if extras.get(other).is_some_and(|value| value != false) {
+                    faults.push(format!(
+                        "{path}.jump_cut: `{other}` is given as well: give one of them"
+                    ));
+                }
+            }
+        }
         if extras.contains_key("loudness_lufs") {
             let is_fixed = ["volume", "loudness"]
                 .iter()
@@ -353,6 +365,8 @@ fn extra(key: &str, value: Value) -> Result<Value, String> {
         ("duck", ..) => duck_shape::read(&value),
         ("script", ..) => script::read(&value),
         ("loudness_lufs", ..) => sound_keys::read_loudness(&value),
+        ("jump_cut", _, Some("true" | "yes" | "on")) => Ok(json!(true)),
+        ("jump_cut", ..) => sound_keys::read_jump_cut(&value),
         ("cut_on", ..) => sound_keys::read_cut_on(&value),
         ("duration", ..) => {
             let length = property::of(key).and_then(|time| time.value(&value));

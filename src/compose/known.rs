@@ -25,6 +25,8 @@ pub(crate) struct PlayedPart {
 pub(crate) struct KnownMedia {
     /// Seconds: of the picture (or the file) and of the sound.
     pub lengths: HashMap<String, (f64, f64)>,
+    /// Frames per second of the timeline, if the plan says so.
+    pub fps: Option<f64>,
     /// Where somebody speaks in the files that were listened to.
     pub speech: SpeechBySource,
     /// The beats of music, in seconds of the file, or why they are not known.

@@ -7,6 +7,7 @@ use serde_json::json;
 use super::aligned;
 use super::ducking;
 use super::item::{Item, round};
+use super::jump_cuts;
 use super::known::KnownMedia;
 use super::levels;
 use super::on_beats::{BeatClock, PlayedSound};
@@ -82,6 +83,7 @@ pub(crate) fn lay_out(mut items: Vec<Item>, lengths: &KnownMedia, all: bool) -> 
             out.push(item);
         }
     }
+    let mut out = jump_cuts::apply(out, lengths);
     aligned::apply(&mut out, lengths);
     levels::apply(&mut out, lengths);
     ducking::apply(&mut out, &lengths.speech);

@@ -9,7 +9,7 @@ use futures::{FutureExt, StreamExt};
 
 use super::item::Item;
 use super::known::KnownMedia;
-use super::{aligned, ducking, levels, on_beats};
+use super::{aligned, ducking, jump_cuts, levels, on_beats};
 use crate::error::{Error, Kind, Result};
 use crate::exec::{App, Context};
 use crate::sound::Listener;
@@ -30,6 +30,7 @@ pub(super) async fn listen(
 ) -> Result<()> {
     let mut voices: BTreeSet<String> = ducking::voices(items);
     voices.extend(aligned::voices(items));
+    voices.extend(jump_cuts::voices(items));
     let music = on_beats::music(items);
     if voices.is_empty() && music.is_empty() {
         return Ok(());

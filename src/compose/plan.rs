@@ -207,6 +207,19 @@ impl Plan {
         self.save = Some(Save::With(arguments));
     }
 
+    /// Frames per second, if given; as text also with its unit.
+    pub(super) fn frame_rate(&self) -> Option<f64> {
+        match self.fps.as_ref()? {
+            Value::String(text) => text
+                .trim()
+                .trim_end_matches("fps")
+                .trim()
+                .parse::<f64>()
+                .ok(),
+            value => value.as_f64(),
+        }
+    }
+
     /// Whether a resumed run replaces edits that were made by hand.
     pub(crate) fn replaces_edits(&self) -> bool {
         let says = |arguments: &Object| arguments.get("overwrite").is_some_and(is_truthy);

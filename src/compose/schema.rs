@@ -217,6 +217,10 @@ fn comfort(section: Section, key: &str) -> Option<Value> {
             "type": ["object", "string"],
             "description": "Ends on a beat of music: its `id`, or {beats_of, every, offset}. Without a `duration`, on the next one that counts.",
         }),
+        "jump_cut" => json!({
+            "type": ["boolean", "object"],
+            "description": "Cuts the pauses out of speech; all other items move along: true, or {min_pause, keep} in seconds (default: 0.4 and 0.1).",
+        }),
         "align_to" => json!({
             "type": "string",
             "description": "The `id` of a sound or video whose subtitles these are: their times are those of its file, also if it is trimmed, moved, faster or repeated.",

@@ -88,8 +88,15 @@ impl Section {
     /// The keys of a plan's item in addition to the tool's own arguments.
     pub(crate) fn rules(self) -> &'static [&'static str] {
         match self {
-            Self::Audio => &["id", "fit", "loop", "duck", "loudness_lufs"],
-            Self::Visuals => &["id", "type", "duration", "loudness_lufs", "cut_on"],
+            Self::Audio => &["id", "fit", "loop", "duck", "loudness_lufs", "jump_cut"],
+            Self::Visuals => &[
+                "id",
+                "type",
+                "duration",
+                "loudness_lufs",
+                "cut_on",
+                "jump_cut",
+            ],
             Self::Texts | Self::Stickers | Self::Effects => &["id", "duration"],
             Self::Subtitles => &["id", "align_to", "script"],
             Self::Keyframes => &["id"],

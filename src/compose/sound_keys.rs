@@ -1,6 +1,6 @@
-//! The values of keys of a plan that need to know what is heard: `loudness_lufs` and `cut_on`.
+//! The values of keys of a plan that need to know what is heard: `loudness_lufs`, `cut_on` and `jump_cut`.
 
-use capcut_draft::LOUDNESS_RANGE;
+use capcut_draft::{JumpCut, LOUDNESS_RANGE, Operation, PauseRule};
 use serde_json::{Value, json};
 
 use crate::error::shortened;
@@ -87,6 +87,42 @@ impl BeatWish {
             offset: whole("offset", 0),
         })
     }
+}
+
+/// Reads the value of `jump_cut`: true, or an object with `min_pause` and `keep`.
+pub(super) fn read_jump_cut(value: &Value) -> Result<Value, String> {
+    jump_cut(value).map(|_| value.clone())
+}
+
+/// The operation that a value of `jump_cut` stands for; `None` for false.
+pub(super) fn jump_cut(value: &Value) -> Result<Option<JumpCut>, String> {
+    let mut operation = json!({ "op": "jump_cut", "clip": "" });
+    match value {
+        Value::Bool(false) => return Ok(None),
+        Value::Bool(true) => {}
+        Value::Object(members) => {
+            for (key, value) in members {
+                if !["min_pause", "keep"].contains(&key.as_str()) {
+                    return Err(format!(
+                        "it has no key `{}`; its keys are `min_pause` and `keep`",
+                        shortened(key)
+                    ));
+                }
+                operation[key] = value.clone();
+            }
+        }
+        _ => {
+            return Err(format!(
+                "is {}; it must be true or {{\"min_pause\": 0.4, \"keep\": 0.1}}, in seconds",
+                shortened(&value.to_string())
+            ));
+        }
+    }
+    let read = Operation::read(&operation).and_then(|operation| match operation {
+        Operation::JumpCut(wish) => PauseRule::of(&wish).map(|_| Some(wish)),
+        _ => Ok(None),
+    });
+    read.map_err(|error| error.to_string())
 }
 
 #[cfg(test)]

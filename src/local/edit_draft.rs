@@ -44,8 +44,8 @@ pub(crate) struct EditDraft {
     /// add_keyframes (property, points: [{time, value}], easing), clear_keyframes (property, time), clear (what: transition, effect, mask,
     /// animation), track (track, and mute, lock, hide, rename, order, remove), canvas (width, height), rename (name),
     /// settings (fps, magnet, cover: file or time, markers: [{at, title, color}]), add_markers (markers), group (clips), ungroup,
-    /// split_audio (a video's sound as a clip), duck (clip: music, under: voice, by_db: -12), loudness (loudness_lufs: -16), fade (fade_in, fade_out of the whole video).
-    /// `clip` of set, clear, remove, duck, loudness: also a track, "images", "videos", "captions", …, or a list.
+    /// split_audio (a video's sound as a clip), duck (clip: music, under: voice, by_db: -12), loudness (loudness_lufs: -16), jump_cut (min_pause, keep), fade (fade_in, fade_out of the whole video).
+    /// `clip` of set, clear, remove, duck, loudness, jump_cut: also a track, "images", "videos", "captions", …, or a list.
     /// Times are seconds.
     #[schemars(with = "Vec<serde_json::Map<String, Value>>")]
     pub operations: Vec<Value>,
@@ -228,8 +228,13 @@ impl EditDraft {
                         .await
                         .map_err(within)?;
                 }
-                if members.get("op").is_some_and(|op| op == "duck") {
-                    self.with_speech(app, members, context)
+                let listens_to = match members.get("op").and_then(Value::as_str) {
+                    Some("duck") => Some("under"),
+                    Some("jump_cut") => Some("clip"),
+                    _ => None,
+                };
+                if let Some(key) = listens_to {
+                    self.with_speech(app, members, key, context)
                         .await
                         .map_err(within)?;
                 }
@@ -303,15 +308,16 @@ impl EditDraft {
 }
 
 impl EditDraft {
-    /// Gives a `duck` the speech in the files of `under`, as the draft is before this call.
+    /// Gives an operation the speech in the files of the clips that `key` selects, as the draft is before this call.
     async fn with_speech(
         &self,
         app: &Arc<App>,
         operation: &mut serde_json::Map<String, Value>,
+        key: &str,
         context: &Context,
     ) -> Result<()> {
-        let under = operation.get("under").cloned().unwrap_or_default();
-        let Ok(under) = serde_json::from_value::<ClipSelector>(under) else {
+        let clips = operation.get(key).cloned().unwrap_or_default();
+        let Ok(clips) = serde_json::from_value::<ClipSelector>(clips) else {
             return Ok(());
         };
         if operation.contains_key("speech") {
@@ -320,11 +326,11 @@ impl EditDraft {
         let sounds = self.sounds(app, context).await?;
         let files = app
             .engine
-            .inspect(&sounds.draft, |document| document.sound_files(&under))
+            .inspect(&sounds.draft, |document| document.sound_files(&clips))
             .await?;
         // A clip that an earlier operation of this call makes, or an error that the operation itself reports.
         let files = files.unwrap_or_default();
-        few("under", files.len())?;
+        few(key, files.len())?;
         let mut speech = Vec::new();
         for file in files {
             let source = on_this_computer(&file, sounds.folder.as_deref())?;

@@ -38,6 +38,7 @@ mod metrics;
 mod names;
 mod newer;
 mod object_storage;
+mod pauses;
 mod plans;
 mod preview;
 mod properties;

@@ -33,7 +33,7 @@ pub(crate) fn voice(home: &Home, name: &str, spans: &[(f64, f64)], seconds: f64)
     wave(home, name, &samples.collect::<Vec<_>>())
 }
 
-fn wave(home: &Home, name: &str, samples: &[i16]) -> PathBuf {
+pub(crate) fn wave(home: &Home, name: &str, samples: &[i16]) -> PathBuf {
     let size = samples.len() as u32 * 2;
     let mut bytes = Vec::from(*b"RIFF");
     bytes.extend((36 + size).to_le_bytes());
@@ -208,7 +208,7 @@ fn music_of(document: &Value) -> Value {
     own.expect("a clip with loudness over time")
 }
 
-const SPOKEN: [(f64, f64); 4] = [(0.5, 1.5), (3.0, 4.0), (6.0, 8.0), (11.0, 11.5)];
+pub(crate) const SPOKEN: [(f64, f64); 4] = [(0.5, 1.5), (3.0, 4.0), (6.0, 8.0), (11.0, 11.5)];
 
 /// [`SPOKEN`] as a clip that takes the file from a time at a speed, placed on the timeline.
 fn on_timeline(start: f64, from: f64, to: f64, speed: f64) -> Vec<(f64, f64)> {
@@ -413,7 +413,7 @@ fn spoken(
 }
 
 /// The texts of a document with their words: start and end of each on the timeline, in seconds.
-fn words_of(document: &Value) -> Vec<(String, Vec<(f64, f64)>)> {
+pub(crate) fn words_of(document: &Value) -> Vec<(String, Vec<(f64, f64)>)> {
     let mut captions: Vec<(i64, String, Vec<(f64, f64)>)> = clips(document)
         .iter()
         .filter_map(|clip| {
@@ -444,7 +444,7 @@ fn words_of(document: &Value) -> Vec<(String, Vec<(f64, f64)>)> {
         .collect()
 }
 
-fn composed(client: &mut Client, plan: &Value) -> (Value, Value) {
+pub(crate) fn composed(client: &mut Client, plan: &Value) -> (Value, Value) {
     let made = client
         .call("compose_draft", json!({ "plan": plan, "detail": "all" }))
         .unwrap_or_else(|error| panic!("{plan}: {error}"));

@@ -79,11 +79,11 @@ pub use kinds::ClipKind;
 pub use measure::{Measure, Unit};
 pub use ops::{
     AddKeyframes, AddMarkers, Canvas, Clear, ClearKeyframes, ClearWhat, Cover, Duck, DuckShape,
-    Duplicate, Easing, FRAME_RATES, Fade, Freeze, Group, KeyframeValue, LOUDNESS_RANGE, Loudness,
-    Marker, MediaFile, MediaFileKind, MediaLength, Move, Operation, OperationReport, PartLoudness,
-    Remove, Rename, ReplaceMedia, ReplaceText, Set, Settings, Shift, SoundPart, SpeechInFile,
-    Split, SplitAudio, TextEffectKind, TrackChange, Trim, Ungroup, VolumeForLoudness, ducked,
-    is_adjustment, multiplied,
+    Duplicate, Easing, FRAME_RATES, Fade, Freeze, Group, JumpCut, KeyframeValue, LOUDNESS_RANGE,
+    Loudness, Marker, MediaFile, MediaFileKind, MediaLength, Move, Operation, OperationReport,
+    PartLoudness, PauseRule, Remove, Rename, ReplaceMedia, ReplaceText, Set, Settings, Shift,
+    SoundPart, SpeechInFile, Split, SplitAudio, TextEffectKind, TrackChange, Trim, Ungroup,
+    VolumeForLoudness, ducked, is_adjustment, kept_frames, merged_cuts, multiplied, pauses_to_cut,
 };
 pub use path::PathPart;
 pub use property::{PROPERTIES, Property, PropertyArgument, PropertyDefault};

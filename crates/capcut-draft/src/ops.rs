@@ -15,6 +15,7 @@ pub(crate) mod motion;
 mod motions;
 mod named;
 pub(crate) mod parts;
+mod pauses;
 pub(crate) mod picture;
 mod repeat;
 pub(crate) mod session;
@@ -40,6 +41,7 @@ pub use easing::Easing;
 pub use levels::{LOUDNESS_RANGE, SoundPart, VolumeForLoudness};
 pub use media::{MediaFile, MediaFileKind};
 pub use named::TextEffectKind;
+pub use pauses::{PauseRule, kept_frames, merged_cuts, pauses_to_cut};
 pub use picture::is_adjustment;
 pub use together::{DuckShape, ducked, multiplied};
 pub use whole::{Cover, FRAME_RATES, Marker};
@@ -97,6 +99,8 @@ pub enum Operation {
     Fade(Fade),
     /// Sets how loud clips are on average.
     Loudness(Loudness),
+    /// Cuts the pauses out of speech.
+    JumpCut(JumpCut),
 }
 
 macro_rules! operation_structs {
@@ -340,6 +344,20 @@ operation_structs! {
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         speech: Vec<SpeechInFile>,
     }
+    /// `jump_cut`: pauses are cut out of clips in which somebody speaks; everything else moves along.
+    JumpCut {
+        /// A clip, or a list.
+        clip: ClipSelector,
+        /// The shortest pause that is cut, seconds from 0.1 to 60. Default: 0.4.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        min_pause: Option<Time>,
+        /// What stays of a pause on each side, seconds from 0 to 5. Default: 0.1.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        keep: Option<Time>,
+        /// Where somebody speaks in the files of the clips.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        speech: Vec<SpeechInFile>,
+    }
     /// `loudness`: the volume at which clips have an integrated loudness by EBU R128.
     Loudness {
         /// A clip, a track, a kind such as "sounds", or a list.
@@ -446,7 +464,7 @@ pub struct OperationReport {
     pub notes: Vec<String>,
 }
 
-const NAMES: [&str; 24] = [
+const NAMES: [&str; 25] = [
     "set",
     "replace_media",
     "replace_text",
@@ -471,10 +489,14 @@ const NAMES: [&str; 24] = [
     "duck",
     "fade",
     "loudness",
+    "jump_cut",
 ];
 
 /// Names that other programs give to operations, for "did you mean".
-const OTHER_NAMES: [(&str, &str); 26] = [
+const OTHER_NAMES: [(&str, &str); 29] = [
+    ("remove_silence", "jump_cut"),
+    ("cut_silence", "jump_cut"),
+    ("remove_pauses", "jump_cut"),
     ("normalize", "loudness"),
     ("normalize_audio", "loudness"),
     ("loudness_lufs", "loudness"),
@@ -549,6 +571,7 @@ fn keys_of(name: &str) -> Option<&'static [&'static str]> {
         "duck" => Duck::KEYS,
         "fade" => Fade::KEYS,
         "loudness" => Loudness::KEYS,
+        "jump_cut" => JumpCut::KEYS,
         _ => return None,
     })
 }
@@ -685,6 +708,7 @@ impl Operation {
             Self::Duck(_) => 21,
             Self::Fade(_) => 22,
             Self::Loudness(_) => 23,
+            Self::JumpCut(_) => 24,
         }]
     }
 
@@ -714,6 +738,7 @@ impl Operation {
             Self::Duck(operation) => session.duck(operation),
             Self::Fade(operation) => session.fade(operation),
             Self::Loudness(operation) => session.set_loudness(operation),
+            Self::JumpCut(operation) => session.jump_cut(operation),
         }
     }
 }

@@ -59,10 +59,19 @@ impl Session<'_> {
 
     /// Gives a clip other edges; its picture stays where it is on the timeline.
     fn trim_to(&mut self, own: ClipRef, start: i64, end: i64) -> Result<()> {
-        self.touch_time(own)?;
-        self.edit.check_times(own)?;
         let track = self.edit.track_of(own);
         let is_magnetic = self.is_magnetic(track);
+        self.trim_edges(own, start, end)?;
+        if is_magnetic {
+            self.close_gaps(track)?;
+        }
+        Ok(())
+    }
+
+    /// As [`trim_to`](Self::trim_to), without closing a gap.
+    pub(super) fn trim_edges(&mut self, own: ClipRef, start: i64, end: i64) -> Result<()> {
+        self.touch_time(own)?;
+        self.edit.check_times(own)?;
         let (first, _) = self.frames(own);
         let old = self.edit.target(own);
         let target = self.range_of_frames(start, end);
@@ -78,11 +87,7 @@ impl Session<'_> {
             self.cut_keyframes_before(own, moved)?;
         }
         self.set_target(own, target)?;
-        self.fit_animations(own, target.duration)?;
-        if is_magnetic {
-            self.close_gaps(track)?;
-        }
-        Ok(())
+        self.fit_animations(own, target.duration)
     }
 
     /// The part of its file that a clip shows when its start moves and its length changes.
@@ -192,7 +197,7 @@ impl Session<'_> {
         Ok(())
     }
 
-    pub(super) fn split_clip(&mut self, own: ClipRef, cut: i64) -> Result<()> {
+    pub(super) fn split_clip(&mut self, own: ClipRef, cut: i64) -> Result<ClipRef> {
         self.touch_time(own)?;
         self.edit.check_times(own)?;
         let (first, last) = self.frames(own);
@@ -246,6 +251,6 @@ impl Session<'_> {
             Seconds(right.start),
             self.edit.short_id(copy)
         ));
-        Ok(())
+        Ok(copy)
     }
 }

@@ -47,7 +47,7 @@ impl Session<'_> {
     }
 
     /// When a clip sounds on the timeline: where somebody speaks in its file, or from its start to its end.
-    fn sounding(&self, own: ClipRef, speech: &[SpeechInFile]) -> Vec<TimeRange> {
+    pub(super) fn sounding(&self, own: ClipRef, speech: &[SpeechInFile]) -> Vec<TimeRange> {
         let target = self.edit.target(own);
         let file = self.edit.sound_file(own);
         let found = file.and_then(|file| speech.iter().find(|found| found.file == file));
