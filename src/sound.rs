@@ -26,7 +26,7 @@ static ANALYSES: Semaphore = Semaphore::const_new(2);
 /// The folder with results, below the data folder.
 const FOLDER: &str = "sound";
 /// Results of another version of the analyses are not used.
-const VERSION: &str = "1";
+const VERSION: &str = "2";
 /// How many results are kept, and how large one may be in bytes.
 const MOST_RESULTS: usize = 400;
 const MOST_BYTES: u64 = 16 << 20;
@@ -303,10 +303,13 @@ fn by_ffmpeg<T>(
         .hint(format!("{}; or convert the file to WAV, MP3, M4A, FLAC, Ogg or Opus", ffmpeg::HOW_TO_GET)));
     }
     let mut command = ffmpeg::reading("ffmpeg", &["-v", "error", "-nostdin"], file);
+    // A sound that begins after the picture begins with silence, so that times are those of the file.
     command.args([
         "-map",
         "0:a:0",
         "-vn",
+        "-af",
+        "aresample=async=1:first_pts=0",
         "-f",
         "wav",
         "-c:a",

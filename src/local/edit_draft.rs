@@ -38,14 +38,15 @@ const LISTENED_TO: usize = 40;
 pub(crate) struct EditDraft {
     /// The draft.
     pub draft_id: DraftId,
-    /// Objects `{op, clip, …}`. Each op and its keys: set (properties, such as volume: 0.5), replace_media (media: path
+    /// Objects `{op, clip, …}`. Ops and keys: set (properties, such as volume: 0.5), replace_media (media: path
     /// or URL, length: cut, freeze, loop, speed), replace_text (text), move (at, track), shift (from, by, no clip),
-    /// trim (start, end, duration), split (at), freeze (at, duration), remove (close_gap; a track id removes its clips), duplicate (at, track),
+    /// trim (start, end, duration), split (at), freeze (at, duration), remove (close_gap), duplicate (at, track),
     /// add_keyframes (property, points: [{time, value}], easing), clear_keyframes (property, time), clear (what: transition, effect, mask,
     /// animation), track (track, and mute, lock, hide, rename, order, remove), canvas (width, height), rename (name),
     /// settings (fps, magnet, cover: file or time, markers: [{at, title, color}]), add_markers (markers), group (clips), ungroup,
-    /// split_audio (a video's sound as a clip), duck (clip: music, under: voice, by_db: -12), loudness (loudness_lufs: -16), jump_cut (min_pause, keep), fade (fade_in, fade_out of the whole video).
-    /// `clip` of set, clear, remove, duck, loudness, jump_cut: also a track, "images", "videos", "captions", …, or a list.
+    /// split_audio, duck (clip: music, under: voice, by_db: -12), loudness (loudness_lufs: -16), jump_cut (min_pause, keep),
+    /// fade (fade_in, fade_out; whole video).
+    /// `clip` of set, clear, remove, duck, loudness, jump_cut: also a track, "images", "captions", …, or a list.
     /// Times are seconds.
     #[schemars(with = "Vec<serde_json::Map<String, Value>>")]
     pub operations: Vec<Value>,

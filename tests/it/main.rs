@@ -59,6 +59,7 @@ mod sheets;
 mod shells;
 mod sign_in;
 mod sound;
+mod sound_sources;
 mod start;
 mod stdio;
 mod subtitles;

@@ -15,7 +15,9 @@ const DRAFT: &str = "dfd_cat_1700000000_0badcafe";
 const PAGE: &str = "<!doctype html>\n<html lang=en>\n<title>405 Method Not Allowed</title>\n<h1>Method Not Allowed</h1>";
 
 /// Answers as the reference server does, except where `other` returns an answer.
-fn reference(other: impl Fn(&Asked) -> Option<Answer> + Send + Sync + 'static) -> Server {
+pub(crate) fn reference(
+    other: impl Fn(&Asked) -> Option<Answer> + Send + Sync + 'static,
+) -> Server {
     Server::start(move |asked| other(asked).unwrap_or_else(|| recorded(asked)))
 }
 

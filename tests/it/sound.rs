@@ -49,7 +49,7 @@ pub(crate) fn wave(home: &Home, name: &str, samples: &[i16]) -> PathBuf {
     home.file(name, bytes)
 }
 
-fn pairs(value: &Value) -> Vec<(f64, f64)> {
+pub(crate) fn pairs(value: &Value) -> Vec<(f64, f64)> {
     let rows = value.as_array().expect("a list").iter();
     rows.map(|row| {
         (
@@ -60,7 +60,7 @@ fn pairs(value: &Value) -> Vec<(f64, f64)> {
     .collect()
 }
 
-fn is_near(found: &[(f64, f64)], truth: &[(f64, f64)], tolerance: f64) -> bool {
+pub(crate) fn is_near(found: &[(f64, f64)], truth: &[(f64, f64)], tolerance: f64) -> bool {
     found.len() == truth.len()
         && found
             .iter()
@@ -185,7 +185,7 @@ fn what_cannot_be_heard_is_named() {
 }
 
 /// Where a clip is lowered, in seconds of its keyframes.
-fn lowered(clip: &Value, least: f64) -> Vec<(f64, f64)> {
+pub(crate) fn lowered(clip: &Value, least: f64) -> Vec<(f64, f64)> {
     let points = keyframes(clip, "KFTypeVolume");
     let point = |point: &Value| {
         (
@@ -201,7 +201,7 @@ fn lowered(clip: &Value, least: f64) -> Vec<(f64, f64)> {
         .collect()
 }
 
-fn music_of(document: &Value) -> Value {
+pub(crate) fn music_of(document: &Value) -> Value {
     let own = clips(document)
         .into_iter()
         .find(|clip| !keyframes(clip, "KFTypeVolume").is_empty());
@@ -284,7 +284,7 @@ fn music_is_lowered_under_the_speech_of_trimmed_moved_and_fast_voices() {
 }
 
 /// Thirty seconds of a steady tone.
-fn voice_like_music(home: &Home) -> PathBuf {
+pub(crate) fn voice_like_music(home: &Home) -> PathBuf {
     voice(home, "music.wav", &[(0.0, 30.0)], 30.0)
 }
 
@@ -631,11 +631,11 @@ fn tones(home: &Home, name: &str, parts: &[(f64, f64)]) -> PathBuf {
     wave(home, name, &samples.collect::<Vec<_>>())
 }
 
-fn volume(clip: &Value) -> f64 {
+pub(crate) fn volume(clip: &Value) -> f64 {
     clip["volume"].as_f64().expect("a volume")
 }
 
-fn lufs(client: &mut Client, file: &Path) -> f64 {
+pub(crate) fn lufs(client: &mut Client, file: &Path) -> f64 {
     let arguments = json!({ "source": text(file), "what": ["loudness"] });
     let found = client
         .call("analyze_audio", arguments)
