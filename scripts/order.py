@@ -22,13 +22,15 @@ import urllib.request
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 LIST = ROOT / "build/order.txt"
-EXECUTABLE = ROOT / "target/dist/capcut-mcp"
+# A folder of its own: an executable with symbols must not be mistaken for a release.
+TARGET = ROOT / "target/order"
+EXECUTABLE = TARGET / "dist/capcut-mcp"
 DRAFT = "dfd_cat_1700000000_0123abcd"
 IN_FLIGHT = 64
 
 
 def main():
-    build = ["cargo", "rustc", "--quiet", "--profile", "dist", "--bin", "capcut-mcp", "--target-dir", "target"]
+    build = ["cargo", "rustc", "--quiet", "--profile", "dist", "--bin", "capcut-mcp", "--target-dir", TARGET]
     subprocess.run(build + ["--", "-C", "strip=none"], cwd=ROOT, check=True)
     symbols = subprocess.run(["nm", EXECUTABLE], capture_output=True, text=True, check=True).stdout.split("\n")
     known = {fields[2] for fields in map(str.split, symbols) if len(fields) == 3 and fields[1] in "tTwW"}
@@ -43,8 +45,6 @@ def main():
             names += [name for name in ranked if name in known and name not in names]
             print(f"{scenario.__name__}: {len(executed)} functions, {len(names)} in the list")
     LIST.write_text("".join(name + "\n" for name in names))
-    # The executable with symbols must not be mistaken for a release.
-    EXECUTABLE.unlink()
 
 
 def costs(path):
