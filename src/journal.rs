@@ -174,6 +174,8 @@ pub(crate) struct NewRecord {
     pub internal: bool,
     /// The document that the draft continues from, which is stored with the record.
     pub document: Option<Arc<PackedDocument>>,
+    /// The draft's name from this call on, if the call changed it.
+    pub name: Option<String>,
 }
 
 /// A recorded call; the fields are those of [`NewRecord`].
@@ -278,6 +280,7 @@ impl NewRecord {
             at_ms: now_ms(),
             internal: false,
             document: None,
+            name: None,
         })
     }
 }

@@ -127,6 +127,9 @@ pub(crate) struct RecordedStep {
     /// The document that our own draft became with this edit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     base: Option<BaseDocument>,
+    /// The draft's names before and after it, if it changed the name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub renamed: Option<(String, String)>,
 }
 
 /// The working document of our own draft at its first edit that is not an addition. It is kept as text, because a
@@ -530,11 +533,16 @@ impl Engine {
                     is_recorded: false,
                 });
             }
-            let (mut found, document) = plan.record(change.checkpoint)?;
+            let renamed = match new_name(change.operations) {
+                Some(name) => Some((self.name(id).await?, name.to_owned())),
+                None => None,
+            };
+            let (mut found, document) = plan.record(change.checkpoint, renamed.clone())?;
             found.run.clone_from(&call.caller.run);
             let placed: Placed = reply(id, None, &EditOutcome::default());
             let record = NewRecord {
                 document,
+                name: renamed.map(|(_, name)| name),
                 ..NewRecord::of(call, Some(&found), &placed, VERSION)?
             };
             let at = CallPosition::Sequence(sequence);
@@ -574,6 +582,23 @@ impl Engine {
         }
         Err(changing(id))
     }
+
+    /// The name under which the journal lists a draft.
+    pub(super) async fn name(&self, id: &DraftId) -> Result<String> {
+        let row = self.journal.find_at(ENGINE, id).await?;
+        Ok(row.map(|row| row.name).unwrap_or_default())
+    }
+}
+
+/// The name that operations give the draft.
+fn new_name(operations: &[Operation]) -> Option<&str> {
+    operations
+        .iter()
+        .rev()
+        .find_map(|operation| match operation {
+            Operation::Rename(rename) => Some(rename.name.as_str()),
+            _ => None,
+        })
 }
 
 /// A planned change of a draft; the draft is as before.
@@ -629,6 +654,7 @@ impl PlannedChange {
     fn record(
         &self,
         checkpoint: Option<&str>,
+        renamed: Option<(String, String)>,
     ) -> Result<(RecordedEdit, Option<Arc<PackedDocument>>)> {
         let packed = match &self.own {
             Some(own) => Some(Arc::new(aside(|| PackedDocument::of(&own.text))?)),
@@ -647,6 +673,7 @@ impl PlannedChange {
                 clips: clips.into_iter().cloned().collect(),
                 checkpoint: checkpoint.map(str::to_owned),
                 base: self.own.as_ref().map(|own| own.base.clone()),
+                renamed,
             }),
             ..RecordedEdit::default()
         };
@@ -663,6 +690,7 @@ impl RecordedStep {
             clips: Vec::new(),
             checkpoint: None,
             base: None,
+            renamed: None,
         }
     }
 

@@ -272,6 +272,7 @@ impl App {
                 at_ms: journal::now_ms(),
                 internal: false,
                 document: None,
+                name: None,
             };
             match self.journal.create(&row, &record).await {
                 Ok(()) => {}

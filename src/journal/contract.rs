@@ -37,6 +37,7 @@ pub(super) fn call(sequence: u64) -> NewRecord {
         at_ms: record.at_ms,
         internal: record.internal,
         document: None,
+        name: None,
     }
 }
 
@@ -298,6 +299,22 @@ async fn list_shows_the_latest_first_and_searches_names_and_ids() {
         );
         assert_eq!(ids(2, Some("film 1")).await, [id(12), id(11)]);
         assert_eq!(ids(10, Some("_00000007")).await, [id(7)]);
+        let renaming = NewRecord {
+            name: Some("Nordsee".into()),
+            ..call(1)
+        };
+        let at = CallPosition::Sequence(1);
+        let renamed = journal.append(ENGINE, &id(13), &renaming, at).await;
+        assert_eq!(renamed.unwrap(), Appended::Done(1));
+        assert_eq!(ids(10, Some("nordsee")).await, [id(13)]);
+        assert!(ids(10, Some("ägypt")).await.is_empty());
+        let refused = NewRecord {
+            name: Some("Ostsee".into()),
+            ..call(1)
+        };
+        let conflict = journal.append(ENGINE, &id(13), &refused, at).await;
+        assert_eq!(conflict.unwrap(), Appended::Conflict);
+        assert_eq!(ids(10, Some("nordsee")).await, [id(13)]);
         assert_eq!(ids(10, Some("%")).await, []);
     }
 }

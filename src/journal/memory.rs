@@ -53,6 +53,9 @@ impl StoredDraft {
             internal: record.internal,
         };
         self.calls.push((record.call, entered));
+        if let Some(name) = &record.name {
+            self.row.name.clone_from(name);
+        }
         self.documents
             .extend(record.document.iter().map(|document| document.hash.clone()));
         Ok(sequence)

@@ -144,6 +144,7 @@ impl Engine {
                 clips: Vec::new(),
                 checkpoint: None,
                 base,
+                renamed: None,
             }),
             ..RecordedEdit::default()
         };

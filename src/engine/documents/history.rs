@@ -89,6 +89,21 @@ pub(in crate::engine) fn undone(founds: &[RecordedEdit]) -> BTreeSet<u64> {
     gone
 }
 
+/// The name of a draft by its renames that stand; `None` if it was never renamed.
+fn name_of(founds: &[RecordedEdit]) -> Option<String> {
+    let gone = undone(founds);
+    let renames = (0..).zip(founds).filter_map(|(sequence, found)| {
+        let names = found.step.as_ref()?.renamed.as_ref()?;
+        Some((gone.contains(&sequence), names))
+    });
+    let mut name = None;
+    for (is_undone, (before, after)) in renames {
+        let first = name.unwrap_or(before);
+        name = Some(if is_undone { first } else { after });
+    }
+    name.cloned()
+}
+
 impl History {
     fn of(records: &[Record], founds: &[RecordedEdit]) -> Self {
         let mut history = Self::default();
@@ -339,6 +354,10 @@ impl Engine {
             let record = NewRecord::of(call, Some(&recorded), &placed, VERSION)?;
             let sequence = founds.len() as u64;
             founds.push(recorded);
+            let record = NewRecord {
+                name: name_of(&founds),
+                ..record
+            };
             let state = self.folded(id, &founds).await?;
             let at = CallPosition::Sequence(sequence);
             match self.journal.append(ENGINE, id, &record, at).await {

@@ -102,7 +102,7 @@ pub(super) fn create_alone(
     Ok(entered)
 }
 
-/// Adds a call with the document that it names, together or not at all.
+/// Adds a call with the document and the name of the draft that it has, together or not at all.
 pub(super) fn insert(
     connection: &Connection,
     origin: &str,
@@ -110,26 +110,52 @@ pub(super) fn insert(
     record: &NewRecord,
     at: CallPosition,
 ) -> rusqlite::Result<Option<Appended>> {
-    let Some(document) = &record.document else {
+    if record.document.is_none() && record.name.is_none() {
         return insert_call(connection, origin, draft, record, at);
-    };
-    connection.execute_batch("SAVEPOINT with_document")?;
-    let entered = connection
-        .prepare_cached(
-            "INSERT INTO documents (hash, packed) VALUES (?1, ?2) ON CONFLICT (hash) DO NOTHING",
-        )
-        .and_then(|mut statement| statement.execute(params![document.hash, document.packed]))
-        .and_then(|_| insert_call(connection, origin, draft, record, at));
+    }
+    connection.execute_batch("SAVEPOINT with_more")?;
+    let entered = keep_document(connection, record)
+        .and_then(|()| insert_call(connection, origin, draft, record, at))
+        .and_then(|entered| {
+            set_name(connection, origin, draft, record)?;
+            Ok(entered)
+        });
     let end = match &entered {
-        Ok(Some(_)) => "RELEASE with_document",
-        _ => "ROLLBACK TO with_document; RELEASE with_document",
+        Ok(Some(_)) => "RELEASE with_more",
+        _ => "ROLLBACK TO with_more; RELEASE with_more",
     };
     let ended = connection.execute_batch(end);
     if ended.is_err() {
         // A lock that another process has at this moment must not leave a transaction open.
-        let _ = connection.execute_batch("ROLLBACK TO with_document; RELEASE with_document");
+        let _ = connection.execute_batch("ROLLBACK TO with_more; RELEASE with_more");
     }
     entered.and_then(|entered| ended.map(|()| entered))
+}
+
+fn keep_document(connection: &Connection, record: &NewRecord) -> rusqlite::Result<()> {
+    if let Some(document) = &record.document {
+        connection
+            .prepare_cached(
+                "INSERT INTO documents (hash, packed) VALUES (?1, ?2) ON CONFLICT (hash) DO NOTHING",
+            )?
+            .execute(params![document.hash, document.packed])?;
+    }
+    Ok(())
+}
+
+fn set_name(
+    connection: &Connection,
+    origin: &str,
+    draft: &DraftId,
+    record: &NewRecord,
+) -> rusqlite::Result<()> {
+    if let Some(name) = &record.name {
+        connection.execute(
+            "UPDATE drafts SET name = ?3 WHERE id = ?1 AND origin = ?2",
+            params![draft.as_str(), origin, name],
+        )?;
+    }
+    Ok(())
 }
 
 /// Adds a call, if its position is free. With [`CallPosition::End`], a call that was already added is not added again.
