@@ -144,6 +144,18 @@ fn every_dependency_is_used() {
     assert!(unused.is_empty(), "{unused:?}");
 }
 
+/// Cargo strips only line numbers from a package whose options a profile changes, so its symbols would be shipped.
+#[test]
+fn the_shipped_executable_is_stripped() {
+    let table: toml::Table = read(&Path::new(ROOT).join("Cargo.toml"))
+        .parse()
+        .expect("TOML");
+    let profile = &table["profile"]["dist"];
+    assert_eq!(profile["strip"].as_str(), Some("symbols"));
+    let packages = profile["package"].as_table().expect("packages");
+    assert!(!packages.contains_key(env!("CARGO_PKG_NAME")));
+}
+
 /// The modules that read draft documents only through `capcut_draft`.
 const MODEL_READERS: [&str; 16] = [
     "compose::document",

@@ -324,6 +324,55 @@ fn a_draft_with_a_text_cut_in_an_emoji_is_opened_edited_saved_and_checked() {
 }
 
 #[test]
+fn a_renamed_draft_is_found_by_its_new_name_until_that_is_undone() {
+    let home = Home::embedded();
+    let folder = app_draft(&home, "Opened");
+    let mut client = home.connected();
+    let own = client
+        .call("create_draft", json!({ "name": "Made" }))
+        .expect("a draft");
+    let own = own["draft_id"].as_str().expect("an id").to_owned();
+    let words = json!({ "draft_id": own, "text": "one", "start": 0, "end": 1 });
+    client.call("add_text", words).expect("a text");
+    let opened = open(&mut client, &folder);
+    for (draft, name) in [(own, "Made"), (opened, "Opened")] {
+        let other = format!("{name} 夏天");
+        let second = format!("{name} again");
+        for new in [&other, &second] {
+            let rename = json!([{ "op": "rename", "name": "x" }, { "op": "rename", "name": new }]);
+            edit(&mut client, &draft, rename);
+            assert_eq!(listed_name(&mut client, &draft), *new);
+        }
+        // By its exact name, where an id is expected.
+        let rows = client.call("inspect_draft", json!({ "draft_id": second }));
+        assert_eq!(rows.expect("rows")["draft_id"], draft.as_str());
+        for (arguments, expected) in [
+            (json!({ "steps": 1 }), other.as_str()),
+            (json!({ "steps": 1 }), name),
+            (json!({ "steps": 2, "redo": true }), second.as_str()),
+            (json!({ "steps": 2 }), name),
+        ] {
+            let mut arguments = arguments;
+            arguments["draft_id"] = draft.clone().into();
+            client.call("undo_draft", arguments).expect("undone");
+            assert_eq!(listed_name(&mut client, &draft), expected);
+        }
+        let gone = client.call("inspect_draft", json!({ "draft_id": second }));
+        assert!(gone.is_err(), "{gone:?}");
+    }
+}
+
+/// The name of a draft in the list.
+fn listed_name(client: &mut Client, draft: &str) -> String {
+    let found = client.call("list_drafts", json!({ "query": draft }));
+    let found = found.expect("a list");
+    found["drafts"][0]["name"]
+        .as_str()
+        .expect("a name")
+        .to_owned()
+}
+
+#[test]
 fn an_edit_that_needs_a_number_that_is_too_large_is_refused_with_its_place() {
     let home = Home::embedded();
     let large = "\"target_timerange\":{\"start\":1e999,\"was\":";
