@@ -31,6 +31,9 @@ pub(crate) struct TextContent {
     /// Alignment of the lines. Default: centred.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub align: Option<Align>,
+    /// Additional space between letters, in ems.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub letter_spacing: Option<f64>,
     /// The text as a whole has an outline.
     #[serde(default, skip_serializing_if = "Not::not")]
     pub has_border: bool,
@@ -171,6 +174,11 @@ impl Rgb {
     /// Each from 0 to 1, as in documents.
     pub(crate) fn parts(self) -> [f64; 3] {
         [self.0, self.1, self.2].map(|part| f64::from(part) / 255.0)
+    }
+
+    /// `#RRGGBB`.
+    pub(crate) fn hex(self) -> String {
+        format!("#{:02X}{:02X}{:02X}", self.0, self.1, self.2)
     }
 }
 

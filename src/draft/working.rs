@@ -476,8 +476,9 @@ fn write_text(out: &mut String, text: &TextContent) {
     };
     let _ = write!(
         out,
-        r#","typesetting":{},"alignment":{alignment},"letter_spacing":0.0,"line_spacing":0.02,"line_feed":1,"line_max_width":0.82,"force_apply_line_max_width":false,"check_flag":{flags},"type":"text","fixed_width":{},"fixed_height":{},"font_category_id":"","font_category_name":"","font_id":"","font_name":"","font_path":"","font_resource_id":"","font_size":15.0,"font_source_platform":0,"font_team_id":"","font_title":"none","font_url":"","fonts":"#,
+        r#","typesetting":{},"alignment":{alignment},"letter_spacing":{:?},"line_spacing":0.02,"line_feed":1,"line_max_width":0.82,"force_apply_line_max_width":false,"check_flag":{flags},"type":"text","fixed_width":{},"fixed_height":{},"font_category_id":"","font_category_name":"","font_id":"","font_name":"","font_path":"","font_resource_id":"","font_size":15.0,"font_source_platform":0,"font_team_id":"","font_title":"none","font_url":"","fonts":"#,
         i32::from(text.vertical),
+        text.letter_spacing.unwrap_or(0.0),
         text.fixed_width.unwrap_or(-1),
         text.fixed_height.unwrap_or(-1),
     );

@@ -86,6 +86,15 @@ pub(crate) fn font(edition: Edition, argument: &str, name: &str) -> Result<Font>
     })
 }
 
+/// A font as a file names it; `None` if the edition does not have it.
+pub(crate) fn file_font(edition: Edition, name: &str) -> Option<Font> {
+    let own = font(edition, "font", name);
+    own.ok().or_else(|| {
+        let entry = catalog::translated(edition, &[NameKind::Font], name)?;
+        font(edition, "font", entry.key).ok()
+    })
+}
+
 /// A transition by name; `None` for no name or an empty one.
 pub(crate) fn transition(
     edition: Edition,

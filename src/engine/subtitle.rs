@@ -23,7 +23,7 @@ use crate::encoding;
 use crate::error::{Error, Result};
 use crate::units::{Micros, Range};
 
-pub(crate) use cue::{Cue, Notes, numbered};
+pub(crate) use cue::{Cue, CueBox, Notes, numbered};
 use cue::{CueSpan, LetterSize, LetterStyle};
 pub(crate) use heard::HeardPart;
 pub(crate) use look::{CallLook, Gives};
@@ -192,7 +192,11 @@ impl Subtitles {
                 let parts = cue.parts.iter().filter_map(|part| {
                     let from = part.from.max(word.from) - word.from;
                     let to = part.to.min(word.to).saturating_sub(word.from);
-                    (to > from).then_some(CueSpan { from, to, ..*part })
+                    (to > from).then_some(CueSpan {
+                        from,
+                        to,
+                        ..part.clone()
+                    })
                 });
                 single.push(Cue {
                     range: Range::new(word.start, end - word.start),
@@ -200,7 +204,7 @@ impl Subtitles {
                     parts: parts.collect(),
                     words: Vec::new(),
                     sung: None,
-                    ..cue
+                    ..cue.clone()
                 });
             }
         }
@@ -434,7 +438,7 @@ fn left_out(cue: u64, start: Micros, end: Micros, notes: &mut Notes) -> Option<R
 }
 
 /// The start of a line, shortened for a message.
-fn excerpt(text: &str) -> &str {
+pub(crate) fn excerpt(text: &str) -> &str {
     match text.char_indices().nth(60) {
         Some((end, _)) => &text[..end],
         None => text,

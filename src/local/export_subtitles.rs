@@ -12,10 +12,14 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::args::input_rule::InputRule;
+use crate::draft::clip::Clip;
 use crate::draft::ids::DraftId;
 use crate::draft::text::{CAPTION_EFFECT, Karaoke, KaraokeMode, Rgb};
 use crate::engine::documents::document_error;
-use crate::engine::subtitle::export::{ShownStyle, ShownText, SubtitleFormat, written};
+use crate::engine::subtitle::CueBox;
+use crate::engine::subtitle::export::{
+    ShownFrame, ShownShadow, ShownStyle, ShownText, SubtitleFormat, written,
+};
 use crate::error::{Error, Result};
 use crate::exec::drafts::script;
 use crate::exec::{App, Context};
@@ -254,11 +258,11 @@ fn shown(document: &Document, clip: ClipRef) -> Option<ShownText> {
     if styles.is_empty() {
         styles.push((0, letters.len(), usual));
     }
-    let place = |key| {
-        document
-            .number(clip, &["clip", "transform", key])
-            .unwrap_or(0.0)
+    let placed = |path: [&'static str; 2], usual| {
+        let number = document.number(clip, &["clip", path[0], path[1]]);
+        number.filter(|number| number.is_finite()).unwrap_or(usual)
     };
+    let rotation = document.number(clip, &["clip", "rotation"]);
     let words = document.caption_words(clip).into_iter().map(|word| {
         let length = Micros(word.end - word.start);
         (word.from, word.to, Range::new(Micros(word.start), length))
@@ -289,10 +293,54 @@ fn shown(document: &Document, clip: ClipRef) -> Option<ShownText> {
         range: Range::new(Micros(target.start), Micros(target.duration)),
         text,
         styles,
-        place: (place("x"), place("y")),
+        clip: Clip {
+            transform_x: placed(["transform", "x"], 0.0),
+            transform_y: placed(["transform", "y"], 0.0),
+            scale_x: placed(["scale", "x"], 1.0),
+            scale_y: placed(["scale", "y"], 1.0),
+            rotation: rotation.unwrap_or(0.0),
+            ..Clip::default()
+        },
+        frame: frame(document, clip, main),
         words: words.collect(),
         sung: sung.zip(mode).map(|(color, mode)| Karaoke { color, mode }),
     })
+}
+
+/// What a text has beside its letters.
+fn frame(document: &Document, clip: ClipRef, main: MaterialRef) -> ShownFrame {
+    // Texts whose styles cannot be read have a plain frame.
+    let look = document.text_look(clip).unwrap_or_default();
+    let number = |name: &str| look.get(name).and_then(Value::as_f64);
+    let color = |name: &str| rgb(look.get(name)?.as_str()?);
+    let shadow = look.get("shadow_enabled").is_some().then(|| {
+        let angle = number("shadow_angle").unwrap_or(-45.0).to_radians();
+        let distance = number("shadow_distance").unwrap_or(5.0) / 100.0;
+        let part = |side: f64| (side * distance * 1e4).round() / 1e4;
+        ShownShadow {
+            color: color("shadow_color").unwrap_or(Rgb(0, 0, 0)),
+            alpha: number("shadow_alpha").unwrap_or(0.9),
+            offset: (part(angle.cos()), part(-angle.sin())),
+        }
+    });
+    let background = color("background_color").map(|color| CueBox {
+        color,
+        alpha: number("background_alpha").unwrap_or(1.0),
+        padding: number("background_width").unwrap_or(0.14),
+    });
+    ShownFrame {
+        column: match look.get("alignment").and_then(Value::as_str) {
+            Some("left") => -1,
+            Some("right") => 1,
+            _ => 0,
+        },
+        fixed_width: document
+            .number(main, &["fixed_width"])
+            .filter(|width| *width > 0.0),
+        shadow,
+        letter_spacing: number("letter_spacing").unwrap_or(0.0),
+        background,
+    }
 }
 
 /// The style that a text has as a whole.
@@ -370,7 +418,11 @@ fn style(content: &TextContent, index: usize, usual: &ShownStyle) -> ShownStyle 
         bold: is_on("bold"),
         italic: is_on("italic"),
         underline: is_on("underline"),
-        outline: stroke.map(|width| (unit_color(&edge).unwrap_or(Rgb(0, 0, 0)), width)),
+        outline: stroke.map(|width| {
+            let alpha = solid(&["strokes", "0"], "alpha").as_f64();
+            let color = unit_color(&edge).unwrap_or(Rgb(0, 0, 0));
+            (color, alpha.unwrap_or(1.0), width)
+        }),
     }
 }
 

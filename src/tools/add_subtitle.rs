@@ -1,6 +1,8 @@
 //! `add_subtitle`: add subtitles.
 
+use std::collections::HashMap;
 use std::path::Path;
+use std::sync::Arc;
 
 use capcut_draft::ClipKind;
 use schemars::JsonSchema;
@@ -17,7 +19,7 @@ use crate::catalog;
 use crate::draft::clip::Clip;
 use crate::draft::evidence::Leaves;
 use crate::draft::ids::DraftId;
-use crate::draft::text::{Background, CharacterStyle, SpokenWord, Stroke, TextContent};
+use crate::draft::text::{Background, CharacterStyle, Font, SpokenWord, Stroke, TextContent};
 use crate::draft::track::TrackKind;
 use crate::engine::edit::{Caption, Captions, Edit};
 use crate::engine::parts;
@@ -26,6 +28,8 @@ use crate::engine::timeline::TrackChoice;
 use crate::engine::{self, CallTarget, Canvas, Engine, subtitle};
 use crate::error::{Error, Faults, Result};
 use crate::media::Media;
+use crate::printable::one_line;
+use crate::sorting;
 use crate::tool::{
     CatalogName, Converted, Group, Hints, TextFile, TextSource, Texts, Tool, Turn, read_output,
 };
@@ -294,9 +298,14 @@ impl AddSubtitle {
     }
 
     /// What the call sets for all captions: values that differ from the defaults override the styles of a file.
-    fn gives(&self) -> Gives {
+    fn gives(&self, edition: Edition) -> Gives {
+        let usual = [
+            default::add_subtitle::font(),
+            Some(catalog::usual_font(edition).to_owned()),
+        ];
         let is_black = self.border_color == default::border_color();
         Gives {
+            font: !usual.contains(&self.font),
             bold: self.bold,
             italic: self.italic,
             underline: self.underline,
@@ -310,6 +319,41 @@ impl AddSubtitle {
                 || self.transform_x != default::transform_x()
                 || self.transform_y != default::add_subtitle::transform_y(),
         }
+    }
+
+    /// The fonts of the file that the edition has; the others are noted.
+    fn fonts(&self, laid: &mut Laid, edition: Edition) -> HashMap<Arc<str>, Font> {
+        let mut found: HashMap<Arc<str>, Option<Font>> = HashMap::new();
+        if self.gives(edition).font {
+            return HashMap::new();
+        }
+        let mut cues: Vec<&Cue> = laid.lanes.iter().flatten().collect();
+        sorting::sort_by_key(&mut cues, |cue| cue.number);
+        for cue in cues {
+            let parts = cue.parts.iter().map(|part| &part.letters);
+            for name in std::iter::once(&cue.style)
+                .chain(parts)
+                .filter_map(|letters| letters.font.as_ref())
+            {
+                let font = found
+                    .entry(Arc::clone(name))
+                    .or_insert_with(|| parts::file_font(edition, name));
+                if font.is_none() {
+                    let usual = self.font.as_deref().unwrap_or_default();
+                    let name = one_line(subtitle::excerpt(name));
+                    laid.notes.of_cue(
+                        cue.number,
+                        format!(
+                            "the app's library has no font {name:?}: {usual:?} is used (choose another with `font`)"
+                        ),
+                    );
+                }
+            }
+        }
+        let known = found.into_iter();
+        known
+            .filter_map(|(name, font)| Some((name, font?)))
+            .collect()
     }
 
     fn look(&self, canvas: Canvas, clip: Clip) -> Result<TextContent> {
@@ -503,7 +547,7 @@ impl Tool for AddSubtitle {
         HeardPart::check(&self.heard)?;
         let media = engine.media(&call.caller);
         let is_strict = engine::is_strict(call);
-        let laid = self.captions(&media, &call.caller, is_strict).await?;
+        let mut laid = self.captions(&media, &call.caller, is_strict).await?;
         // The API checks the style at the first caption, so without captions it is not checked.
         let look = if laid.lanes.iter().all(Vec::is_empty) {
             TextContent::default()
@@ -513,7 +557,8 @@ impl Tool for AddSubtitle {
         let of_call = CallLook {
             look: &look,
             canvas: (canvas.width, canvas.height),
-            gives: self.gives(),
+            gives: self.gives(canvas.edition),
+            fonts: self.fonts(&mut laid, canvas.edition),
         };
         let below = laid.lines_below();
         let too_wide = self.too_wide(&laid.lanes, of_call.canvas);

@@ -2,8 +2,8 @@
 
 use std::collections::HashMap;
 
-use super::cue::{Cue, CuePosition, LetterSize, LetterStyle, Notes, TimeMark};
-use super::markup::{self, MarkupReader, STYLE_LEFT, ScriptUnits};
+use super::cue::{Cue, CueBox, CueFrame, CuePosition, LetterSize, LetterStyle, Notes, TimeMark};
+use super::markup::{self, MarkupReader, ScriptUnits};
 use super::time::time;
 use super::words::marked_words;
 use super::{SubtitleLine, broken, excerpt, left_out};
@@ -41,13 +41,19 @@ const STYLE_COLUMNS: [&str; 23] = [
     "encoding",
 ];
 
+const MARGINS: [&str; 3] = ["marginl", "marginr", "marginv"];
+
 /// A named style.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 struct AssStyle {
     letters: LetterStyle,
+    frame: CueFrame,
     font_size: f64,
     anchor: Option<(i8, i8)>,
-    has_box: bool,
+    /// Left, right, and lower or upper, in pixels of the script.
+    margins: [Option<f64>; 3],
+    strikes_out: bool,
+    has_box_shadow: bool,
     /// The colour of words that are not yet sung.
     unsung: Option<Rgb>,
 }
@@ -97,10 +103,22 @@ pub(super) fn parse(lines: &[SubtitleLine<'_>], notes: &mut Notes) -> Result<Vec
                 })
             };
             let (start, end) = (read("start", 1)?, read("end", 2)?);
-            let style = columns.cell(&cells, "style").unwrap_or_default().trim();
+            let named = columns.cell(&cells, "style").unwrap_or_default().trim();
             // Old files mark the default style with a star.
-            let style = styles.get(style.trim_start_matches('*'));
-            let style = style.or_else(|| styles.get("Default"));
+            let named = named.trim_start_matches('*');
+            let found = styles.get(named);
+            if found.is_none() && !styles.is_empty() && !named.is_empty() && named != "Default" {
+                let instead = match styles.contains_key("Default") {
+                    true => "`Default` is used",
+                    false => "it has none",
+                };
+                let named = excerpt(named);
+                notes.of_cue(
+                    number,
+                    format!("its style {named:?} is not in the file: {instead}"),
+                );
+            }
+            let style = found.or_else(|| styles.get("Default"));
             let text = if cells.len() == columns.0.len() {
                 cells.last().copied().unwrap_or_default()
             } else {
@@ -115,7 +133,7 @@ pub(super) fn parse(lines: &[SubtitleLine<'_>], notes: &mut Notes) -> Result<Vec
                 ScriptUnits {
                     styles: styles
                         .iter()
-                        .map(|(name, style)| (name.clone(), style.letters))
+                        .map(|(name, style)| (name.clone(), (style.letters.clone(), style.frame)))
                         .collect(),
                     ..own
                 }
@@ -128,32 +146,37 @@ pub(super) fn parse(lines: &[SubtitleLine<'_>], notes: &mut Notes) -> Result<Vec
                 classes: &classes,
             };
             let mut plain = reader.dialogue(text, &own);
-            let is_set = |name: &str| {
-                let margin = columns
-                    .cell(&cells, name)
-                    .and_then(|cell| cell.trim().parse::<f64>().ok());
-                margin.is_some_and(|margin| margin != 0.0)
-            };
-            if !plain.text.is_empty() {
-                if style.is_some_and(|style| style.has_box) {
-                    notes.of_cue(
-                        number,
-                        "the box behind the text was left out: use `background_alpha`",
-                    );
+            if let Some(style) = style.filter(|_| !plain.text.is_empty()) {
+                if style.strikes_out {
+                    notes.of_cue(number, "strikethrough was left out");
                 }
-                if ["marginl", "marginr", "marginv"]
-                    .iter()
-                    .any(|name| is_set(name))
-                {
-                    notes.of_cue(number, "its margins were left out");
+                if style.has_box_shadow {
+                    notes.of_cue(number, "the shadow of the box was left out");
                 }
             }
             if plain.place.anchor.is_none() {
                 plain.place.anchor = style.and_then(|style| style.anchor);
             }
+            // Zero stands for the margin of the style.
+            let mut margins = MARGINS.into_iter().enumerate().map(|(index, name)| {
+                let own = columns.cell(&cells, name).and_then(finite);
+                let own = own.filter(|margin| *margin != 0.0);
+                own.or_else(|| style?.margins[index])
+            });
+            let sides = [margins.next(), margins.next(), margins.next()].map(Option::flatten);
+            if sides.iter().any(Option::is_some) {
+                let [left, right, end] = sides.map(Option::unwrap_or_default);
+                plain.place.anchor = plain.place.anchor.or(Some((0, -1)));
+                plain.place.margins = Some((
+                    left / script.width,
+                    right / script.width,
+                    end / script.height,
+                ));
+            }
             if let Some(range) = left_out(number, start, end, notes) {
                 let words = marked_words(&plain.text, &plain.marks, range);
-                let mut letters = style.map(|style| style.letters).unwrap_or_default();
+                let mut letters = style.map(|style| style.letters.clone()).unwrap_or_default();
+                let frame = style.map(|style| style.frame).unwrap_or_default();
                 let mut sung = None;
                 if !words.is_empty() {
                     let color = letters.color.unwrap_or(Rgb(255, 255, 255));
@@ -184,6 +207,7 @@ pub(super) fn parse(lines: &[SubtitleLine<'_>], notes: &mut Notes) -> Result<Vec
                         align: plain.place.anchor.map(|(x, _)| x),
                         ..plain.place
                     },
+                    frame: plain.frame.over(frame),
                     words,
                     sung,
                 });
@@ -223,10 +247,14 @@ fn script(
             let cells = columns.cells(style);
             let name = columns.cell(&cells, "name").unwrap_or_default().trim();
             let is_old = !section.contains("v4+");
-            styles.insert(
-                name.trim_start_matches('*').to_owned(),
-                AssStyle::read(&columns, &cells, is_old),
-            );
+            let name = name.trim_start_matches('*');
+            let style = AssStyle::read(&columns, &cells, is_old);
+            if styles.insert(name.to_owned(), style).is_some() {
+                let name = excerpt(name);
+                notes.of_file(format!(
+                    "style {name:?} is defined more than once: the last definition is used"
+                ));
+            }
         }
     }
     // As in players, a missing side follows from the other one.
@@ -241,16 +269,13 @@ fn script(
             *canvas = (script.width, script.height);
         }
     }
-    if !styles.is_empty() {
-        notes.of_file(STYLE_LEFT);
-    }
     (script, styles)
 }
 
 impl AssStyle {
     fn read(columns: &Columns, cells: &[&str], is_old: bool) -> Self {
         let cell = |name: &str| columns.cell(cells, name).map(str::trim);
-        let number = |name: &str| cell(name)?.parse::<f64>().ok().filter(|n| n.is_finite());
+        let number = |name: &str| finite(cell(name)?);
         let is_on = |name: &str| number(name).map(|on| on != 0.0);
         let color = |name: &str| markup::ass_color(cell(name)?);
         let font_size = number("fontsize")
@@ -266,8 +291,30 @@ impl AssStyle {
         };
         let edge = color(edge);
         let alignment = number("alignment");
+        let back = color("backcolour");
+        let depth = number("shadow");
+        let shadow = depth.filter(|_| !has_box);
+        let shadow = shadow.map(|depth| markup::ems(depth, font_size));
         Self {
+            frame: CueFrame {
+                shadow: (shadow, shadow),
+                shadow_color: back.map(|(color, _)| color),
+                shadow_alpha: back.map(|(_, alpha)| alpha),
+                scale: (
+                    number("scalex").map(markup::scale),
+                    number("scaley").map(markup::scale),
+                ),
+                letter_spacing: number("spacing").map(|pixels| markup::ems(pixels, font_size)),
+                rotation: number("angle").map(markup::clockwise),
+                background: edge.filter(|_| has_box).map(|(color, alpha)| CueBox {
+                    color,
+                    alpha,
+                    padding: markup::ems(number("outline").unwrap_or_default(), font_size)
+                        .clamp(0.0, 1.0),
+                }),
+            },
             letters: LetterStyle {
+                font: cell("fontname").and_then(markup::font_name),
                 bold: is_on("bold"),
                 italic: is_on("italic"),
                 underline: is_on("underline"),
@@ -292,7 +339,9 @@ impl AssStyle {
             } else {
                 markup::numpad
             }),
-            has_box,
+            margins: MARGINS.map(number),
+            strikes_out: is_on("strikeout") == Some(true),
+            has_box_shadow: has_box && depth.is_some_and(|depth| depth > 0.0),
         }
     }
 }
@@ -320,6 +369,11 @@ impl Columns {
         let place = self.0.iter().position(|other| other == name)?;
         cells.get(place).copied()
     }
+}
+
+fn finite(cell: &str) -> Option<f64> {
+    let number = cell.trim().parse::<f64>().ok();
+    number.filter(|number| number.is_finite() && number.abs() <= 1e6)
 }
 
 /// What follows `name:`.

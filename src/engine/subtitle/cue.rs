@@ -1,6 +1,8 @@
 //! The cue model that every reader fills: times, text, style and position; and notes on what was changed or
 //! left out.
 
+use std::sync::Arc;
+
 use crate::draft::text::{Karaoke, KaraokeMode, Rgb};
 use crate::units::{Micros, Range};
 
@@ -17,6 +19,8 @@ pub(crate) struct Cue {
     /// Parts with their own style, in order; the rest has the style of the whole.
     pub parts: Vec<CueSpan>,
     pub place: CuePosition,
+    /// What the file defines for the caption as a whole.
+    pub frame: CueFrame,
     /// The times of its words, in order, if they are known.
     pub words: Vec<CueWord>,
     /// How words are emphasised when they are sung, if the file has karaoke.
@@ -58,12 +62,13 @@ impl Cue {
         !self.parts.is_empty()
             || !self.style.is_plain()
             || self.place != CuePosition::default()
+            || self.frame != CueFrame::default()
             || self.sung.is_some()
     }
 }
 
 /// Characters `from` to `to` (exclusive) with their own style.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct CueSpan {
     pub from: u32,
     pub to: u32,
@@ -71,8 +76,10 @@ pub(crate) struct CueSpan {
 }
 
 /// The style of letters; `None` where the file does not define it.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct LetterStyle {
+    /// The name as the file has it.
+    pub font: Option<Arc<str>>,
     pub bold: Option<bool>,
     pub italic: Option<bool>,
     pub underline: Option<bool>,
@@ -103,6 +110,7 @@ impl LetterStyle {
     /// This style, completed with `below` where it is undefined.
     pub(super) fn over(self, below: Self) -> Self {
         Self {
+            font: self.font.or(below.font),
             bold: self.bold.or(below.bold),
             italic: self.italic.or(below.italic),
             underline: self.underline.or(below.underline),
@@ -116,6 +124,52 @@ impl LetterStyle {
     }
 }
 
+/// What applies to a caption as a whole; `None` where the file does not define it.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(crate) struct CueFrame {
+    /// The offset of the shadow to the right and downwards, in ems.
+    pub shadow: (Option<f64>, Option<f64>),
+    pub shadow_color: Option<Rgb>,
+    /// From 0 to 1.
+    pub shadow_alpha: Option<f64>,
+    /// Factors of the width and height.
+    pub scale: (Option<f64>, Option<f64>),
+    /// Additional space between letters, in ems.
+    pub letter_spacing: Option<f64>,
+    /// Degrees, clockwise, around the anchor.
+    pub rotation: Option<f64>,
+    /// The box behind the text.
+    pub background: Option<CueBox>,
+}
+
+/// A box behind a text.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct CueBox {
+    pub color: Rgb,
+    /// From 0 to 1.
+    pub alpha: f64,
+    /// The distance of its edge from the letters, in ems.
+    pub padding: f64,
+}
+
+impl CueFrame {
+    /// This frame, completed with `below` where it is undefined.
+    pub(super) fn over(self, below: Self) -> Self {
+        let both = |own: (Option<f64>, Option<f64>), other: (Option<f64>, Option<f64>)| {
+            (own.0.or(other.0), own.1.or(other.1))
+        };
+        Self {
+            shadow: both(self.shadow, below.shadow),
+            shadow_color: self.shadow_color.or(below.shadow_color),
+            shadow_alpha: self.shadow_alpha.or(below.shadow_alpha),
+            scale: both(self.scale, below.scale),
+            letter_spacing: self.letter_spacing.or(below.letter_spacing),
+            rotation: self.rotation.or(below.rotation),
+            background: self.background.or(below.background),
+        }
+    }
+}
+
 /// The position of a caption; `None` where the file does not define it.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(crate) struct CuePosition {
@@ -124,6 +178,10 @@ pub(crate) struct CuePosition {
     /// The position of the anchor as fractions of the canvas from its upper left corner; an undefined axis
     /// follows from the anchor.
     pub point: (Option<f64>, Option<f64>),
+    /// The file places this caption by itself, so that it is not moved for others that are shown at the same time.
+    pub pinned: bool,
+    /// The distances of the text from the left, the right and the lower or upper edge, as fractions of the canvas.
+    pub margins: Option<(f64, f64, f64)>,
     /// Width of the text box as a fraction of the canvas width.
     pub width: Option<f64>,
     /// Alignment of lines: `-1` start, `0` centre, `1` end.
@@ -336,17 +394,17 @@ impl Marked {
         }
         if c.is_whitespace() && c != '\u{a0}' {
             if self.breaks == 0 && self.count > 0 {
-                self.spaces.push((c, self.letters));
+                self.spaces.push((c, self.letters.clone()));
             }
             return;
         }
         for _ in 0..std::mem::take(&mut self.breaks) {
-            self.add('\n', self.letters);
+            self.add('\n', self.letters.clone());
         }
         for (space, letters) in std::mem::take(&mut self.spaces) {
             self.add(space, letters);
         }
-        self.add(c, self.letters);
+        self.add(c, self.letters.clone());
     }
 
     fn add(&mut self, c: char, letters: LetterStyle) {
@@ -364,6 +422,11 @@ impl Marked {
                 letters,
             }),
         }
+    }
+
+    /// Whether no text was added yet.
+    pub(super) fn is_empty(&self) -> bool {
+        self.count == 0
     }
 
     /// Marks the place of the text that is added next.

@@ -1,8 +1,14 @@
 //! The look of a cue on a canvas: as requested by the call, completed from the file.
 
-use super::cue::{Cue, LetterSize, LetterStyle};
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::cue::{Cue, CueFrame, LetterSize, LetterStyle};
+use super::markup::EM_OF_HEIGHT;
 use crate::draft::clip::Clip;
-use crate::draft::text::{Align, CharacterStyle, Rgb, Stroke, TextContent};
+use crate::draft::text::{
+    Align, Background, CharacterStyle, Font, Rgb, Shadow, Stroke, TextContent,
+};
 
 /// The look that a call gives all its captions, and which parts of it were given explicitly.
 pub(crate) struct CallLook<'a> {
@@ -10,12 +16,15 @@ pub(crate) struct CallLook<'a> {
     /// Width and height in pixels.
     pub canvas: (f64, f64),
     pub gives: Gives,
+    /// The fonts of the file that the edition has, by their names in the file.
+    pub fonts: HashMap<Arc<str>, Font>,
 }
 
 /// What a call sets explicitly for all captions. Styles of the file do not override it; inline markup does.
 #[derive(Clone, Copy, Debug, Default)]
 #[expect(clippy::struct_excessive_bools, reason = "each is an argument")]
 pub(crate) struct Gives {
+    pub font: bool,
     pub bold: bool,
     pub italic: bool,
     pub underline: bool,
@@ -26,13 +35,13 @@ pub(crate) struct Gives {
     pub place: bool,
 }
 
-/// Line height relative to the font size; height of font size 1 relative to the shorter side.
+/// The distance of lines of captions that are moved for others, relative to their size; size 1 relative to the shorter side.
 const LINE: f64 = 1.25;
 const SIZE: f64 = 0.01;
+/// The height of a line in ems, as texts without `line_spacing` have it.
+const LINE_OF_EM: f64 = 1.22;
 /// Pixels of an em of size 1 on a canvas whose shorter side is 1080 pixels.
 pub(super) const EM: f64 = 5.0;
-/// The em of common fonts as a part of the height from their highest to their lowest letters, which ASS calls their size.
-pub(super) const EM_OF_HEIGHT: f64 = 0.9;
 /// Wide letters are as wide as high; others have half that width.
 const NARROW: f64 = 0.5;
 
@@ -45,14 +54,18 @@ impl CallLook<'_> {
         }
         let whole = self.look.styles.first()?;
         let mut look = self.look.clone();
-        let base = self.style(whole, self.kept(cue.style));
+        let base = self.style(whole, &self.kept(cue.style.clone()));
         look.styles = self.parts(cue, &base);
         if look.karaoke.is_none() {
             look.karaoke = cue.sung;
         }
         look.has_border = look.styles.iter().any(|style| style.stroke.is_some());
-        self.place(cue, base.size, &mut look);
-        look.clip.transform_y += self.raised(&look.clip, below, base.size);
+        self.frame(&cue.frame, &mut look);
+        self.place(cue, &mut look);
+        if below > 0 {
+            let raised = self.raised(&look.clip, below, base.size);
+            look.clip.transform_y = rounded(look.clip.transform_y + raised, 1e6);
+        }
         let count = cue.text.chars().count() as u32;
         let is_usual = matches!(look.styles.as_slice(), [only] if *only == CharacterStyle { range: (0, count), ..whole.clone() });
         if is_usual {
@@ -65,6 +78,7 @@ impl CallLook<'_> {
     fn kept(&self, style: LetterStyle) -> LetterStyle {
         let gives = self.gives;
         LetterStyle {
+            font: style.font.filter(|_| !gives.font),
             bold: style.bold.filter(|_| !gives.bold),
             italic: style.italic.filter(|_| !gives.italic),
             underline: style.underline.filter(|_| !gives.underline),
@@ -77,7 +91,7 @@ impl CallLook<'_> {
         }
     }
 
-    fn style(&self, below: &CharacterStyle, letters: LetterStyle) -> CharacterStyle {
+    fn style(&self, below: &CharacterStyle, letters: &LetterStyle) -> CharacterStyle {
         let was = below.stroke;
         let stroke = Stroke {
             alpha: letters
@@ -100,11 +114,17 @@ impl CallLook<'_> {
                 .size
                 .map_or(below.size, |size| self.size(size, below.size)),
             stroke: (stroke.width > 0.0).then_some(stroke),
-            ..below.clone()
+            font: letters
+                .font
+                .as_ref()
+                .and_then(|name| self.fonts.get(name))
+                .or(below.font.as_ref())
+                .cloned(),
+            range: below.range,
         }
     }
 
-    /// A size in the unit of requests, to a tenth.
+    /// A size in the unit of requests, to a hundredth.
     fn size(&self, size: LetterSize, usual: f64) -> f64 {
         let size = match size {
             LetterSize::Times(times) => usual * times,
@@ -115,7 +135,7 @@ impl CallLook<'_> {
                 size * scale * EM_OF_HEIGHT / unit
             }
         };
-        (size * 10.0).round().clamp(1.0, 10_000.0) / 10.0
+        (size * 100.0).round().clamp(10.0, 100_000.0) / 100.0
     }
 
     /// The styles of the parts and of the text between them.
@@ -141,7 +161,7 @@ impl CallLook<'_> {
             if part.from > done {
                 add(done, part.from, base.clone());
             }
-            add(part.from, part.to, self.style(base, part.letters));
+            add(part.from, part.to, self.style(base, &part.letters));
             done = part.to;
         }
         if done < count || count == 0 {
@@ -150,12 +170,66 @@ impl CallLook<'_> {
         styles
     }
 
-    fn place(&self, cue: &Cue, size: f64, look: &mut TextContent) {
+    /// What the file defines for the whole text. What the call sets takes precedence.
+    fn frame(&self, frame: &CueFrame, look: &mut TextContent) {
+        let (right, down) = (
+            frame.shadow.0.unwrap_or_default(),
+            frame.shadow.1.unwrap_or_default(),
+        );
+        if right != 0.0 || down != 0.0 {
+            let rgb = frame.shadow_color.unwrap_or(Rgb(0, 0, 0));
+            look.shadow = Some(Shadow {
+                alpha: frame.shadow_alpha.unwrap_or(1.0),
+                angle: rounded((-down).atan2(right).to_degrees(), 1e4),
+                color: rgb.hex().into(),
+                rgb,
+                distance: rounded(right.hypot(down) * 100.0, 1e4).min(100.0),
+                smoothing: 0.0,
+            });
+        }
+        if let (Some(own), None) = (frame.background, &look.background) {
+            look.background = Some(Background {
+                style: 0,
+                color: own.color.hex().into(),
+                alpha: own.alpha,
+                round_radius: 0.0,
+                height: own.padding,
+                width: own.padding,
+                horizontal_offset: 0.0,
+                vertical_offset: 0.0,
+            });
+        }
+        look.letter_spacing = frame.letter_spacing.filter(|spacing| *spacing != 0.0);
+        let usual = Clip::default();
+        if look.clip.scale_x == usual.scale_x && look.clip.scale_y == usual.scale_y {
+            look.clip.scale_x = frame.scale.0.unwrap_or(usual.scale_x);
+            look.clip.scale_y = frame.scale.1.unwrap_or(usual.scale_y);
+            look.clip.uniform = look.clip.scale_x == look.clip.scale_y;
+        }
+        if look.clip.rotation == usual.rotation {
+            look.clip.rotation = frame.rotation.unwrap_or(usual.rotation);
+        }
+    }
+
+    fn place(&self, cue: &Cue, look: &mut TextContent) {
         let place = &cue.place;
         look.vertical |= place.vertical;
         look.align = place.align.and_then(Align::of);
         if let Some(width) = place.width {
             look.fixed_width = Some((width * self.canvas.0).round() as i64);
+        }
+        // Whole pixels of the canvas, as scripts have them.
+        let margins = place.margins.map(|(left, right, end)| {
+            let (width, height) = self.canvas;
+            (
+                (left * width).round(),
+                (right * width).round(),
+                (end * height).round(),
+            )
+        });
+        if let Some((left, right, _)) = margins {
+            let width = self.canvas.0 - left - right;
+            look.fixed_width = (width >= 1.0).then_some(width as i64).or(look.fixed_width);
         }
         let Some((x, y)) = place.anchor.or_else(|| {
             let has_point = place.point.0.is_some() || place.point.1.is_some();
@@ -166,15 +240,41 @@ impl CallLook<'_> {
         if self.gives.place {
             return;
         }
-        let (width, height) = self.extent(cue, size, &look.clip);
+        let size = look.styles.first().map_or(0.0, |style| style.size);
+        let to_centre = TextBox {
+            text: &cue.text,
+            size,
+            fixed_width: look.fixed_width.map(|width| width as f64),
+            clip: &look.clip,
+            canvas: self.canvas,
+        }
+        .to_centre((x, y));
+        let of_margins = margins.map(|(left, right, end)| {
+            let (width, height) = (self.canvas.0.max(1.0), self.canvas.1.max(1.0));
+            let column = match x {
+                -1 => left / width,
+                1 => 1.0 - right / width,
+                _ => (1.0 + (left - right) / width) / 2.0,
+            };
+            let row = match y {
+                -1 => Some(1.0 - end / height),
+                1 => Some(end / height),
+                _ => None,
+            };
+            (Some(column), row)
+        });
+        let point = match (place.point, of_margins) {
+            ((None, None), Some(point)) => point,
+            (point, _) => point,
+        };
         let usual = &self.look.clip;
-        look.clip.transform_x = match place.point.0 {
-            Some(at) => 2.0 * at - 1.0 - f64::from(x) * width / 2.0,
+        look.clip.transform_x = match point.0 {
+            Some(at) => 2.0 * at - 1.0 + to_centre.0,
             None if x == 0 => usual.transform_x,
             None => f64::from(x) * EDGE_X,
         };
-        look.clip.transform_y = match place.point.1 {
-            Some(at) => (1.0 - 2.0 * at - f64::from(y) * height / 2.0).clamp(-1.0, 1.0),
+        look.clip.transform_y = match point.1 {
+            Some(at) => (1.0 - 2.0 * at + to_centre.1).clamp(-1.0, 1.0),
             None => match y {
                 0 => 0.0,
                 y if f64::from(y) * usual.transform_y >= 0.0 => usual.transform_y,
@@ -182,25 +282,8 @@ impl CallLook<'_> {
             },
         };
         for side in [&mut look.clip.transform_x, &mut look.clip.transform_y] {
-            *side = (*side * 1e6).round() / 1e6;
+            *side = rounded(*side, 1e6);
         }
-    }
-
-    /// The approximate width and height of a caption, in half canvases.
-    fn extent(&self, cue: &Cue, size: f64, clip: &Clip) -> (f64, f64) {
-        let (width, height) = (self.canvas.0.max(1.0), self.canvas.1.max(1.0));
-        let letter = size * SIZE * width.min(height);
-        let longest = cue.text.split('\n').map(|line| {
-            line.chars()
-                .map(|c| if c.is_ascii() { NARROW } else { 1.0 })
-                .sum::<f64>()
-        });
-        let longest = longest.fold(0.0, f64::max);
-        let lines = cue.lines() as f64;
-        (
-            (2.0 * longest * letter * clip.scale_x / width).min(2.0),
-            (2.0 * lines * letter * LINE * clip.scale_y / height).min(2.0),
-        )
     }
 
     /// How far a caption is moved towards the middle of the canvas to avoid others at its position.
@@ -214,3 +297,52 @@ impl CallLook<'_> {
 
 /// The distance of left and right captions from the middle, as with `position`.
 const EDGE_X: f64 = 0.6;
+
+fn rounded(number: f64, parts: f64) -> f64 {
+    (number * parts).round() / parts
+}
+
+/// The box around a text, as far as it can be known without its font.
+pub(super) struct TextBox<'a> {
+    pub text: &'a str,
+    /// In the unit of requests.
+    pub size: f64,
+    /// The width at which lines are broken, in pixels.
+    pub fixed_width: Option<f64>,
+    pub clip: &'a Clip,
+    /// Width and height in pixels.
+    pub canvas: (f64, f64),
+}
+
+impl TextBox<'_> {
+    /// The width and height in pixels, before the text is turned.
+    fn extent(&self) -> (f64, f64) {
+        let em = self.size * EM * self.canvas.0.min(self.canvas.1).max(1.0) / 1080.0;
+        let limit = self.fixed_width.filter(|width| *width > 0.0);
+        let limit = limit.unwrap_or(self.canvas.0.max(1.0));
+        let (mut longest, mut lines) = (0.0_f64, 0.0);
+        for line in self.text.split('\n') {
+            let width: f64 = line
+                .chars()
+                .map(|c| if c.is_ascii() { NARROW } else { 1.0 })
+                .sum();
+            longest = longest.max((width * em).min(limit));
+            lines += (width * em / limit).ceil().clamp(1.0, 1000.0);
+        }
+        (
+            longest * self.clip.scale_x,
+            lines * em * LINE_OF_EM * self.clip.scale_y,
+        )
+    }
+
+    /// The way from the anchor to the centre in half canvases, to the right and upwards.
+    pub(super) fn to_centre(&self, (x, y): (i8, i8)) -> (f64, f64) {
+        let (width, height) = self.extent();
+        let (right, up) = (-f64::from(x) * width / 2.0, -f64::from(y) * height / 2.0);
+        let (sin, cos) = self.clip.rotation.to_radians().sin_cos();
+        (
+            2.0 * (right * cos + up * sin) / self.canvas.0.max(1.0),
+            2.0 * (up * cos - right * sin) / self.canvas.1.max(1.0),
+        )
+    }
+}

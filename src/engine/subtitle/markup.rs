@@ -1,8 +1,11 @@
 //! Markup in the text of a cue: tags in angle brackets, override blocks in braces, and character references.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
-use super::cue::{CuePosition, CueSpan, LetterSize, LetterStyle, Marked, Notes, TimeMark};
+use super::cue::{
+    CueFrame, CuePosition, CueSpan, LetterSize, LetterStyle, Marked, Notes, TimeMark,
+};
 use super::time::time;
 use crate::draft::text::{KaraokeMode, Rgb};
 use crate::units::Micros;
@@ -13,6 +16,7 @@ pub(super) struct Plain {
     pub text: String,
     pub parts: Vec<CueSpan>,
     pub place: CuePosition,
+    pub frame: CueFrame,
     pub marks: Vec<(u32, TimeMark)>,
 }
 
@@ -25,7 +29,10 @@ pub(super) struct MarkupReader<'a> {
     pub classes: &'a HashMap<String, LetterStyle>,
 }
 
-pub(super) const STYLE_LEFT: &str = "fonts and spacing of the file were left out: use `font`";
+const CSS_LEFT: &str = "sizes and other properties of letters were left out: use `font_size`";
+
+/// The em of common fonts as a part of the height from their highest to their lowest letters, which ASS calls their size.
+pub(super) const EM_OF_HEIGHT: f64 = 0.9;
 
 /// Maximum depth of nested tags.
 const DEPTH: usize = 64;
@@ -46,6 +53,7 @@ impl MarkupReader<'_> {
     pub(super) fn tagged(&mut self, text: &str, is_vtt: bool) -> Plain {
         let mut marked = Marked::default();
         let mut place = CuePosition::default();
+        let mut frame = CueFrame::default();
         let mut open: Vec<OpenTag<'_>> = Vec::new();
         let mut rest = text;
         while let Some(at) = rest.find(['<', '{']) {
@@ -59,7 +67,7 @@ impl MarkupReader<'_> {
                         self.overrides(
                             &rest[1..end],
                             &mut marked,
-                            &mut place,
+                            (&mut place, &mut frame),
                             &ScriptUnits::default(),
                         );
                         rest = &rest[end + 1..];
@@ -89,6 +97,7 @@ impl MarkupReader<'_> {
             text,
             parts,
             place,
+            frame,
             marks,
         }
     }
@@ -120,7 +129,7 @@ impl MarkupReader<'_> {
                 .iter()
                 .rposition(|open| open.name.eq_ignore_ascii_case(tag.name));
             if let Some(place) = place {
-                marked.letters = open[place].before;
+                marked.letters = open[place].before.clone();
                 open.truncate(place);
                 if tag.is(&["rt"]) {
                     marked.push(")");
@@ -128,7 +137,7 @@ impl MarkupReader<'_> {
             }
             return;
         }
-        let before = marked.letters;
+        let before = marked.letters.clone();
         let mut own = LetterStyle::default();
         if tag.is(&["b", "strong"]) {
             own.bold = Some(true);
@@ -152,11 +161,11 @@ impl MarkupReader<'_> {
             self.note("unsupported tags were left out");
         }
         if let Some(letters) = self.classes.get(&tag.name.to_ascii_lowercase()) {
-            own = own.over(*letters);
+            own = own.over(letters.clone());
         }
         for class in tag.classes.split('.').filter(|class| !class.is_empty()) {
             match self.classes.get(&format!(".{class}")) {
-                Some(letters) => own = letters.over(own),
+                Some(letters) => own = letters.clone().over(own),
                 None => match class_color(class) {
                     Some(color) => own.color = Some(color),
                     None if class.starts_with("bg_") => {
@@ -167,7 +176,7 @@ impl MarkupReader<'_> {
                 },
             }
         }
-        marked.letters = own.over(before);
+        marked.letters = own.over(before.clone());
         if !tag.is_empty && open.len() < DEPTH {
             open.push(OpenTag {
                 name: tag.name,
@@ -188,12 +197,13 @@ impl MarkupReader<'_> {
                 },
                 "style" => {
                     let (letters, rest) = declarations(value);
-                    *own = letters.over(*own);
+                    *own = letters.over(std::mem::take(own));
                     if rest {
-                        self.note(STYLE_LEFT);
+                        self.note(CSS_LEFT);
                     }
                 }
-                "face" | "size" => self.note(STYLE_LEFT),
+                "face" => own.font = font_name(value),
+                "size" => self.note(CSS_LEFT),
                 _ => {}
             }
         }
@@ -207,6 +217,7 @@ impl MarkupReader<'_> {
     pub(super) fn dialogue(&mut self, text: &str, script: &ScriptUnits) -> Plain {
         let mut marked = Marked::default();
         let mut place = CuePosition::default();
+        let mut frame = CueFrame::default();
         let mut rest = text;
         let mut drawing = false;
         loop {
@@ -233,7 +244,8 @@ impl MarkupReader<'_> {
                 }
                 marked.push(words);
             }
-            if let Some(scale) = self.overrides(tags, &mut marked, &mut place, script) {
+            if let Some(scale) = self.overrides(tags, &mut marked, (&mut place, &mut frame), script)
+            {
                 drawing = scale > 0;
                 if drawing {
                     self.note("drawings were left out");
@@ -249,6 +261,7 @@ impl MarkupReader<'_> {
             text,
             parts,
             place,
+            frame,
             marks,
         }
     }
@@ -258,7 +271,7 @@ impl MarkupReader<'_> {
         &mut self,
         block: &str,
         marked: &mut Marked,
-        place: &mut CuePosition,
+        (place, frame): (&mut CuePosition, &mut CueFrame),
         script: &ScriptUnits,
     ) -> Option<u32> {
         let mut drawing = None;
@@ -301,12 +314,15 @@ impl MarkupReader<'_> {
                 "alpha" => {
                     marked.letters.alpha = ass_alpha(value);
                     marked.letters.outline_alpha = marked.letters.alpha;
+                    if marked.is_empty() {
+                        frame.shadow_alpha = marked.letters.alpha;
+                    }
                 }
                 "1a" => marked.letters.alpha = ass_alpha(value),
                 "3a" => marked.letters.outline_alpha = ass_alpha(value),
                 "bord" => {
-                    marked.letters.outline =
-                        number(value).map(|width| outline_width(width, script.font_size));
+                    marked.letters.outline = number(value)
+                        .map(|width| outline_width(width, script.size(&marked.letters)));
                 }
                 "an" => {
                     if let Some(anchor) = number(value).and_then(numpad) {
@@ -326,15 +342,37 @@ impl MarkupReader<'_> {
                         .collect();
                     if let [x, y, ..] = numbers[..] {
                         place.point = (Some(x / script.width), Some(y / script.height));
+                        place.pinned = true;
                     }
                     if name == "move" {
                         self.note("movements were left out: the text stays at its start position");
                     }
                 }
-                "r" => marked.letters = LetterStyle::default(),
+                "xshad" | "yshad" | "shad" | "4c" | "4a" | "fscx" | "fscy" | "fsc" | "fsp"
+                | "frz" | "fr" => {
+                    if marked.is_empty() {
+                        frame_override(name, value, frame, script.size(&marked.letters));
+                    } else {
+                        self.note(
+                            "shadows, scales, spacing and rotations within the text were left out: a text has one of each",
+                        );
+                    }
+                }
+                "2c" | "2a" => self
+                    .note("colours of words that are not yet sung were left out within the text"),
+                "r" => {
+                    marked.letters = LetterStyle::default();
+                    if marked.is_empty() {
+                        *frame = CueFrame::default();
+                    }
+                }
                 _ if name.starts_with('r') && name.len() > 1 => {
                     // The name of a style may follow directly.
-                    marked.letters = script.styles.get(&tag[1..]).copied().unwrap_or_default();
+                    let style = script.styles.get(&tag[1..]).cloned().unwrap_or_default();
+                    (marked.letters, *frame) = match marked.is_empty() {
+                        true => style,
+                        false => (style.0, *frame),
+                    };
                 }
                 "p" => drawing = value.parse().ok(),
                 "k" | "K" | "kf" | "ko" => {
@@ -370,10 +408,10 @@ impl MarkupReader<'_> {
                 }
                 "clip" | "iclip" => self.note("clippings were left out"),
                 "s" => self.note("strikethrough was left out"),
-                "fn" | "fsp" | "fscx" | "fscy" | "fe" => self.note(STYLE_LEFT),
-                _ if name.starts_with("fn") => self.note(STYLE_LEFT),
-                "q" | "" => {}
-                _ => self.note("shadows, blurs, rotations and similar effects were left out"),
+                // The name of the font follows directly.
+                _ if name.starts_with("fn") => marked.letters.font = font_name(&tag[2..]),
+                "q" | "" | "fe" => {}
+                _ => self.note("blurs, rotations in space and similar effects were left out"),
             }
         }
         drawing
@@ -396,7 +434,17 @@ pub(super) struct ScriptUnits {
     pub height: f64,
     /// The font size of the dialogue's style.
     pub font_size: f64,
-    pub styles: HashMap<String, LetterStyle>,
+    pub styles: HashMap<String, (LetterStyle, CueFrame)>,
+}
+
+impl ScriptUnits {
+    /// The font size of letters.
+    fn size(&self, letters: &LetterStyle) -> f64 {
+        match letters.size {
+            Some(LetterSize::OfScript { size, .. }) => size,
+            _ => self.font_size,
+        }
+    }
 }
 
 impl Default for ScriptUnits {
@@ -412,8 +460,59 @@ impl Default for ScriptUnits {
 
 /// Width of an outline in the unit of requests, 0 to 100, where 100 is a fifth of the font size.
 pub(super) fn outline_width(pixels: f64, font_size: f64) -> f64 {
-    let width = pixels / font_size.max(1.0) * 500.0;
-    (width * 10.0).round().clamp(0.0, 1000.0) / 10.0
+    let width = pixels / font_size.max(SMALLEST) * 500.0;
+    (width * 100.0).round().clamp(0.0, 10_000.0) / 100.0
+}
+
+/// A length in pixels as ems of letters of this size, to a ten thousandth, and at most 10 either way.
+pub(super) fn ems(pixels: f64, font_size: f64) -> f64 {
+    let ems = pixels / (font_size.max(SMALLEST) * EM_OF_HEIGHT);
+    (ems.clamp(-10.0, 10.0) * 1e4).round() / 1e4
+}
+
+/// Letters of no size have no lengths in comparison with it.
+const SMALLEST: f64 = 1e-3;
+
+/// The name of a font as files give it. An `@` before it stands for letters that are turned for vertical text.
+pub(super) fn font_name(name: &str) -> Option<Arc<str>> {
+    let name = name.trim().trim_start_matches('@').trim();
+    (!name.is_empty() && name != "0").then(|| name.into())
+}
+
+/// Applies a tag that concerns the whole text; without a value, it resets to the style.
+fn frame_override(name: &str, value: &str, frame: &mut CueFrame, font_size: f64) {
+    let read = number(value);
+    let length = read.map(|pixels| ems(pixels, font_size));
+    let factor = read.map(|percent| scale(percent));
+    match name {
+        "xshad" => frame.shadow.0 = length,
+        "yshad" => frame.shadow.1 = length,
+        "shad" => frame.shadow = (length, length),
+        "4c" => frame.shadow_color = ass_color(value).map(|(color, _)| color),
+        "4a" => frame.shadow_alpha = ass_alpha(value),
+        "fscx" => frame.scale.0 = factor,
+        "fscy" => frame.scale.1 = factor,
+        "fsc" => frame.scale = (None, None),
+        "fsp" => frame.letter_spacing = length,
+        _ => frame.rotation = read.map(clockwise),
+    }
+}
+
+/// A scale in per cent as a factor.
+pub(super) fn scale(percent: f64) -> f64 {
+    (percent.clamp(1.0, 10_000.0) * 100.0).round() / 1e4
+}
+
+/// Degrees anticlockwise as degrees clockwise, from -180 to 180.
+pub(super) fn clockwise(degrees: f64) -> f64 {
+    let turned = (-degrees).rem_euclid(360.0);
+    let turned = if turned > 180.0 {
+        turned - 360.0
+    } else {
+        turned
+    };
+    // Not `-0`.
+    (turned * 1e3).round() / 1e3 + 0.0
 }
 
 /// Whether a block in braces in an SRT file is an override, not text.

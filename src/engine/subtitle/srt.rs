@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::fmt::Write as _;
 
-use super::cue::{Cue, CuePosition, LetterStyle, Notes};
+use super::cue::{Cue, CueFrame, CuePosition, LetterStyle, Notes};
 use super::markup::MarkupReader;
 use super::time::{CueTimes, index, time, times, whole};
 use super::words::marked_words;
@@ -46,6 +46,7 @@ pub(super) fn parse(lines: &[SubtitleLine<'_>], notes: &mut Notes) -> Result<Vec
                 style: LetterStyle::default(),
                 parts: plain.parts,
                 place: plain.place,
+                frame: CueFrame::default(),
                 words,
                 sung: None,
             });
@@ -238,6 +239,7 @@ pub(super) fn parse_strictly(
                 style: LetterStyle::default(),
                 parts: Vec::new(),
                 place: CuePosition::default(),
+                frame: CueFrame::default(),
                 words: Vec::new(),
                 sung: None,
             });

@@ -467,7 +467,7 @@ fn cues_that_overlap_are_joined_for_a_single_track() {
 fn parts(text: &str) -> (String, Vec<(u32, u32, String)>) {
     let cue = read(text).cues.remove(0);
     let told = |part: &cue::CueSpan| {
-        let letters = part.letters;
+        let letters = &part.letters;
         let mut told = Vec::new();
         let mut flag = |name: &str, value: Option<bool>| {
             told.extend(value.map(|on| {
@@ -678,6 +678,13 @@ fn styles_and_overrides_of_ass_are_applied() {
         Some(crate::draft::text::Rgb(0, 0, 255))
     );
     assert_eq!(first.place.anchor, Some((0, -1)));
+    assert_eq!(first.style.font.as_deref(), Some("Arial"));
+    // Two pixels of an em of 45.
+    assert_eq!(first.frame.shadow, (Some(0.0444), Some(0.0444)));
+    assert_eq!(
+        first.place.margins,
+        Some((10.0 / 1920.0, 10.0 / 1920.0, 10.0 / 1080.0))
+    );
     let (_, found) = parts(ass);
     let found: Vec<(u32, u32, &str)> = found
         .iter()
@@ -697,12 +704,22 @@ fn styles_and_overrides_of_ass_are_applied() {
     );
     assert_eq!(second.style.outline, None);
     assert_eq!(second.style.alpha, Some(0.498));
+    let black = crate::draft::text::Rgb(0, 0, 0);
+    let expected = cue::CueBox {
+        color: black,
+        alpha: 1.0,
+        padding: 0.0444,
+    };
+    assert_eq!(second.frame.background, Some(expected));
+    assert_eq!(second.frame.shadow, (None, None));
     assert_eq!(second.place.anchor, Some((1, 1)));
     assert_eq!(second.place.point, (Some(0.5), Some(0.5)));
     assert_eq!(
         (third.text.as_str(), third.place.anchor),
         ("x", Some((-1, 1)))
     );
+    let margins = third.place.margins.map(|(.., end)| end);
+    assert_eq!(margins, Some(5.0 / 1080.0), "the dialogue's own margin");
     // `ka` and `ra` are syllables of a word, sung after each other.
     let sung: Vec<(u32, u32, i64, i64)> = second
         .words
@@ -715,12 +732,10 @@ fn styles_and_overrides_of_ass_are_applied() {
     assert_eq!(second.style.color, Some(crate::draft::text::Rgb(255, 0, 0)));
     let told = subtitles.notes.lines(true).join("\n");
     for part in [
-        "fonts and spacing",
         "cue 2: transformations",
-        "cue 2: the box",
+        "cue 2: the shadow of the box",
         "cue 3: drawings",
-        "cue 3: its margins",
-        "cue 3: shadows, blurs",
+        "cue 3: blurs",
     ] {
         assert!(told.contains(part), "{part}: {told}");
     }

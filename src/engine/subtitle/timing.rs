@@ -114,8 +114,11 @@ pub(super) fn lines_below(lanes: &[Vec<Cue>]) -> Vec<Vec<usize>> {
                     .iter()
                     .take_while(|other| other.range.start < cue.range.end())
                     .filter(|other| {
-                        other.place.anchor == cue.place.anchor
+                        !cue.place.pinned
+                            && other.place.anchor == cue.place.anchor
                             && other.place.point == cue.place.point
+                            && other.place.margins.map(|(.., end)| end)
+                                == cue.place.margins.map(|(.., end)| end)
                     });
                 *lines += beside.map(Cue::lines).max().unwrap_or(0);
             }

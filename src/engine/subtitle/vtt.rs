@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::cue::{Cue, CuePosition, LetterStyle, Notes};
+use super::cue::{Cue, CueFrame, CuePosition, LetterStyle, Notes};
 use super::markup::{self, MarkupReader};
 use super::srt::blocks;
 use super::time::{CueTimes, times};
@@ -44,9 +44,10 @@ pub(super) fn parse(lines: &[SubtitleLine<'_>], notes: &mut Notes) -> Result<Vec
                 number: block.number,
                 range,
                 text: plain.text,
-                style: sheet.get("").copied().unwrap_or_default(),
+                style: sheet.get("").cloned().unwrap_or_default(),
                 parts: plain.parts,
                 place: plain.place,
+                frame: CueFrame::default(),
                 words,
                 sung: None,
             });
@@ -197,7 +198,7 @@ fn rules(sheet: &str, notes: &mut Notes) -> HashMap<String, LetterStyle> {
                 // `c.loud` means the class `.loud`.
                 let key = name.strip_prefix('c').filter(|rest| rest.starts_with('.'));
                 let known = found.entry(key.unwrap_or(&name).to_owned()).or_default();
-                *known = letters.over(*known);
+                *known = letters.clone().over(std::mem::take(known));
             } else {
                 is_whole = false;
             }

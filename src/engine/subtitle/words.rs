@@ -4,6 +4,9 @@ use super::cue::{CueWord, TimeMark};
 use super::transcript::{spoken_weight, tokens};
 use crate::units::{Micros, Range};
 
+/// A hundredth of a second.
+const HUNDREDTH: i64 = 10_000;
+
 /// The words between marks. A word between two blanks has its part of the time between its marks.
 pub(super) fn marked_words(text: &str, marks: &[(u32, TimeMark)], range: Range) -> Vec<CueWord> {
     let letters: Vec<char> = text.chars().collect();
@@ -35,10 +38,20 @@ pub(super) fn marked_words(text: &str, marks: &[(u32, TimeMark)], range: Range) 
         }
         let part: String = letters[*from..to].iter().collect();
         let own = estimated(&part, Range::new(*start, end - *start));
+        // Scripts count in hundredths of a second. Where words are too short for that, their times stay apart.
+        let is_fine = end - *start < Micros(2 * HUNDREDTH * own.len() as i64);
+        let at = |time: Micros| match time == end || is_fine {
+            true => time,
+            false => {
+                let hundredths = ((time - *start).0 + HUNDREDTH / 2) / HUNDREDTH;
+                *start + Micros(hundredths * HUNDREDTH)
+            }
+        };
         words.extend(own.into_iter().map(|word| CueWord {
             from: word.from + *from as u32,
             to: word.to + *from as u32,
-            ..word
+            start: at(word.start),
+            end: at(word.end),
         }));
     }
     // Times that run backwards would leave words without a time.

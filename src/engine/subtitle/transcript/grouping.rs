@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::TimedWord;
 use super::script::{ends_clause, ends_sentence, is_full_width, is_unspaced};
-use crate::engine::subtitle::cue::{Cue, CuePosition, CueWord, LetterStyle, Notes};
+use crate::engine::subtitle::cue::{Cue, CueFrame, CuePosition, CueWord, LetterStyle, Notes};
 use crate::error::{Error, Result};
 use crate::units::{Micros, Range};
 
@@ -310,6 +310,7 @@ fn cue(number: u64, words: &[TimedWord], limits: ScriptLimits) -> Cue {
         style: LetterStyle::default(),
         parts: Vec::new(),
         place: CuePosition::default(),
+        frame: CueFrame::default(),
         words: timed,
         sung: None,
     }
