@@ -108,9 +108,10 @@ pub(super) fn parse(lines: &[SubtitleLine<'_>], notes: &mut Notes) -> Result<Vec
             let named = named.trim_start_matches('*');
             let found = styles.get(named);
             if found.is_none() && !styles.is_empty() && !named.is_empty() && named != "Default" {
-                let instead = match styles.contains_key("Default") {
-                    true => "`Default` is used",
-                    false => "it has none",
+                let instead = if styles.contains_key("Default") {
+                    "`Default` is used"
+                } else {
+                    "it has none"
                 };
                 let named = excerpt(named);
                 notes.of_cue(

@@ -254,7 +254,7 @@ impl CallLook<'_> {
             let column = match x {
                 -1 => left / width,
                 1 => 1.0 - right / width,
-                _ => (1.0 + (left - right) / width) / 2.0,
+                _ => f64::midpoint(1.0, (left - right) / width),
             };
             let row = match y {
                 -1 => Some(1.0 - end / height),
@@ -302,7 +302,7 @@ fn rounded(number: f64, parts: f64) -> f64 {
     (number * parts).round() / parts
 }
 
-/// The box around a text, as far as it can be known without its font.
+/// The box around a text, estimated without its font.
 pub(super) struct TextBox<'a> {
     pub text: &'a str,
     /// In the unit of requests.

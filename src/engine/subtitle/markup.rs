@@ -369,9 +369,10 @@ impl MarkupReader<'_> {
                 _ if name.starts_with('r') && name.len() > 1 => {
                     // The name of a style may follow directly.
                     let style = script.styles.get(&tag[1..]).cloned().unwrap_or_default();
-                    (marked.letters, *frame) = match marked.is_empty() {
-                        true => style,
-                        false => (style.0, *frame),
+                    (marked.letters, *frame) = if marked.is_empty() {
+                        style
+                    } else {
+                        (style.0, *frame)
                     };
                 }
                 "p" => drawing = value.parse().ok(),
@@ -483,7 +484,7 @@ pub(super) fn font_name(name: &str) -> Option<Arc<str>> {
 fn frame_override(name: &str, value: &str, frame: &mut CueFrame, font_size: f64) {
     let read = number(value);
     let length = read.map(|pixels| ems(pixels, font_size));
-    let factor = read.map(|percent| scale(percent));
+    let factor = read.map(scale);
     match name {
         "xshad" => frame.shadow.0 = length,
         "yshad" => frame.shadow.1 = length,

@@ -39,10 +39,12 @@ pub(super) fn marked_words(text: &str, marks: &[(u32, TimeMark)], range: Range) 
         let part: String = letters[*from..to].iter().collect();
         let own = estimated(&part, Range::new(*start, end - *start));
         // Scripts count in hundredths of a second. Where words are too short for that, their times stay apart.
-        let is_fine = end - *start < Micros(2 * HUNDREDTH * own.len() as i64);
-        let at = |time: Micros| match time == end || is_fine {
-            true => time,
-            false => {
+        let shortest = own.iter().map(|word| word.end - word.start).min();
+        let is_fine = shortest.is_none_or(|shortest| shortest < Micros(2 * HUNDREDTH));
+        let at = |time: Micros| {
+            if time == end || is_fine {
+                time
+            } else {
                 let hundredths = ((time - *start).0 + HUNDREDTH / 2) / HUNDREDTH;
                 *start + Micros(hundredths * HUNDREDTH)
             }
