@@ -496,6 +496,9 @@ fn font(style: &ShownStyle) -> String {
     )
 }
 
+/// An invisible letter between two others.
+const JOINER: char = '\u{2060}';
+
 /// The text of a dialogue with tags for parts with their own style and for its words.
 fn dialogue(body: &mut String, text: &ShownText, whole: &ShownStyle, unit: f64) {
     let letters: Vec<char> = text.text.chars().collect();
@@ -546,7 +549,10 @@ fn dialogue(body: &mut String, text: &ShownText, whole: &ShownStyle, unit: f64) 
                 body.push(*letter);
             }
             // Without an invisible letter after it, it would be read with the next one.
-            '\\' => body.push_str("\\\u{2060}"),
+            '\\' if letters.get(index + 1) != Some(&JOINER) => {
+                body.push('\\');
+                body.push(JOINER);
+            }
             letter => body.push(*letter),
         }
     }
