@@ -198,6 +198,8 @@ fn place_shown(item: &mut Item, cursor: Cursor, whole: Cursor) -> Cursor {
     item.follows = given.is_none() && !is_whole;
     let end = match item.number("end") {
         Some(end) => end,
+        // Before the lengths of the sounds are known, any end that is a valid one.
+        None if is_whole && !whole.sure && whole.at <= start => start + IMAGE_S,
         None if is_whole => whole.at.max(start),
         None => {
             let usual = item.number_or_default("end").unwrap_or(IMAGE_S);
