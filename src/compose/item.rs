@@ -10,8 +10,10 @@ use super::section::Section;
 use super::sound_keys;
 use crate::args::property;
 use crate::error::{Error, shortened};
+use crate::secrets;
 use crate::styles::Styles;
 use crate::tool::Spec;
+use crate::tools::add_subtitle::AddSubtitle;
 use crate::tools::{self, Object};
 
 /// The `duration` of an item that is shown for the whole video.
@@ -191,32 +193,44 @@ impl Item {
     pub(crate) fn content(&self) -> String {
         let file = |key: &str| {
             let path = self.text(key)?.trim();
-            let path = path
-                .split(['?', '#'])
-                .next()
-                .filter(|_| path.contains("://"))
-                .unwrap_or(path);
+            let path = if path.contains("://") {
+                secrets::address(path)
+            } else {
+                path.to_owned()
+            };
             path.rsplit(['/', '\\'])
                 .find(|name| !name.is_empty())
                 .map(str::to_owned)
         };
-        let words = |key: &str| {
-            let words: Vec<&str> = self.text(key)?.split_whitespace().collect();
-            Some(words.join(" "))
+        let words = |text: &str| {
+            let words: Vec<&str> = text.split_whitespace().collect();
+            words.join(" ")
         };
         match self.section {
             Section::Audio => file("audio_url"),
             Section::Visuals => file("video_url").or_else(|| file("image_url")),
-            Section::Texts => words("text"),
-            Section::Subtitles => match self.text("srt") {
-                Some(srt) if srt.trim().contains('\n') => Some("subtitles".to_owned()),
-                _ => file("srt"),
-            },
-            Section::Stickers => words("sticker_id"),
-            Section::Effects => words("effect_type"),
-            Section::Keyframes => words("property_type"),
+            Section::Texts => self.text("text").map(words),
+            Section::Subtitles => self.first_words().map(|text| words(&text)).or_else(|| {
+                let is_text = AddSubtitle::location(self.text("srt")?).is_none();
+                if is_text {
+                    Some("subtitles".to_owned())
+                } else {
+                    file("srt")
+                }
+            }),
+            Section::Stickers => self.text("sticker_id").map(words),
+            Section::Effects => self.text("effect_type").map(words),
+            Section::Keyframes => self.text("property_type").map(words),
         }
         .unwrap_or_default()
+    }
+
+    /// The first words of a script, or of subtitles that are given as text.
+    fn first_words(&self) -> Option<String> {
+        match self.extra("script") {
+            Some(script) => script.as_array()?.first()?.as_str().map(str::to_owned),
+            None => AddSubtitle::first_words(self.text("srt")?),
+        }
     }
 
     fn has_open_end(&self) -> bool {
@@ -388,4 +402,56 @@ fn extra(key: &str, value: Value) -> Result<Value, String> {
 /// Rounds to microseconds, the unit of the draft.
 pub(super) fn round(seconds: f64) -> f64 {
     (seconds * 1e6).round() / 1e6
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::compose::layout::tests::laid_out;
+
+    #[test]
+    fn subtitles_are_named_by_their_file_or_their_first_words() {
+        let words = r#"[{"text": "Good", "start": 2.18, "end": 2.5}, {"text": " day.\n", "start": 2.5, "end": 2.9}]"#;
+        let cue = "1\n00:00:01,000 --> 00:00:02,000\nAn <b>old</b>\nhouse/home\n\n2\n00:00:02,000 --> 00:00:03,000\nx";
+        let vtt = format!("WEBVTT\n\n{}", cue.replace(',', "."));
+        let ass =
+            "[Events]\nFormat: Start, End, Text\nDialogue: 0:00:01.00,0:00:02.00,{\\b1}One\\Ntwo\n";
+        for (item, expected) in [
+            (
+                json!({ "script": ["Hello\tthere.", "Bye."] }),
+                "Hello there.",
+            ),
+            (json!({ "script": "你好，世界。" }), "你好，世界。"),
+            (json!({ "words": words }), "Good day."),
+            (
+                json!({ "words": serde_json::from_str::<Value>(words).unwrap() }),
+                "Good day.",
+            ),
+            (json!({ "srt": cue }), "An old house/home"),
+            (
+                json!({ "srt": cue.replace('\n', "\\n") }),
+                "An old house/home",
+            ),
+            (json!({ "srt": vtt }), "An old house/home"),
+            (json!({ "srt": ass }), "One two"),
+            (json!({ "words": "/a b/talk.json" }), "talk.json"),
+            (
+                json!({ "srt": "https://me:secret@example.com/a/b.srt?token=1#x" }),
+                "b.srt",
+            ),
+            (
+                json!({ "srt": "https://me:secret@example.com/?token=1" }),
+                "example.com",
+            ),
+            (json!({ "srt": "not/subtitles\nat all" }), "subtitles"),
+        ] {
+            let mut item = item;
+            item["align_to"] = "voice".into();
+            let items = laid_out(json!({
+                "audio": [{ "audio_url": "/music", "id": "voice" }],
+                "subtitles": [item],
+            }));
+            assert_eq!(items[1].content(), expected, "{item}");
+        }
+    }
 }

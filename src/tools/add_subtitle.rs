@@ -197,12 +197,12 @@ impl AddSubtitle {
         })
     }
 
-    /// The URL or path of the subtitles, unless the argument is the text itself.
     fn elsewhere(&self) -> Option<&str> {
         Self::location(&self.srt)
     }
 
-    fn location(srt: &str) -> Option<&str> {
+    /// The URL or path of subtitles, unless they are given as text.
+    pub(crate) fn location(srt: &str) -> Option<&str> {
         let srt = srt.trim();
         let is_url = ["http://", "https://", "file://"].iter().any(|scheme| {
             srt.get(..scheme.len())
@@ -210,6 +210,15 @@ impl AddSubtitle {
         });
         let is_path = !srt.contains('\n') && !srt.contains("-->") && Path::new(srt).is_absolute();
         (is_url || is_path).then_some(srt)
+    }
+
+    /// The words of the first caption, if subtitles are given as text that can be read, not as a URL or path.
+    pub(crate) fn first_words(srt: &str) -> Option<String> {
+        if Self::location(srt).is_some() {
+            return None;
+        }
+        let read = subtitle::parse(&subtitle::inline(srt), &Grouping::default()).ok()?;
+        Some(read.cues.into_iter().next()?.text)
     }
 
     /// Reads subtitles from an argument, a URL or a path: leniently for strict callers, otherwise as the API does.
