@@ -2,7 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use capcut_draft::{Grid, JumpCut, PauseRule, TimeRange, kept_frames, merged_cuts, pauses_to_cut};
+use capcut_draft::{
+    Grid, JumpCut, PauseRule, TimeRange, kept_frames, merged_cuts, pauses_to_cut,
+    without_short_pieces,
+};
 use capcut_sound::overlaps;
 use serde_json::{Value, json};
 
@@ -48,12 +51,14 @@ pub(super) fn apply(items: Vec<Item>, known: &KnownMedia) -> Vec<Item> {
     let grid = Grid::new(known.fps.unwrap_or(30.0));
     let mut all = Vec::new();
     let mut spoken = Vec::new();
+    let mut wishing = Vec::new();
     for item in &mut items {
         match cuts_of(item, known, grid) {
             None => {}
             Some(Err(error)) => item.fail(KEY, &error),
             Some(Ok((cuts, frames))) => {
                 spoken.extend(kept_frames(frames, &cuts));
+                wishing.push(frames);
                 all.extend(cuts);
             }
         }
@@ -74,6 +79,7 @@ pub(super) fn apply(items: Vec<Item>, known: &KnownMedia) -> Vec<Item> {
                     .is_some_and(|(start, end)| end > start && start >= from && end <= to)
         })
     });
+    let cuts = without_short_pieces(cuts, wishing, grid);
     if cuts.is_empty() {
         for item in items.iter_mut().filter(|item| wish(item).is_some()) {
             if item.fault.is_none() {
@@ -145,8 +151,12 @@ fn cuts_of(
         .iter()
         .map(|span| TimeRange::between(shown(span.start), shown(span.end)))
         .collect();
-    let clip = TimeRange::between(micros(start), micros(end));
-    let frames = (grid.frame(clip.start), grid.frame(clip.end()));
+    // A file may end within a frame: nothing of that frame stays behind a cut. A sum may be 2 µs beside its frame.
+    let frames = (
+        grid.frame(micros(start) + 2),
+        grid.frame_from(micros(end) - 2),
+    );
+    let clip = TimeRange::between(micros(start), grid.time(frames.1));
     Some(Ok((pauses_to_cut(clip, &spans, rule, grid), frames)))
 }
 

@@ -12,6 +12,7 @@ use super::known::KnownMedia;
 use super::levels;
 use super::on_beats::{BeatClock, PlayedSound};
 use super::section::Section;
+use crate::error::Error;
 
 /// The default duration of an image in seconds; the API's default.
 const IMAGE_S: f64 = 3.0;
@@ -196,11 +197,18 @@ fn place_shown(item: &mut Item, cursor: Cursor, whole: Cursor) -> Cursor {
     let given = given.or_else(|| said.map(|(end, length)| (end - length).max(0.0)));
     let start = given.unwrap_or(if is_whole || !fits { 0.0 } else { cursor.at });
     item.follows = given.is_none() && !is_whole;
+    // Its end is any valid one: the review of the plan reports what no length can be known of.
+    let has_no_length = is_whole && item.number("end").is_none() && whole.at <= start;
+    if has_no_length && !whole.sure {
+        let error = Error::media(
+            "the length of the whole video is unknown, as no file that sets it can be read",
+        );
+        item.fail("duration", &error.hint("give seconds"));
+    }
     let end = match item.number("end") {
         Some(end) => end,
-        // Before the lengths of the sounds are known, any end that is a valid one.
-        None if is_whole && !whole.sure && whole.at <= start => start + IMAGE_S,
-        None if is_whole => whole.at.max(start),
+        None if has_no_length => start + IMAGE_S,
+        None if is_whole => whole.at,
         None => {
             let usual = item.number_or_default("end").unwrap_or(IMAGE_S);
             start + item.extra_number("duration").unwrap_or(usual)
@@ -211,7 +219,7 @@ fn place_shown(item: &mut Item, cursor: Cursor, whole: Cursor) -> Cursor {
     item.arguments
         .insert("start".to_owned(), json!(round(start)));
     item.arguments.insert("end".to_owned(), json!(round(end)));
-    item.span = sure.then_some((start, end));
+    item.span = sure.then_some((start, if has_no_length { start } else { end }));
     Cursor { at: end, sure }
 }
 
@@ -442,8 +450,25 @@ pub(super) mod tests {
             "the loop ends with the picture"
         );
         assert_eq!(notes(&items), [""; 0]);
-        let items = laid_out(json!({ "texts": [{ "text": "a", "duration": "whole" }] }));
-        assert!(conflicts(&items)[0].contains("the length of the whole video"));
+        for alone in [
+            json!({ "texts": [{ "text": "a", "duration": "whole" }] }),
+            json!({ "visuals": [{ "image_url": "/a.png", "duration": "whole" }] }),
+            json!({
+                "visuals": [{ "image_url": "/a.png", "duration": "whole" }],
+                "audio": [{ "audio_url": "/music", "loop": true }],
+            }),
+        ] {
+            let found = conflicts(&laid_out(alone));
+            assert!(
+                matches!(found.as_slice(), [only] if only.contains("no picture or sound of the plan sets the length")),
+                "{found:?}"
+            );
+        }
+        let late = json!({ "image_url": "/a.png", "duration": "whole", "start": 12 });
+        let found = conflicts(&laid_out(
+            json!({ "visuals": [late], "audio": [{ "audio_url": "/music" }] }),
+        ));
+        assert!(found[0].contains("ends at 12 s or before"), "{found:?}");
     }
 
     #[test]

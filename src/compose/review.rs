@@ -84,12 +84,19 @@ fn start_is_of_file(video: &Item, start: f64) -> String {
 /// Problems of the layout: two items at the same time on one track, two kinds of items on one track.
 pub(crate) fn conflicts<'a>(items: impl IntoIterator<Item = &'a Item> + Clone) -> Vec<String> {
     let mut faults = Vec::new();
-    let whole = items.clone().into_iter().filter(|item| item.is_whole());
-    for item in whole.filter(|item| item.span.is_some_and(|(start, end)| end <= start)) {
-        faults.push(format!(
-            "{}.duration: no picture or sound of the plan sets the length of the whole video: give seconds",
-            item.path
-        ));
+    for item in items.clone().into_iter().filter(|item| item.is_whole()) {
+        match item.span {
+            Some((start, end)) if end <= start && start > 0.0 => faults.push(format!(
+                "{}.duration: the whole video ends at {} s or before, when the item starts: give seconds, or an earlier start",
+                item.path,
+                round(start)
+            )),
+            Some((start, end)) if end <= start => faults.push(format!(
+                "{}.duration: no picture or sound of the plan sets the length of the whole video: give seconds",
+                item.path
+            )),
+            _ => {}
+        }
     }
     let mut tracks: HashMap<&str, Vec<&Item>> = HashMap::new();
     for item in items

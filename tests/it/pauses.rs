@@ -7,27 +7,8 @@ use serde_json::{Value, json};
 
 use crate::rendering::has_ffmpeg;
 use crate::sound::{SPOKEN, composed, voice, wave, words_of};
-use crate::support::drafts::{clips, created, document, edited, of_clip, saved_at, script, text};
+use crate::support::drafts::{clips, created, document, edited, placed, saved_at, script, text};
 use crate::support::{Client, Home, media};
-
-/// Start and end of the clips with this material on the timeline, and the start in the file; in seconds, by start.
-fn placed(document: &Value, list: &str) -> Vec<(f64, f64, f64)> {
-    let mut placed: Vec<(f64, f64, f64)> = clips(document)
-        .iter()
-        .filter(|clip| !of_clip(document, clip, list).is_empty())
-        .map(|clip| {
-            let time = |range: &str, key: &str| clip[range][key].as_f64().unwrap_or(0.0) / 1e6;
-            let start = time("target_timerange", "start");
-            (
-                start,
-                start + time("target_timerange", "duration"),
-                time("source_timerange", "start"),
-            )
-        })
-        .collect();
-    placed.sort_by(|a, b| a.0.total_cmp(&b.0));
-    placed
-}
 
 /// Checks the pieces of [`SPOKEN`] at a speed: each spoken span with what is kept around it, one after another.
 fn check_pieces(pieces: &[(f64, f64, f64)], at: f64, speed: f64, keep: f64) {
@@ -137,6 +118,49 @@ fn pauses_are_cut_and_everything_moves_along() {
             .call("undo_draft", json!({ "draft_id": draft }))
             .expect("undone");
         assert_eq!(placed(&document(&mut client, &draft), "audios").len(), 1);
+    }
+}
+
+#[test]
+fn no_flash_is_left_between_pauses_or_at_the_end_of_a_file() {
+    let home = Home::embedded();
+    let mut client = home.connected();
+    // A short word alone, and a pause to the end of a file that ends within a frame.
+    let spoken = [(0.0, 1.0), (3.0, 3.12), (5.0, 6.0)];
+    for (index, seconds) in [8.0, 8.004, 8.013, 8.021, 8.0332].into_iter().enumerate() {
+        let talk = voice(&home, &format!("talk {index}.wav"), &spoken, seconds);
+        let plan = |jump_cut: Value| {
+            json!({
+                "audio": [
+                    { "id": "talk", "audio_url": text(&talk), "track_name": "talk", "jump_cut": jump_cut },
+                    { "audio_url": text(&talk), "track_name": "talk", "start": 0, "end": 1 },
+                ],
+                "visuals": [{ "image_url": media("picture.jpg"), "start": 0, "end": 2 }],
+                "save": false,
+            })
+        };
+        let (from_plan, made) = composed(&mut client, &plan(json!({ "keep": 0 })));
+        assert!(made.to_string().contains("pauses are cut"), "{made}");
+        let (_, before) = composed(&mut client, &plan(json!(false)));
+        let draft = before["draft_id"].as_str().expect("an id").to_owned();
+        let cut = json!([{ "op": "jump_cut", "clip": "c1", "keep": 0 }]);
+        edited(&mut client, &draft, cut).expect("edited");
+        for (document, is_plan) in [(from_plan, true), (document(&mut client, &draft), false)] {
+            let pieces = placed(&document, "audios");
+            assert_eq!(pieces.len(), 4, "{is_plan} {seconds} {pieces:?}");
+            for (index, (start, end, source)) in pieces.iter().enumerate() {
+                assert!(end - start >= 0.199, "{is_plan} {seconds} {pieces:?}");
+                assert!(
+                    index == 0 || (start - pieces[index - 1].1).abs() < 0.001,
+                    "{is_plan} {seconds} {pieces:?}"
+                );
+                let (from, to) = *spoken.get(index).unwrap_or(&(0.0, 0.9));
+                assert!(
+                    *source < from + 0.04 && source + end - start > to - 0.04,
+                    "{is_plan} {seconds} {pieces:?}"
+                );
+            }
+        }
     }
 }
 

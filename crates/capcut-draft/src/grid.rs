@@ -63,6 +63,12 @@ impl Grid {
         self.frame(time.saturating_add(2))
     }
 
+    /// The first frame that begins at `time` or later.
+    pub fn frame_from(self, time: i64) -> i64 {
+        let frame = self.frame(time);
+        frame + i64::from(self.time(frame) != time)
+    }
+
     /// The time of the last frame at `time` or before.
     pub fn floor(self, time: i64) -> i64 {
         self.time(self.frame(time))

@@ -84,6 +84,7 @@ pub use ops::{
     PartLoudness, PauseRule, Remove, Rename, ReplaceMedia, ReplaceText, Set, Settings, Shift,
     SoundPart, SpeechInFile, Split, SplitAudio, TextEffectKind, TrackChange, Trim, Ungroup,
     VolumeForLoudness, ducked, is_adjustment, kept_frames, merged_cuts, multiplied, pauses_to_cut,
+    without_short_pieces,
 };
 pub use path::PathPart;
 pub use property::{PROPERTIES, Property, PropertyArgument, PropertyDefault};

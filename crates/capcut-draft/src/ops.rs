@@ -41,7 +41,7 @@ pub use easing::Easing;
 pub use levels::{LOUDNESS_RANGE, SoundPart, VolumeForLoudness};
 pub use media::{MediaFile, MediaFileKind};
 pub use named::TextEffectKind;
-pub use pauses::{PauseRule, kept_frames, merged_cuts, pauses_to_cut};
+pub use pauses::{PauseRule, kept_frames, merged_cuts, pauses_to_cut, without_short_pieces};
 pub use picture::is_adjustment;
 pub use together::{DuckShape, ducked, multiplied};
 pub use whole::{Cover, FRAME_RATES, Marker};

@@ -85,3 +85,22 @@ pub(crate) fn keyframes(clip: &Value, key: &str) -> Vec<Value> {
     let points = list.and_then(|list| list["keyframe_list"].as_array());
     points.cloned().unwrap_or_default()
 }
+
+/// Start and end of the clips with this material on the timeline, and the start in the file; in seconds, by start.
+pub(crate) fn placed(document: &Value, list: &str) -> Vec<(f64, f64, f64)> {
+    let mut placed: Vec<(f64, f64, f64)> = clips(document)
+        .iter()
+        .filter(|clip| !of_clip(document, clip, list).is_empty())
+        .map(|clip| {
+            let time = |range: &str, key: &str| clip[range][key].as_f64().unwrap_or(0.0) / 1e6;
+            let start = time("target_timerange", "start");
+            (
+                start,
+                start + time("target_timerange", "duration"),
+                time("source_timerange", "start"),
+            )
+        })
+        .collect();
+    placed.sort_by(|a, b| a.0.total_cmp(&b.0));
+    placed
+}

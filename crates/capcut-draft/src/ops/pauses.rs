@@ -15,6 +15,10 @@ use crate::value::RawJson;
 
 /// How many cuts a report names.
 const SHOWN: usize = 12;
+/// Cuts leave no piece of a clip that is shorter, in microseconds on the timeline: it would be a flash.
+const SHORTEST_PIECE: i64 = 200_000;
+/// Speech at an edge of a clip that is shorter is the rest of a word that was trimmed away, in microseconds.
+const SHORTEST_REST: i64 = 100_000;
 /// Word times that are this much later than their caption are not on its clock, in milliseconds.
 const TOLERANCE_MS: f64 = 50.0;
 
@@ -78,20 +82,25 @@ pub fn pauses_to_cut(
 ) -> Vec<(i64, i64)> {
     let mut cuts = Vec::new();
     let mut done = clip.start;
-    let inside = speech
+    let mut inside: Vec<(i64, i64)> = speech
         .iter()
         .map(|span| (span.start.max(clip.start), span.end().min(clip.end())))
-        .filter(|(start, end)| start < end);
-    for (start, end) in inside.chain([(clip.end(), clip.end())]) {
+        .filter(|(start, end)| start < end)
+        .collect();
+    let is_rest = |&(start, end): &(i64, i64)| {
+        let is_at_edge = start == clip.start || end > clip.end() - grid.one();
+        is_at_edge && end - start < SHORTEST_REST
+    };
+    if !inside.iter().all(is_rest) {
+        inside.retain(|span| !is_rest(span));
+    }
+    inside.push((clip.end(), clip.end()));
+    for (start, end) in inside {
         if start - done >= rule.least {
-            let after = |time: i64| {
-                let frame = grid.frame(time);
-                frame + i64::from(!grid.is_on(time))
-            };
             let first = if done == clip.start {
                 grid.frame_of_sum(done)
             } else {
-                after(done + rule.keep)
+                grid.frame_from(done + rule.keep)
             };
             let last = if start == clip.end() {
                 grid.frame_of_sum(start)
@@ -122,6 +131,39 @@ pub fn kept_frames((start, end): (i64, i64), cuts: &[(i64, i64)]) -> Vec<(i64, i
         kept.push((at, end));
     }
     kept
+}
+
+/// The cuts, made shorter where a piece between them of one of the clips would be shorter than 0.2 s. Clips are given by
+/// their frames; cuts are in order.
+#[must_use]
+pub fn without_short_pieces(
+    mut cuts: Vec<(i64, i64)>,
+    clips: impl IntoIterator<Item = (i64, i64)>,
+    grid: Grid,
+) -> Vec<(i64, i64)> {
+    let least = grid.frame_from(SHORTEST_PIECE);
+    for clip in clips {
+        for (from, to) in kept_frames(clip, &cuts) {
+            let missing = least - (to - from);
+            let before = cuts.iter().rposition(|cut| cut.1 == from && from > clip.0);
+            let after = cuts.iter().position(|cut| cut.0 == to && to < clip.1);
+            let room = |cut: Option<usize>| cut.map_or(0, |cut| cuts[cut].1 - cuts[cut].0);
+            let (room_before, room_after) = (room(before), room(after));
+            if missing <= 0 {
+                continue;
+            }
+            let early = (missing / 2).max(missing - room_after).min(room_before);
+            let late = (missing - early).min(room_after);
+            if let Some(cut) = before {
+                cuts[cut].1 -= early;
+            }
+            if let Some(cut) = after {
+                cuts[cut].0 += late;
+            }
+        }
+        cuts.retain(|(first, last)| first < last);
+    }
+    cuts
 }
 
 /// How many frames are cut before a frame.
@@ -178,6 +220,8 @@ impl Session<'_> {
             self.require_constant_speed(*own)?;
         }
         let cuts = self.without_whole_clips(cuts);
+        let frames = pieces.iter().map(|own| self.frames(*own));
+        let cuts = without_short_pieces(cuts, frames, self.grid);
         if cuts.is_empty() {
             self.note(format!(
                 "no pause lasts {} or more: nothing was cut",
@@ -416,5 +460,56 @@ mod tests {
             [(10, 41), (59, 71), (79, 91)]
         );
         assert_eq!(kept_frames((41, 59), &cuts), []);
+    }
+
+    #[test]
+    fn the_rest_of_a_word_at_an_edge_is_a_pause_unless_there_is_nothing_else() {
+        let grid = Grid::new(100.0);
+        let range = |start: i64, end: i64| TimeRange::between(start * 10_000, end * 10_000);
+        let clip = range(100, 600);
+        let rule = PauseRule::default();
+        for (speech, expected) in [
+            (
+                vec![range(50, 102), range(200, 300), range(598, 700)],
+                vec![(100, 190), (310, 600)],
+            ),
+            (
+                vec![range(50, 110), range(200, 300)],
+                vec![(120, 190), (310, 600)],
+            ),
+            (vec![range(50, 102), range(598, 700)], vec![(112, 588)]),
+            (vec![range(300, 304)], vec![(100, 290), (314, 600)]),
+        ] {
+            assert_eq!(
+                pauses_to_cut(clip, &speech, rule, grid),
+                expected,
+                "{speech:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn no_piece_of_a_clip_is_shorter_than_a_fifth_of_a_second() {
+        let grid = Grid::new(100.0);
+        let shorter = |cuts: &[(i64, i64)], clips: &[(i64, i64)]| {
+            let cuts = without_short_pieces(cuts.to_vec(), clips.iter().copied(), grid);
+            for clip in clips {
+                for (from, to) in kept_frames(*clip, &cuts) {
+                    assert!(to - from >= 20.min(clip.1 - clip.0), "{clip:?} {cuts:?}");
+                }
+            }
+            cuts
+        };
+        // Both sides, the only side, and what one side does not have.
+        assert_eq!(
+            shorter(&[(10, 100), (110, 200)], &[(0, 300)]),
+            [(20, 95), (115, 200)]
+        );
+        assert_eq!(shorter(&[(50, 100)], &[(0, 104)]), [(50, 84)]);
+        assert_eq!(shorter(&[(98, 100), (104, 200)], &[(0, 300)]), [(118, 200)]);
+        assert_eq!(shorter(&[(5, 10)], &[(0, 15)]), []);
+        // What another clip keeps, of a clip that ends there.
+        assert_eq!(shorter(&[(50, 97)], &[(0, 100), (97, 300)]), [(50, 80)]);
+        assert_eq!(shorter(&[(50, 100)], &[(0, 100), (100, 300)]), [(50, 100)]);
     }
 }
