@@ -96,7 +96,14 @@ fn each_tool_has_a_file_of_its_name() {
         .collect();
     let mut files = names_of_files("src/local");
     // What several of them share.
-    for shared in ["differences", "heard", "look", "rendering", "rows"] {
+    for shared in [
+        "differences",
+        "heard",
+        "listening",
+        "look",
+        "rendering",
+        "rows",
+    ] {
         assert!(files.remove(shared), "{shared}");
     }
     assert_eq!(files, here);

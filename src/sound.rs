@@ -140,7 +140,7 @@ impl Listener {
             _ => format!("{name} has no beats"),
         };
         Err(Error::media(fault)
-            .hint("give each picture its `duration` in seconds, or name other music"))
+            .hint("set the lengths of pictures in seconds (`duration`, or `trim` in a draft), or name other music"))
     }
 
     /// The spans of speech in a file or URL.

@@ -1,10 +1,11 @@
 //! `edit_draft`: applies operations to any draft, as one step that can be undone.
 
-use std::path::{Path, PathBuf};
+mod listening;
+
+use std::path::Path;
 use std::sync::Arc;
 
 use capcut_draft::{ClipSelector, Cover, Operation, Time};
-use capcut_sound::Span;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -18,8 +19,6 @@ use crate::error::{Error, Result};
 use crate::exec::drafts::editable;
 use crate::exec::{App, Context};
 use crate::local::{LocalTool, call_of};
-use crate::media::{Media, shown};
-use crate::sound::Listener;
 use crate::tool::Hints;
 
 /// Advice for the keys of an operation.
@@ -28,9 +27,6 @@ const IN_OPERATIONS: &str =
 
 /// Maximum number of operations in a call.
 const OPERATIONS: usize = 1_000;
-
-/// The most files to which an operation listens.
-const LISTENED_TO: usize = 40;
 
 /// Changes a draft: all operations or none, as one step that `undo_draft` takes back. Clips are named by id, words,
 /// file name or track and time (`t1@2.5`).
@@ -45,8 +41,8 @@ pub(crate) struct EditDraft {
     /// animation), track (track, and mute, lock, hide, rename, order, remove), canvas (width, height), rename (name),
     /// settings (fps, magnet, cover: file or time, markers: [{at, title, color}]), add_markers (markers), group (clips), ungroup,
     /// split_audio, duck (clip: music, under: voice, by_db: -12), loudness (loudness_lufs: -16), jump_cut (min_pause, keep),
-    /// fade (fade_in, fade_out; whole video).
-    /// `clip` of set, clear, remove, duck, loudness, jump_cut: also a track, "images", "captions", …, or a list.
+    /// cut_on (clip: pictures, beats_of: music, every, offset), fade (fade_in, fade_out; whole video).
+    /// `clip` of set, clear, remove, duck, loudness, jump_cut, cut_on: also a track, "images", "captions", …, or a list.
     /// Times are seconds.
     #[schemars(with = "Vec<serde_json::Map<String, Value>>")]
     pub operations: Vec<Value>,
@@ -229,21 +225,9 @@ impl EditDraft {
                         .await
                         .map_err(within)?;
                 }
-                let listens_to = match members.get("op").and_then(Value::as_str) {
-                    Some("duck") => Some("under"),
-                    Some("jump_cut") => Some("clip"),
-                    _ => None,
-                };
-                if let Some(key) = listens_to {
-                    self.with_speech(app, members, key, context)
-                        .await
-                        .map_err(within)?;
-                }
-                if members.get("op").is_some_and(|op| op == "loudness") {
-                    self.with_loudness(app, members, context)
-                        .await
-                        .map_err(within)?;
-                }
+                listening::listened(app, &self.draft_id, members, context)
+                    .await
+                    .map_err(within)?;
                 match members.get("op").and_then(Value::as_str) {
                     Some("set") => notes
                         .extend(set_values::read(members, &context.caller.styles).map_err(within)?),
@@ -306,122 +290,6 @@ impl EditDraft {
         operation.insert("still".to_owned(), json!(still));
         Ok(())
     }
-}
-
-impl EditDraft {
-    /// Gives an operation the speech in the files of the clips that `key` selects, as the draft is before this call.
-    async fn with_speech(
-        &self,
-        app: &Arc<App>,
-        operation: &mut serde_json::Map<String, Value>,
-        key: &str,
-        context: &Context,
-    ) -> Result<()> {
-        let clips = operation.get(key).cloned().unwrap_or_default();
-        let Ok(clips) = serde_json::from_value::<ClipSelector>(clips) else {
-            return Ok(());
-        };
-        if operation.contains_key("speech") {
-            return Ok(());
-        }
-        let sounds = self.sounds(app, context).await?;
-        let files = app
-            .engine
-            .inspect(&sounds.draft, |document| document.sound_files(&clips))
-            .await?;
-        // A clip that an earlier operation of this call makes, or an error that the operation itself reports.
-        let files = files.unwrap_or_default();
-        few(key, files.len())?;
-        let mut speech = Vec::new();
-        for file in files {
-            let source = on_this_computer(&file, sounds.folder.as_deref())?;
-            let spans = sounds.listener.speech(&source, &context.cancel).await?;
-            speech.push(json!({
-                "file": file,
-                "spans": spans.iter().map(|span| [span.start, span.end]).collect::<Vec<_>>(),
-            }));
-        }
-        operation.insert("speech".to_owned(), json!(speech));
-        Ok(())
-    }
-
-    /// Gives a `loudness` how loud its clips are, as the draft is before this call.
-    async fn with_loudness(
-        &self,
-        app: &Arc<App>,
-        operation: &mut serde_json::Map<String, Value>,
-        context: &Context,
-    ) -> Result<()> {
-        let clip = operation.get("clip").cloned().unwrap_or_default();
-        let Ok(clip) = serde_json::from_value::<ClipSelector>(clip) else {
-            return Ok(());
-        };
-        if operation.contains_key("measured") {
-            return Ok(());
-        }
-        let sounds = self.sounds(app, context).await?;
-        let parts = app
-            .engine
-            .inspect(&sounds.draft, |document| document.sound_parts(&clip))
-            .await?;
-        let parts = parts.unwrap_or_default();
-        few("clip", parts.len())?;
-        let mut measured = Vec::new();
-        for part in parts {
-            let source = on_this_computer(&part.file, sounds.folder.as_deref())?;
-            let span = Span::new(part.start, part.end);
-            let found = sounds.listener.loudness(&source, span, &context.cancel);
-            let (lufs, true_peak) = found.await?;
-            measured.push(json!({
-                "file": part.file, "start": part.start, "end": part.end, "lufs": lufs, "true_peak": true_peak,
-            }));
-        }
-        operation.insert("measured".to_owned(), json!(measured));
-        Ok(())
-    }
-
-    async fn sounds(&self, app: &Arc<App>, context: &Context) -> Result<DraftSounds> {
-        let draft = app.current(&self.draft_id).await?;
-        let opened = app.engine.opened(&draft).await?;
-        Ok(DraftSounds {
-            folder: opened.and_then(|opened| opened.folder.clone()),
-            draft,
-            listener: Listener {
-                media: app.media.of(&context.caller),
-                data: app.settings.data_dir()?.to_owned(),
-            },
-        })
-    }
-}
-
-/// What is needed to listen to the files of a draft.
-struct DraftSounds {
-    draft: DraftId,
-    /// The folder of an opened draft.
-    folder: Option<PathBuf>,
-    listener: Listener,
-}
-
-fn few(key: &str, files: usize) -> Result<()> {
-    if files <= LISTENED_TO {
-        return Ok(());
-    }
-    Err(Error::invalid(format!(
-        "`{key}` has {files} files; at most {LISTENED_TO} are listened to in an operation"
-    ))
-    .hint("name fewer clips, in several operations if needed"))
-}
-
-/// A file of a draft, where it can be read: its URL, or its path on this computer.
-fn on_this_computer(file: &str, folder: Option<&Path>) -> Result<String> {
-    if !Media::is_here(file) {
-        return Ok(file.to_owned());
-    }
-    let here = located(file, folder).ok_or_else(|| {
-        Error::media(format!("{} is not on this computer", shown(file)))
-            .hint("name clips whose files are here, or link the file again with `replace_media`")
-    })?;
-    Ok(here.to_string_lossy().into_owned())
 }
 
 /// An operation whose `media` and `still` are files as the document crate expects them.

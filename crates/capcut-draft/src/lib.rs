@@ -27,6 +27,7 @@
 #![forbid(unsafe_code)]
 
 mod caption;
+mod clock;
 mod companion;
 mod compound;
 mod content;
@@ -57,6 +58,7 @@ mod validate;
 mod value;
 
 pub use caption::CaptionWord;
+pub use clock::{Clock, SpeedPoint};
 pub use companion::CompanionFile;
 pub use compound::CompoundDocument;
 pub use content::{StyleRange, TextContent, TextForm, text_length};
@@ -78,13 +80,13 @@ pub use keyframes::{KeyframeList, KeyframePoint};
 pub use kinds::ClipKind;
 pub use measure::{Measure, Unit};
 pub use ops::{
-    AddKeyframes, AddMarkers, Canvas, Clear, ClearKeyframes, ClearWhat, Cover, Duck, DuckShape,
-    Duplicate, Easing, FRAME_RATES, Fade, Freeze, Group, JumpCut, KeyframeValue, LOUDNESS_RANGE,
-    Loudness, Marker, MediaFile, MediaFileKind, MediaLength, Move, Operation, OperationReport,
-    PartLoudness, PauseRule, Remove, Rename, ReplaceMedia, ReplaceText, Set, Settings, Shift,
-    SoundPart, SpeechInFile, Split, SplitAudio, TextEffectKind, TrackChange, Trim, Ungroup,
-    VolumeForLoudness, ducked, is_adjustment, kept_frames, merged_cuts, multiplied, pauses_to_cut,
-    without_short_pieces,
+    AddKeyframes, AddMarkers, BeatsInFile, Canvas, Clear, ClearKeyframes, ClearWhat, Cover, CutOn,
+    Duck, DuckShape, Duplicate, Easing, FRAME_RATES, Fade, Freeze, Group, JumpCut, KeyframeValue,
+    LOUDNESS_RANGE, Loudness, Marker, MediaFile, MediaFileKind, MediaLength, Move, Operation,
+    OperationReport, PartLoudness, PauseRule, Remove, Rename, ReplaceMedia, ReplaceText, Set,
+    Settings, Shift, SoundPart, SpeechInFile, Split, SplitAudio, TextEffectKind, TrackChange, Trim,
+    Ungroup, VolumeForLoudness, ducked, is_adjustment, kept_frames, merged_cuts, multiplied,
+    pauses_to_cut, without_short_pieces,
 };
 pub use path::PathPart;
 pub use property::{PROPERTIES, Property, PropertyArgument, PropertyDefault};

@@ -4,6 +4,7 @@
 //! rounded down, and leaves all others as they are.
 
 mod arrange;
+mod beats;
 mod copies;
 mod cut;
 pub(crate) mod easing;
@@ -101,6 +102,8 @@ pub enum Operation {
     Loudness(Loudness),
     /// Cuts the pauses out of speech.
     JumpCut(JumpCut),
+    /// Ends clips on beats of music.
+    CutOn(CutOn),
 }
 
 macro_rules! operation_structs {
@@ -358,6 +361,22 @@ operation_structs! {
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         speech: Vec<SpeechInFile>,
     }
+    /// `cut_on`: clips of video tracks end on the nearest beats, and what follows them directly on their track moves along.
+    CutOn {
+        /// A clip, a track, a kind such as "images", or a list.
+        clip: ClipSelector,
+        /// The music: a clip, a track, or a list.
+        beats_of: ClipSelector,
+        /// Every second beat with 2; from 1 to 64. Default: 1.
+        #[serde(default = "one_beat")]
+        every: u32,
+        /// How many beats of what is played are left out first, from 0 to 10,000. Default: 0.
+        #[serde(default)]
+        offset: u32,
+        /// The beats of the files of `beats_of`.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        beats: Vec<BeatsInFile>,
+    }
     /// `loudness`: the volume at which clips have an integrated loudness by EBU R128.
     Loudness {
         /// A clip, a track, a kind such as "sounds", or a list.
@@ -389,6 +408,16 @@ pub struct SpeechInFile {
     pub spans: Vec<(f64, f64)>,
 }
 
+/// The beats of a file.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
+pub struct BeatsInFile {
+    /// As documents name it.
+    pub file: String,
+    /// Seconds in the file, in order.
+    pub times: Vec<f64>,
+}
+
 /// How loud a part of a file is.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 #[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
@@ -418,6 +447,10 @@ pub struct Set {
 /// How long the app shows a frozen frame.
 fn three_seconds() -> Time {
     Time::from_micros(3_000_000)
+}
+
+fn one_beat() -> u32 {
+    1
 }
 
 /// What `clear` removes.
@@ -464,7 +497,7 @@ pub struct OperationReport {
     pub notes: Vec<String>,
 }
 
-const NAMES: [&str; 25] = [
+const NAMES: [&str; 26] = [
     "set",
     "replace_media",
     "replace_text",
@@ -490,10 +523,15 @@ const NAMES: [&str; 25] = [
     "fade",
     "loudness",
     "jump_cut",
+    "cut_on",
 ];
 
 /// Names that other programs give to operations, for "did you mean".
-const OTHER_NAMES: [(&str, &str); 29] = [
+const OTHER_NAMES: [(&str, &str); 33] = [
+    ("beat_sync", "cut_on"),
+    ("sync_to_beat", "cut_on"),
+    ("cut_on_beat", "cut_on"),
+    ("cut_on_beats", "cut_on"),
     ("remove_silence", "jump_cut"),
     ("cut_silence", "jump_cut"),
     ("remove_pauses", "jump_cut"),
@@ -572,6 +610,7 @@ fn keys_of(name: &str) -> Option<&'static [&'static str]> {
         "fade" => Fade::KEYS,
         "loudness" => Loudness::KEYS,
         "jump_cut" => JumpCut::KEYS,
+        "cut_on" => CutOn::KEYS,
         _ => return None,
     })
 }
@@ -709,6 +748,7 @@ impl Operation {
             Self::Fade(_) => 22,
             Self::Loudness(_) => 23,
             Self::JumpCut(_) => 24,
+            Self::CutOn(_) => 25,
         }]
     }
 
@@ -739,6 +779,7 @@ impl Operation {
             Self::Fade(operation) => session.fade(operation),
             Self::Loudness(operation) => session.set_loudness(operation),
             Self::JumpCut(operation) => session.jump_cut(operation),
+            Self::CutOn(operation) => session.cut_on(operation),
         }
     }
 }

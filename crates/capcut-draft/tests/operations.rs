@@ -915,7 +915,7 @@ fn random_operation(document: &Document, random: &mut Random) -> Option<Value> {
     );
     let value = time(1_000_000);
     let length = ["cut", "loop", "speed"][random.below(3)];
-    Some(match random.below(34) {
+    Some(match random.below(36) {
         0 => json!({"op": "move", "clip": id, "at": at}),
         1 => json!({"op": "move", "clip": id, "at": at, "track": track}),
         2 => json!({"op": "shift", "from": inside, "by": value}),
@@ -955,6 +955,20 @@ fn random_operation(document: &Document, random: &mut Random) -> Option<Value> {
         }
         31 => json!({"op": "group", "clips": [id, "c2", "c4"]}),
         32 => json!({"op": "ungroup", "clip": id}),
+        33 | 34 => {
+            let music = document.short_id(clips[random.below(clips.len())]);
+            let selector = serde_json::from_value(json!(music)).unwrap();
+            let parts = document.sound_parts(&selector).unwrap_or_default();
+            let times: Vec<f64> = (0..200)
+                .map(|beat| f64::from(beat) * (0.1 + value))
+                .collect();
+            let beats: Vec<Value> = parts
+                .iter()
+                .map(|part| json!({"file": part.file, "times": times}))
+                .collect();
+            let clip = if value > 0.5 { &id } else { &track };
+            json!({"op": "cut_on", "clip": clip, "beats_of": music, "beats": beats})
+        }
         _ => {
             json!({"op": "replace_media", "clip": id, "length": length,
             "media": {"path": "/n.mp4", "kind": "video", "duration": 0.5 + value * 4.0}})

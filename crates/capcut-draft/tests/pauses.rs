@@ -2,32 +2,12 @@
 
 mod support;
 
-use capcut_draft::{Document, ErrorKind, InspectFilter, Operation, OperationReport, Result};
+use capcut_draft::{Document, ErrorKind};
 use serde_json::{Value, json};
-use support::{app, data};
+use support::{app, applied, assert_near, data, placed};
 
 const BEACH: &str = "##_draftpath_placeholder_0E685133-18CE-45ED-8CB8-2904A212EC80_##/beach.mp4";
 const VOICE: &str = "/Users/user/voice.m4a";
-
-fn run(document: &mut Document, operations: Value) -> Result<Vec<OperationReport>> {
-    let operations: Vec<Operation> = operations
-        .as_array()
-        .expect("a list")
-        .iter()
-        .map(Operation::read)
-        .collect::<Result<_>>()?;
-    let before = document.write();
-    let problems = document.problems();
-    let (step, reports) = document.apply_operations(&operations)?;
-    assert_eq!(document.problems(), problems);
-    // Undone, it is the same bytes.
-    let after = document.write();
-    document.apply(&step.inverse())?;
-    assert_eq!(document.write(), before);
-    document.apply(&step)?;
-    assert_eq!(document.write(), after);
-    Ok(reports)
-}
 
 fn jump_cut(clip: &str, file: &str, spans: &[(f64, f64)]) -> Value {
     json!({ "op": "jump_cut", "clip": clip, "speech": [{ "file": file, "spans": spans }] })
@@ -36,38 +16,6 @@ fn jump_cut(clip: &str, file: &str, spans: &[(f64, f64)]) -> Value {
 /// The document has a locked track with a title.
 fn unlock() -> Value {
     json!({ "op": "track", "track": "t7", "lock": false })
-}
-
-/// Start and end of each clip of a track in seconds, and the start in its file.
-fn placed(document: &Document, track: &str) -> Vec<(f64, f64, f64)> {
-    let tracks = document.inspect(&InspectFilter::default()).expect("rows");
-    let track = tracks.into_iter().find(|row| row.id == track);
-    let full: Value = serde_json::from_slice(&document.write()).expect("JSON");
-    let segments: Vec<&Value> = full["tracks"]
-        .as_array()
-        .expect("tracks")
-        .iter()
-        .flat_map(|track| track["segments"].as_array().expect("segments"))
-        .collect();
-    let rows = track.expect("the track").clips.into_iter();
-    rows.map(|row| {
-        let segment = segments.iter().find(|segment| segment["id"] == row.full_id);
-        let source = &segment.expect("the segment")["source_timerange"]["start"];
-        (row.start, row.end, source.as_f64().unwrap_or(0.0) / 1e6)
-    })
-    .collect()
-}
-
-fn assert_near(found: &[(f64, f64, f64)], expected: &[(f64, f64, f64)]) {
-    let near = |a: f64, b: f64| (a - b).abs() < 0.002;
-    assert!(
-        found.len() == expected.len()
-            && found
-                .iter()
-                .zip(expected)
-                .all(|(a, b)| near(a.0, b.0) && near(a.1, b.1) && near(a.2, b.2)),
-        "{found:?}\n{expected:?}"
-    );
 }
 
 /// Speech from 0.5 to 1.5 and from 3 to 3.5 s of the timeline: 0–0.4, 1.6–2.9 and 3.6–4 s are cut.
@@ -79,7 +27,7 @@ fn all_tracks_markers_and_words_lose_the_same_frames() {
     let markers = json!([
         { "at": 0.2, "title": "before" }, { "at": 1, "title": "spoken" }, { "at": 2, "title": "in a pause" }, { "at": 6, "title": "after" },
     ]);
-    let reports = run(
+    let reports = applied(
         &mut document,
         json!([unlock(), { "op": "add_markers", "markers": markers }, jump_cut("c1", BEACH, &SPOKEN)]),
     )
@@ -128,7 +76,7 @@ fn all_tracks_markers_and_words_lose_the_same_frames() {
 #[test]
 fn clips_of_the_same_group_are_cut_with_it() {
     let mut document = app();
-    run(
+    applied(
         &mut document,
         json!([jump_cut(VOICE_CLIP, VOICE, &[(0.0, 0.5), (1.5, 2.0)])]),
     )
@@ -157,7 +105,7 @@ fn several_clips_are_cut_only_where_none_of_them_speaks() {
         ],
     });
     // 1.6–2.9 s of one is spoken by the other, which is silent before 1.5 and after 2.9 s.
-    let reports = run(&mut document, json!([unlock(), both])).expect("cut");
+    let reports = applied(&mut document, json!([unlock(), both])).expect("cut");
     let changes = reports[1].changes.join("\n");
     assert!(
         changes.starts_with("2 pauses are cut, 0.8 s in total"),
@@ -184,10 +132,11 @@ fn what_has_no_constant_speed_or_is_locked_is_refused() {
         (&mut reversed, "plays backwards"),
         (&mut curve, "has a speed curve"),
     ] {
-        let error = run(document, json!([jump_cut("c1", BEACH, &SPOKEN)])).expect_err("an error");
+        let error =
+            applied(document, json!([jump_cut("c1", BEACH, &SPOKEN)])).expect_err("an error");
         assert!(error.message.contains(expected), "{error}");
     }
     let error =
-        run(&mut app(), json!([jump_cut("c1", BEACH, &SPOKEN)])).expect_err("a locked title");
+        applied(&mut app(), json!([jump_cut("c1", BEACH, &SPOKEN)])).expect_err("a locked title");
     assert_eq!(error.kind, ErrorKind::Locked);
 }

@@ -15,7 +15,6 @@
 
 mod animated;
 mod animation;
-mod clock;
 mod compose;
 mod cover;
 mod drawn;
@@ -30,7 +29,6 @@ mod stage;
 mod transition;
 
 pub use animated::{Animated, Key};
-pub use clock::{Clock, SpeedPoint};
 pub use compose::{Composer, Frame, Frames, WantedFrame};
 pub use cover::{Cover, Shape};
 pub use drawn::{Closeness, DRAWN, DrawnProperty};

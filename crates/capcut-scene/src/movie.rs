@@ -3,12 +3,11 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use capcut_draft::{Document, TimeRange};
+use capcut_draft::{Clock, Document, TimeRange};
 use capcut_text::{Fonts, Rgba, TextLayout};
 
 use crate::animated::Animated;
 use crate::animation::{AnimationForm, AnimationPhase};
-use crate::clock::Clock;
 use crate::geometry::Affine;
 use crate::look::{Adjustment, ChromaKey};
 use crate::read::read;

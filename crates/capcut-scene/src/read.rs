@@ -10,12 +10,11 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use capcut_draft::{
-    ClipKind, ClipRef, Dialect, Document, KeyframeList, MaterialRef, RootRef, TimeRange, TrackRef,
-    field,
+    ClipKind, ClipRef, Clock, Dialect, Document, KeyframeList, MaterialRef, RootRef, TimeRange,
+    TrackRef, field,
 };
 use capcut_text::Fonts;
 
-use crate::clock::Clock;
 use crate::movie::{Clip, Medium, MediumKind, MediumUse, Movie, Timeline, Track, What};
 use crate::scene::{Blend, SceneNote};
 use crate::transition::TransitionForm;
@@ -65,7 +64,7 @@ pub(crate) fn read(document: &Document, fonts: &Fonts) -> Movie {
     reader.movie
 }
 
-use values::{animated, clock, crop, number};
+use values::{animated, crop, number};
 
 pub(crate) use text::font_files;
 
@@ -231,7 +230,7 @@ impl Reader {
             let name: Arc<str> =
                 format!("{}{}", source.outer.prefix, document.short_id(own)).into();
             let kind = document.clip_kind(own);
-            let clock = clock(document, own, kind);
+            let clock = document.clock(own);
             if !is_muted && matches!(kind, ClipKind::Video | ClipKind::Audio) {
                 self.sound(source, own, main, kind, &name, &clock);
             }

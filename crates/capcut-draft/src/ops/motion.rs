@@ -484,8 +484,14 @@ impl Session<'_> {
         if !self.keyframes_on_source_clock(own) {
             return time.floor() as i64;
         }
-        let source = self.edit.range(own, &["source_timerange"]);
-        source.unwrap_or_default().start + (time * self.speed(own)).floor() as i64
+        let clock = self.edit.clock(own);
+        if clock.curve.is_empty() {
+            clock.source.start + (time * self.speed(own)).floor() as i64
+        } else {
+            clock
+                .source_at(clock.target.start + time.floor() as i64)
+                .floor() as i64
+        }
     }
 
     /// The index of the group of a property, which is created if it is missing.

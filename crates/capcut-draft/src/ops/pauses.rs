@@ -217,7 +217,7 @@ impl Session<'_> {
             }));
         }
         for own in &pieces {
-            self.require_constant_speed(*own)?;
+            self.require_constant_speed(*own, "its pauses cannot be cut")?;
         }
         let cuts = self.without_whole_clips(cuts);
         let frames = pieces.iter().map(|own| self.frames(*own));
@@ -289,24 +289,29 @@ impl Session<'_> {
         Ok(speech)
     }
 
-    /// Times of the file follow from times of the timeline only at a constant speed, forwards.
-    fn require_constant_speed(&self, own: ClipRef) -> Result<()> {
+    /// Times of the file follow from times of the timeline only at a constant speed, forwards; else the error says what
+    /// is not possible.
+    pub(super) fn require_constant_speed(&self, own: ClipRef, impossible: &str) -> Result<()> {
         let speed = self.edit.companion(own, &["speeds"]);
         let is_curve = speed.is_some_and(|speed| {
             let mode = self.edit.number(speed, &["mode"]);
             mode.is_some_and(|mode| mode != 0.0)
         });
-        let is_reversed = self.edit.raw(own, &["reverse"]) == Some(b"true");
-        let (what, hint) = match (is_curve, is_reversed) {
+        let (what, hint) = match (is_curve, self.is_reversed(own)) {
             (true, _) => (
                 "has a speed curve",
-                "set a constant `speed`, cut, and give the pieces their curves afterwards",
+                "set a constant `speed` first, and give it its curve afterwards",
             ),
-            (_, true) => ("plays backwards", "cut it before it is reversed in the app"),
+            (_, true) => ("plays backwards", "do it before it is reversed in the app"),
             _ => return Ok(()),
         };
         let own = self.edit.describe(own);
-        Err(Error::conflict(format!("{own} {what}; its pauses cannot be cut")).hint(hint))
+        Err(Error::conflict(format!("{own} {what}; {impossible}")).hint(hint))
+    }
+
+    /// Whether the app plays a clip backwards, from a file that it made.
+    pub(super) fn is_reversed(&self, own: ClipRef) -> bool {
+        self.edit.raw(own, &["reverse"]) == Some(b"true")
     }
 
     /// The cuts, except those in which a whole clip is shown or heard.

@@ -7,7 +7,7 @@ use crate::grid::{Seconds, TimeRange};
 use crate::kinds::ClipKind;
 use crate::ops::session::Session;
 use crate::ops::{Duck, Fade, KeyframeValue, SpeechInFile};
-use crate::select::{ClipSelector, Time};
+use crate::select::Time;
 
 /// Clips whose opacity the app animates.
 const VISIBLE: [ClipKind; 5] = [
@@ -46,19 +46,19 @@ impl Session<'_> {
         Ok(())
     }
 
-    /// When a clip sounds on the timeline: where somebody speaks in its file, or from its start to its end.
+    /// When a clip sounds on the timeline: where somebody speaks in its file, or from its start to its end, also if it plays
+    /// backwards, from a file of the app.
     pub(super) fn sounding(&self, own: ClipRef, speech: &[SpeechInFile]) -> Vec<TimeRange> {
         let target = self.edit.target(own);
         let file = self.edit.sound_file(own);
         let found = file.and_then(|file| speech.iter().find(|found| found.file == file));
-        let source = self.edit.range(own, &["source_timerange"]);
-        let (Some(found), Some(source)) = (found, source) else {
+        let Some(found) = found.filter(|_| !self.is_reversed(own)) else {
             return vec![target];
         };
-        let speed = self.speed(own);
+        let clock = self.edit.clock(own);
         let shown = |seconds: f64| {
-            let from = (seconds * 1e6 - source.start as f64) / speed;
-            (target.start + from.round() as i64).clamp(target.start, target.end())
+            let time = clock.time_of(seconds * 1e6);
+            time.clamp(target.start, target.end())
         };
         let spans = found.spans.iter();
         spans
@@ -130,12 +130,14 @@ impl Session<'_> {
     /// The keyframes of a clip's loudness, as times on the timeline and values.
     pub(super) fn volume_curve(&self, own: ClipRef) -> Vec<(i64, f64)> {
         let target = self.edit.target(own);
-        let source = self.edit.range(own, &["source_timerange"]);
-        let on_source = source.filter(|_| self.keyframes_on_source_clock(own));
-        let speed = self.speed(own);
-        let shown = |offset: i64| match on_source {
-            Some(source) => target.start + ((offset - source.start) as f64 / speed).round() as i64,
-            None => target.start + offset,
+        let clock = self.edit.clock(own);
+        let is_on_source = self.keyframes_on_source_clock(own);
+        let shown = |offset: i64| {
+            if is_on_source {
+                clock.time_of(offset as f64)
+            } else {
+                target.start + offset
+            }
         };
         let lists = self.edit.keyframes(own).into_iter();
         let points = lists
@@ -413,22 +415,6 @@ fn stretches(own: TimeRange, others: &[TimeRange], pause: i64) -> Vec<(i64, i64)
 }
 
 impl Document {
-    /// The files of the selected clips that have sound, as the document names them, each once.
-    ///
-    /// # Errors
-    /// As for a selector: `NotFound` or `Ambiguous`.
-    pub fn sound_files(&self, clips: &ClipSelector) -> Result<Vec<String>> {
-        let mut files = Vec::new();
-        for own in self.select_all(clips)? {
-            if let Some(file) = self.sound_file(own)
-                && !files.contains(&file)
-            {
-                files.push(file);
-            }
-        }
-        Ok(files)
-    }
-
     pub(super) fn sound_file(&self, own: ClipRef) -> Option<String> {
         let has_file = matches!(self.clip_kind(own), ClipKind::Audio | ClipKind::Video);
         let main = self.main_material(own).filter(|_| has_file)?;

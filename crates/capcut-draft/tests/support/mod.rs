@@ -9,7 +9,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use capcut_draft::Document;
+use capcut_draft::{Document, InspectFilter, Operation, OperationReport, Result};
+use serde_json::Value;
 
 pub(crate) fn data_folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data")
@@ -70,4 +71,57 @@ impl Random {
     pub(crate) fn time(&mut self, limit: u32) -> i64 {
         i64::try_from(self.below(limit as usize)).unwrap_or_default()
     }
+}
+
+/// Applies operations; undone, the document has the same bytes.
+pub(crate) fn applied(document: &mut Document, operations: Value) -> Result<Vec<OperationReport>> {
+    let operations: Vec<Operation> = operations
+        .as_array()
+        .expect("a list")
+        .iter()
+        .map(Operation::read)
+        .collect::<Result<_>>()?;
+    let before = document.write();
+    let problems = document.problems();
+    let (step, reports) = document.apply_operations(&operations)?;
+    assert_eq!(document.problems(), problems);
+    // Undone, it is the same bytes.
+    let after = document.write();
+    document.apply(&step.inverse())?;
+    assert_eq!(document.write(), before);
+    document.apply(&step)?;
+    assert_eq!(document.write(), after);
+    Ok(reports)
+}
+
+/// Start and end of each clip of a track in seconds, and the start in its file.
+pub(crate) fn placed(document: &Document, track: &str) -> Vec<(f64, f64, f64)> {
+    let tracks = document.inspect(&InspectFilter::default()).expect("rows");
+    let track = tracks.into_iter().find(|row| row.id == track);
+    let full: Value = serde_json::from_slice(&document.write()).expect("JSON");
+    let segments: Vec<&Value> = full["tracks"]
+        .as_array()
+        .expect("tracks")
+        .iter()
+        .flat_map(|track| track["segments"].as_array().expect("segments"))
+        .collect();
+    let rows = track.expect("the track").clips.into_iter();
+    rows.map(|row| {
+        let segment = segments.iter().find(|segment| segment["id"] == row.full_id);
+        let source = &segment.expect("the segment")["source_timerange"]["start"];
+        (row.start, row.end, source.as_f64().unwrap_or(0.0) / 1e6)
+    })
+    .collect()
+}
+
+pub(crate) fn assert_near(found: &[(f64, f64, f64)], expected: &[(f64, f64, f64)]) {
+    let near = |a: f64, b: f64| (a - b).abs() < 0.002;
+    assert!(
+        found.len() == expected.len()
+            && found
+                .iter()
+                .zip(expected)
+                .all(|(a, b)| near(a.0, b.0) && near(a.1, b.1) && near(a.2, b.2)),
+        "{found:?}\n{expected:?}"
+    );
 }

@@ -2,12 +2,11 @@
 
 use std::sync::Arc;
 
-use capcut_draft::{ClipKind, ClipRef, Document, MaterialRef, field};
+use capcut_draft::{ClipKind, ClipRef, Clock, Document, MaterialRef, field};
 
 use super::values::{animated, limited_time, number};
 use super::{Outer, Reader, Source};
 use crate::animated::{Animated, Key};
-use crate::clock::Clock;
 use crate::movie::{Gain, Sound};
 
 impl Reader {

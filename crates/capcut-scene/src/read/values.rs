@@ -1,9 +1,8 @@
 //! Reads values of documents: those that make no sense count as missing, others are limited.
 
-use capcut_draft::{ClipKind, ClipRef, Document, KeyframeList, MaterialRef, TimeRange, field};
+use capcut_draft::{ClipRef, Document, KeyframeList, MaterialRef};
 
 use crate::animated::{Animated, Key};
-use crate::clock::{Clock, SpeedPoint};
 use crate::geometry::Affine;
 
 /// A number that makes sense, or its default.
@@ -51,45 +50,6 @@ pub(super) fn limited_time(time: f64) -> f64 {
     } else {
         0.0
     }
-}
-
-/// Which part of its file a clip shows, and how fast.
-pub(super) fn clock(document: &Document, own: ClipRef, kind: ClipKind) -> Clock {
-    let target = document.target(own);
-    let source = document
-        .get(own, &field::clip::SOURCE)
-        .unwrap_or(TimeRange {
-            start: 0,
-            duration: target.duration,
-        });
-    if !matches!(
-        kind,
-        ClipKind::Video | ClipKind::Audio | ClipKind::Compound | ClipKind::Image
-    ) {
-        return Clock::new(target, source, 1.0, Vec::new());
-    }
-    let material = document.companion(own, &["speeds"]);
-    let speed = document
-        .get(own, &field::clip::SPEED)
-        .or_else(|| document.get(material?, &field::material::SPEED))
-        .unwrap_or(1.0);
-    let curve = material.map_or_else(Vec::new, |material| speed_curve(document, material));
-    Clock::new(target, source, speed, curve)
-}
-
-fn speed_curve(document: &Document, material: MaterialRef) -> Vec<SpeedPoint> {
-    let points = document.raw(material, &["curve_speed", "speed_points"]);
-    let points = points.and_then(|raw| serde_json::from_slice::<serde_json::Value>(raw).ok());
-    let points = points.as_ref().and_then(serde_json::Value::as_array);
-    let points = points.into_iter().flatten();
-    points
-        .filter_map(|point| {
-            Some(SpeedPoint {
-                at: point.get("x")?.as_f64()?,
-                speed: point.get("y")?.as_f64()?,
-            })
-        })
-        .collect()
 }
 
 /// From the visible part of a picture, as a square, to the whole picture as a square.

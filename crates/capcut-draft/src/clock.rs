@@ -1,8 +1,11 @@
 //! The time in a file that belongs to a time on the timeline.
 
-use capcut_draft::TimeRange;
+use crate::document::{ClipRef, Document, MaterialRef};
+use crate::field::{clip, material};
+use crate::grid::TimeRange;
+use crate::kinds::ClipKind;
 
-/// The slowest and the fastest playback that is drawn. The apps have 0.1 to 100.
+/// The slowest and the fastest playback that is followed. The apps have 0.1 to 100.
 const SPEEDS: std::ops::RangeInclusive<f64> = 0.01..=1000.0;
 
 /// A point of a speed curve.
@@ -27,12 +30,9 @@ pub struct Clock {
 }
 
 impl Clock {
-    pub(crate) fn new(
-        target: TimeRange,
-        source: TimeRange,
-        speed: f64,
-        curve: Vec<SpeedPoint>,
-    ) -> Self {
+    /// A clock; a speed and points of a curve that make no sense are left out, and others are limited.
+    #[must_use]
+    pub fn new(target: TimeRange, source: TimeRange, speed: f64, curve: Vec<SpeedPoint>) -> Self {
         let speed = if speed.is_finite() && speed > 0.0 {
             speed.clamp(*SPEEDS.start(), *SPEEDS.end())
         } else {
@@ -104,6 +104,46 @@ impl Clock {
             return self.speed;
         }
         (self.source_at(time + 500) - self.source_at(time - 500)) / 1000.0
+    }
+}
+
+impl Document {
+    /// Which part of its file a clip plays, and how fast.
+    #[must_use]
+    pub fn clock(&self, own: ClipRef) -> Clock {
+        let target = self.target(own);
+        let source = self.get(own, &clip::SOURCE).unwrap_or(TimeRange {
+            start: 0,
+            duration: target.duration,
+        });
+        if !matches!(
+            self.clip_kind(own),
+            ClipKind::Video | ClipKind::Audio | ClipKind::Compound | ClipKind::Image
+        ) {
+            return Clock::new(target, source, 1.0, Vec::new());
+        }
+        let companion = self.companion(own, &["speeds"]);
+        let speed = self
+            .get(own, &clip::SPEED)
+            .or_else(|| self.get(companion?, &material::SPEED))
+            .unwrap_or(1.0);
+        let curve = companion.map_or_else(Vec::new, |companion| self.speed_curve(companion));
+        Clock::new(target, source, speed, curve)
+    }
+
+    fn speed_curve(&self, companion: MaterialRef) -> Vec<SpeedPoint> {
+        let points = self.raw(companion, &["curve_speed", "speed_points"]);
+        let points = points.and_then(|raw| serde_json::from_slice::<serde_json::Value>(raw).ok());
+        let points = points.as_ref().and_then(serde_json::Value::as_array);
+        let points = points.into_iter().flatten();
+        points
+            .filter_map(|point| {
+                Some(SpeedPoint {
+                    at: point.get("x")?.as_f64()?,
+                    speed: point.get("y")?.as_f64()?,
+                })
+            })
+            .collect()
     }
 }
 
