@@ -27,7 +27,7 @@ pub(crate) use cue::{Cue, CueBox, Notes, numbered};
 use cue::{CueSpan, LetterSize, LetterStyle};
 pub(crate) use heard::HeardPart;
 pub(crate) use look::{CallLook, Gives};
-pub(crate) use timing::Laid;
+pub(crate) use timing::{Laid, LinesBelow};
 pub(crate) use transcript::{Grouping, tokens};
 
 /// Maximum size of a subtitle file.
@@ -274,8 +274,8 @@ impl Subtitles {
 
 impl Laid {
     /// See [`timing::lines_below`].
-    pub(crate) fn lines_below(&self) -> Vec<Vec<usize>> {
-        timing::lines_below(&self.lanes)
+    pub(crate) fn lines_below(&self, lines: impl Fn(&Cue) -> usize) -> Vec<Vec<LinesBelow>> {
+        timing::lines_below(&self.lanes, lines)
     }
 
     /// The captions on a single track.

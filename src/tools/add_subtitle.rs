@@ -569,7 +569,7 @@ impl Tool for AddSubtitle {
             gives: self.gives(canvas.edition),
             fonts: self.fonts(&mut laid, canvas.edition),
         };
-        let below = laid.lines_below();
+        let below = laid.lines_below(|cue| of_call.lines(cue));
         let too_wide = self.too_wide(&laid.lanes, of_call.canvas);
         let mut lanes = laid.lanes.into_iter().zip(below).map(|(lane, below)| {
             let captions = lane.into_iter().zip(below).map(|(cue, below)| Caption {

@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
-use crate::support::{Answer, Asked, Home, Server};
+use crate::support::drafts::document;
+use crate::support::{Answer, Asked, Client, Home, Server};
 
 /// An example file of `tests/field`.
 fn field(name: &str) -> PathBuf {
@@ -535,4 +536,68 @@ fn captions_that_are_wider_than_the_canvas_get_a_note() {
     );
     let (usual, _) = added(&home, &json!({ "srt": srt, "font_size": 8 }));
     assert!(usual["notes"].is_null(), "{usual}");
+}
+
+#[test]
+fn captions_at_the_same_time_are_as_far_apart_as_their_lines_are_high() {
+    let home = Home::embedded();
+    let mut client = home.connected();
+    let long = "These are words that are broken into lines as they are wider than a caption";
+    let chinese = "这是一个很长的中文字幕它会在画布的宽度处换行显示成为几行";
+    // What each shows, and how many lines are between the middles of the first and the second.
+    for (first, second, font_size, lines) in [
+        ("One", "Two", 8.0, 1.0),
+        ("One\nmore", "Two", 8.0, 1.5),
+        ("One", "Two\nmore", 12.0, 1.5),
+        ("One\nmore", "Two\nmore", 5.0, 2.0),
+        (long, "Two", 15.0, 3.0),
+        ("One", chinese, 10.0, 2.0),
+    ] {
+        let srt = format!(
+            "1\n00:00:00,000 --> 00:00:04,000\n{first}\n\n2\n00:00:01,000 --> 00:00:04,000\n{second}\n\n\
+             3\n00:00:01,500 --> 00:00:04,000\nThree\n"
+        );
+        let draft = client.call("create_draft", json!({})).expect("a draft")["draft_id"].clone();
+        let add = json!({ "draft_id": draft, "srt": srt, "font_size": font_size });
+        client.call("add_subtitle", add).expect("captions");
+        let overlaps = |client: &mut Client| {
+            let look = json!({ "draft_id": draft, "look": true });
+            let look = client.call("validate_draft", look).expect("a look")["look"].clone();
+            let findings = look["findings"].as_array().expect("findings").iter();
+            findings
+                .filter(|found| found["code"] == "text_overlap")
+                .count()
+        };
+        assert_eq!(overlaps(&mut client), 0, "{srt}");
+        let document = document(&mut client, &draft);
+        let height = |track: usize| {
+            let y = &document["tracks"][track]["segments"][0]["clip"]["transform"]["y"];
+            y.as_f64().expect("a number")
+        };
+        // In half canvases of 1920 pixels; an em is 5 pixels.
+        let line = font_size * 5.0 * 1.22 / 960.0;
+        let apart = (height(1) - height(0)) / line;
+        assert!((lines..lines + 0.6).contains(&apart), "{srt} {apart}");
+        // With a line less between them, they would overlap.
+        let nearer = json!({
+            "draft_id": draft,
+            "operations": [{ "op": "set", "clip": "c2", "position_y": height(1) - line }],
+        });
+        client.call("edit_draft", nearer).expect("edited");
+        assert!(overlaps(&mut client) > 0, "{srt}");
+    }
+    // Captions at the upper edge are moved downwards.
+    let ass = "[Script Info]\nPlayResX: 1080\nPlayResY: 1920\n[Events]\nFormat: Start, End, Text\n\
+               Dialogue: 0:00:00.00,0:00:04.00,{\\an8}Above\\Nit all\nDialogue: 0:00:01.00,0:00:04.00,{\\an8}Below\n";
+    let (_, script) = added(&home, &json!({ "srt": ass }));
+    let document: Value = serde_json::from_str(script["script"].as_str().unwrap()).unwrap();
+    let heights: Vec<f64> = (0..2)
+        .map(|track| &document["tracks"][track]["segments"][0]["clip"]["transform"]["y"])
+        .map(|y| y.as_f64().expect("a number"))
+        .collect();
+    let line = 8.0 * 5.0 * 1.22 / 960.0;
+    assert!(
+        heights[0] > 0.0 && (1.0..2.2).contains(&((heights[0] - heights[1]) / line)),
+        "{heights:?}"
+    );
 }

@@ -53,10 +53,6 @@ impl Cue {
         words.filter(|word| word.end > word.start).collect()
     }
 
-    pub(super) fn lines(&self) -> usize {
-        self.text.split('\n').count()
-    }
-
     /// Whether it has anything beyond text and times.
     pub(crate) fn has_look(&self) -> bool {
         !self.parts.is_empty()

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::cue::{Cue, CueFrame, LetterSize, LetterStyle};
 use super::markup::EM_OF_HEIGHT;
+use super::timing::LinesBelow;
 use crate::draft::clip::Clip;
 use crate::draft::text::{
     Align, Background, CharacterStyle, Font, Rgb, Shadow, Stroke, TextContent,
@@ -35,9 +36,8 @@ pub(crate) struct Gives {
     pub place: bool,
 }
 
-/// The distance of lines of captions that are moved for others, relative to their size; size 1 relative to the shorter side.
-const LINE: f64 = 1.25;
-const SIZE: f64 = 0.01;
+/// The room between captions that are shown at the same time, in lines.
+const BETWEEN: f64 = 0.1;
 /// The height of a line in ems, as texts without `line_spacing` have it.
 const LINE_OF_EM: f64 = 1.22;
 /// Pixels of an em of size 1 on a canvas whose shorter side is 1080 pixels.
@@ -46,10 +46,9 @@ pub(super) const EM: f64 = 5.0;
 const NARROW: f64 = 0.5;
 
 impl CallLook<'_> {
-    /// The look of one caption, if it differs from the common look. `below` is the number of lines of other
-    /// captions that are already shown at its position.
-    pub(crate) fn of(&self, cue: &Cue, below: usize) -> Option<TextContent> {
-        if below == 0 && !cue.has_look() {
+    /// The look of one caption, if it differs from the common look; it is moved for what is below it.
+    pub(crate) fn of(&self, cue: &Cue, below: LinesBelow) -> Option<TextContent> {
+        if below.lines == 0 && !cue.has_look() {
             return None;
         }
         let whole = self.look.styles.first()?;
@@ -62,8 +61,8 @@ impl CallLook<'_> {
         look.has_border = look.styles.iter().any(|style| style.stroke.is_some());
         self.frame(&cue.frame, &mut look);
         self.place(cue, &mut look);
-        if below > 0 {
-            let raised = self.raised(&look.clip, below, base.size);
+        if below.lines > 0 {
+            let raised = self.raised(cue, &look, below);
             look.clip.transform_y = rounded(look.clip.transform_y + raised, 1e6);
         }
         let count = cue.text.chars().count() as u32;
@@ -240,15 +239,7 @@ impl CallLook<'_> {
         if self.gives.place {
             return;
         }
-        let size = look.styles.first().map_or(0.0, |style| style.size);
-        let to_centre = TextBox {
-            text: &cue.text,
-            size,
-            fixed_width: look.fixed_width.map(|width| width as f64),
-            clip: &look.clip,
-            canvas: self.canvas,
-        }
-        .to_centre((x, y));
+        let to_centre = self.text_box(&cue.text, look).to_centre((x, y));
         let of_margins = margins.map(|(left, right, end)| {
             let (width, height) = (self.canvas.0.max(1.0), self.canvas.1.max(1.0));
             let column = match x {
@@ -286,12 +277,43 @@ impl CallLook<'_> {
         }
     }
 
+    /// How many lines a caption has where it is broken at its width.
+    pub(crate) fn lines(&self, cue: &Cue) -> usize {
+        let own = self.of(cue, LinesBelow::default());
+        self.text_box(&cue.text, own.as_ref().unwrap_or(self.look))
+            .lines() as usize
+    }
+
+    fn text_box<'b>(&self, text: &'b str, look: &'b TextContent) -> TextBox<'b> {
+        TextBox {
+            text,
+            size: look.styles.first().map_or(0.0, |style| style.size),
+            fixed_width: look.fixed_width.map(|width| width as f64),
+            clip: &look.clip,
+            canvas: self.canvas,
+        }
+    }
+
     /// How far a caption is moved towards the middle of the canvas to avoid others at its position.
-    fn raised(&self, clip: &Clip, below: usize, size: f64) -> f64 {
-        let (width, height) = (self.canvas.0.max(1.0), self.canvas.1.max(1.0));
-        let line = 2.0 * size * SIZE * width.min(height) * LINE * clip.scale_y / height;
-        let up = if clip.transform_y > 0.0 { -1.0 } else { 1.0 };
-        ((below as f64 * line).min(1.0) * up * 1e6).round() / 1e6
+    fn raised(&self, cue: &Cue, look: &TextContent, below: LinesBelow) -> f64 {
+        let own = self.text_box(&cue.text, look);
+        let has_edge = cue.place.anchor.is_some_and(|(_, y)| y != 0)
+            && (cue.place.point.1.is_some() || cue.place.margins.is_some());
+        let lines = if has_edge && !self.gives.place {
+            below.lines as f64
+        } else {
+            // Their middles are at their positions.
+            below.lines as f64 + (own.lines() - below.lowest as f64) / 2.0
+        };
+        let line = own.em() * LINE_OF_EM * look.clip.scale_y;
+        // Whole pixels of the canvas, as scripts have them.
+        let pixels = ((lines + BETWEEN) * line).ceil();
+        let up = if look.clip.transform_y > 0.0 {
+            -1.0
+        } else {
+            1.0
+        };
+        (2.0 * pixels / self.canvas.1.max(1.0)).min(1.0) * up
     }
 }
 
@@ -315,23 +337,45 @@ pub(super) struct TextBox<'a> {
 }
 
 impl TextBox<'_> {
+    /// The pixels of an em.
+    fn em(&self) -> f64 {
+        self.size * EM * self.canvas.0.min(self.canvas.1).max(1.0) / 1080.0
+    }
+
+    /// The width in pixels at which lines are broken.
+    fn limit(&self) -> f64 {
+        let limit = self.fixed_width.filter(|width| *width > 0.0);
+        limit.unwrap_or(self.canvas.0.max(1.0))
+    }
+
+    /// The widths of the lines of the text in pixels, before they are broken.
+    fn widths(&self) -> impl Iterator<Item = f64> {
+        let em = self.em();
+        self.text.split('\n').map(move |line| {
+            let letters = line
+                .chars()
+                .map(|c| if c.is_ascii() { NARROW } else { 1.0 });
+            letters.sum::<f64>() * em
+        })
+    }
+
+    /// The number of lines.
+    fn lines(&self) -> f64 {
+        let limit = self.limit();
+        self.widths()
+            .map(|width| (width / limit).ceil().clamp(1.0, 1000.0))
+            .sum()
+    }
+
     /// The width and height in pixels, before the text is turned.
     fn extent(&self) -> (f64, f64) {
-        let em = self.size * EM * self.canvas.0.min(self.canvas.1).max(1.0) / 1080.0;
-        let limit = self.fixed_width.filter(|width| *width > 0.0);
-        let limit = limit.unwrap_or(self.canvas.0.max(1.0));
-        let (mut longest, mut lines) = (0.0_f64, 0.0);
-        for line in self.text.split('\n') {
-            let width: f64 = line
-                .chars()
-                .map(|c| if c.is_ascii() { NARROW } else { 1.0 })
-                .sum();
-            longest = longest.max((width * em).min(limit));
-            lines += (width * em / limit).ceil().clamp(1.0, 1000.0);
-        }
+        let limit = self.limit();
+        let longest = self
+            .widths()
+            .fold(0.0_f64, |longest, width| longest.max(width.min(limit)));
         (
             longest * self.clip.scale_x,
-            lines * em * LINE_OF_EM * self.clip.scale_y,
+            self.lines() * self.em() * LINE_OF_EM * self.clip.scale_y,
         )
     }
 

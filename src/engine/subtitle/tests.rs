@@ -431,7 +431,14 @@ fn small_overlaps_are_cut_and_others_use_additional_lanes() {
     let bilingual = "1\n00:00:00,0 --> 00:00:02,0\n你好\n\n2\n00:00:00,0 --> 00:00:02,0\nHello\n\n3\n00:00:02,0 --> 00:00:03,0\n再见\n\n4\n00:00:02,0 --> 00:00:03,0\nBye\n";
     let laid = read(bilingual).laid(Micros::ZERO).unwrap();
     assert_eq!(laid.lanes.iter().map(Vec::len).collect::<Vec<_>>(), [2, 2]);
-    assert_eq!(laid.lines_below(), [[0, 0], [1, 1]]);
+    let below = laid.lines_below(|cue| cue.text.len());
+    let lines = |lane: usize| {
+        below[lane]
+            .iter()
+            .map(|below| below.lines)
+            .collect::<Vec<_>>()
+    };
+    assert_eq!((lines(0), lines(1)), (vec![0, 0], vec![6, 6]));
     let joined: Vec<String> = laid.joined().into_iter().map(|(_, text)| text).collect();
     assert_eq!(joined, ["Hello\n你好", "Bye\n再见"]);
     let twice = "1\n00:00:00,0 --> 00:00:02,0\nx\n\n2\n00:00:00,0 --> 00:00:02,0\nx\n";

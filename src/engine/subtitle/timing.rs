@@ -96,14 +96,26 @@ pub(super) fn lanes(mut cues: Vec<Cue>, notes: &mut Notes) -> Vec<Vec<Cue>> {
     lanes
 }
 
-/// For each cue of each lane, the number of lines of earlier lanes that are shown at its position and time.
-pub(super) fn lines_below(lanes: &[Vec<Cue>]) -> Vec<Vec<usize>> {
-    let mut below: Vec<Vec<usize>> = Vec::with_capacity(lanes.len());
+/// The lines that are shown at the position and time of a cue.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct LinesBelow {
+    /// Of all earlier lanes.
+    pub lines: usize,
+    /// Of the first of them.
+    pub lowest: usize,
+}
+
+/// For each cue of each lane, what earlier lanes show at its position and time; `lines` counts the lines of a cue.
+pub(super) fn lines_below(
+    lanes: &[Vec<Cue>],
+    lines: impl Fn(&Cue) -> usize,
+) -> Vec<Vec<LinesBelow>> {
+    let mut below: Vec<Vec<LinesBelow>> = Vec::with_capacity(lanes.len());
     for (number, lane) in lanes.iter().enumerate() {
-        let mut of_lane = vec![0; lane.len()];
+        let mut of_lane = vec![LinesBelow::default(); lane.len()];
         for lower in &lanes[..number] {
             let mut first = 0;
-            for (cue, lines) in lane.iter().zip(&mut of_lane) {
+            for (cue, below) in lane.iter().zip(&mut of_lane) {
                 while lower
                     .get(first)
                     .is_some_and(|other| other.range.end() <= cue.range.start)
@@ -120,7 +132,11 @@ pub(super) fn lines_below(lanes: &[Vec<Cue>]) -> Vec<Vec<usize>> {
                             && other.place.margins.map(|(.., end)| end)
                                 == cue.place.margins.map(|(.., end)| end)
                     });
-                *lines += beside.map(Cue::lines).max().unwrap_or(0);
+                let beside = beside.map(&lines).max().unwrap_or(0);
+                if below.lines == 0 {
+                    below.lowest = beside;
+                }
+                below.lines += beside;
             }
         }
         below.push(of_lane);
