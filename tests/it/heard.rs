@@ -1,13 +1,13 @@
-//! A look at the sound of a draft: silence, music over speech, speech without captions and captions without speech; and that
-//! what is suggested fixes it.
+//! A look at the sound of a draft: silence, music over speech, speech without captions and captions without speech; that
+//! what is suggested fixes it; and that a look that is cancelled stops to listen.
 
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
-use crate::sound::voice;
-use crate::support::drafts::{created, text};
-use crate::support::{Client, Home, media};
+use crate::sound::{RATE, voice, wave};
+use crate::support::drafts::{created, saved_at, text};
+use crate::support::{Client, Home, media, until};
 
 /// When somebody speaks, without a beat.
 const SPOKEN: [(f64, f64); 4] = [(0.5, 2.13), (3.31, 5.0), (6.4, 8.0), (9.2, 11.5)];
@@ -37,6 +37,23 @@ fn add_sound(client: &mut Client, draft: &str, file: &Path, more: Value) {
     let mut arguments = more;
     arguments["audio_url"] = text(file).into();
     add(client, draft, "add_audio", arguments);
+}
+
+/// A draft with a picture for these seconds, and sounds.
+fn draft_with(client: &mut Client, seconds: f64, sounds: &[(&Path, Value)]) -> String {
+    let draft = created(client, json!({}));
+    add_picture(client, &draft, seconds);
+    for (file, more) in sounds {
+        add_sound(client, &draft, file, more.clone());
+    }
+    draft
+}
+
+/// A track of its own, and more arguments.
+fn on_track(name: &str, more: Value) -> Value {
+    let mut arguments = more;
+    arguments["track_name"] = name.into();
+    arguments
 }
 
 /// Captions at times, in seconds, that are read fast enough.
@@ -118,9 +135,7 @@ fn a_long_silence_is_found_and_filled_with_what_the_file_has() {
             5.0,
         ),
     ] {
-        let draft = created(&mut client, json!({}));
-        add_picture(&mut client, &draft, 12.0);
-        add_sound(&mut client, &draft, &music, more);
+        let draft = draft_with(&mut client, 12.0, &[(&music, more)]);
         let finding = found(&mut client, &draft, "long_silence");
         assert!(
             is_near(&finding["start"], start) && is_near(&finding["end"], end),
@@ -130,9 +145,7 @@ fn a_long_silence_is_found_and_filled_with_what_the_file_has() {
     }
     // A short piece is played again.
     let short = voice(&home, "short.wav", &[(0.0, 3.0)], 3.0);
-    let draft = created(&mut client, json!({}));
-    add_picture(&mut client, &draft, 12.0);
-    add_sound(&mut client, &draft, &short, json!({}));
+    let draft = draft_with(&mut client, 12.0, &[(&short, json!({}))]);
     let finding = found(&mut client, &draft, "long_silence");
     assert_eq!(
         finding["operations"].as_array().map(Vec::len),
@@ -142,9 +155,7 @@ fn a_long_silence_is_found_and_filled_with_what_the_file_has() {
     fixed(&mut client, &draft, &finding);
     // Silence within a file, and a sound that is turned down: only a person knows what to hear there.
     let paused = voice(&home, "paused.wav", &[(0.0, 4.0), (8.0, 12.0)], 12.0);
-    let draft = created(&mut client, json!({}));
-    add_picture(&mut client, &draft, 12.0);
-    add_sound(&mut client, &draft, &paused, json!({}));
+    let draft = draft_with(&mut client, 12.0, &[(&paused, json!({}))]);
     let finding = found(&mut client, &draft, "long_silence");
     assert!(
         is_near(&finding["start"], 4.0) && is_near(&finding["end"], 8.0),
@@ -154,14 +165,8 @@ fn a_long_silence_is_found_and_filled_with_what_the_file_has() {
     let what = finding["what"].as_str().expect("a text");
     assert!(what.contains("add music or another sound there"), "{what}");
     // A draft without any sound is silent on purpose.
-    let draft = created(&mut client, json!({}));
-    add_picture(&mut client, &draft, 12.0);
-    add_sound(
-        &mut client,
-        &draft,
-        &music,
-        json!({ "end": 6, "volume": 0 }),
-    );
+    let off = json!({ "end": 6, "volume": 0 });
+    let draft = draft_with(&mut client, 12.0, &[(&music, off)]);
     assert!(findings(&look(&mut client, &draft)).is_empty());
 }
 
@@ -172,12 +177,14 @@ fn music_that_is_louder_than_speech_is_ducked() {
     let music = music(&home, 13.0);
     let voice = voice(&home, "voice.wav", &SPOKEN, 12.0);
     for (loud, excess) in [(1.0, Some(10.0)), (0.25, None)] {
-        let draft = created(&mut client, json!({}));
-        add_picture(&mut client, &draft, 12.0);
-        let own = json!({ "track_name": "music", "end": 12, "volume": loud });
-        add_sound(&mut client, &draft, &music, own);
-        let own = json!({ "track_name": "voice", "volume": 0.3162 });
-        add_sound(&mut client, &draft, &voice, own);
+        let sounds: [(&Path, Value); 2] = [
+            (
+                &music,
+                on_track("music", json!({ "end": 12, "volume": loud })),
+            ),
+            (&voice, on_track("voice", json!({ "volume": 0.3162 }))),
+        ];
+        let draft = draft_with(&mut client, 12.0, &sounds);
         let Some(excess) = excess else {
             assert!(findings(&look(&mut client, &draft)).is_empty());
             continue;
@@ -202,14 +209,7 @@ fn captions_and_speech_are_compared_where_a_draft_has_both() {
     let mut client = home.connected();
     let voice = voice(&home, "voice.wav", &SPOKEN, 12.0);
     let mut draft = |captions: &[(f64, f64)]| {
-        let draft = created(&mut client, json!({}));
-        add_picture(&mut client, &draft, 12.0);
-        add_sound(
-            &mut client,
-            &draft,
-            &voice,
-            json!({ "track_name": "voice" }),
-        );
+        let draft = draft_with(&mut client, 12.0, &[(&voice, json!({}))]);
         if !captions.is_empty() {
             add_captions(&mut client, &draft, captions);
         }
@@ -250,21 +250,16 @@ fn a_caption_over_a_silent_voice_is_removed_or_moved_to_what_it_says() {
     let mut client = home.connected();
     let spoken = [(0.5, 2.0), (9.0, 11.0)];
     let voice = voice(&home, "voice.wav", &spoken, 12.0);
-    let steady = music(&home, 12.0);
+    let steady = music(&home, 20.0);
+    let draft = |seconds: f64, client: &mut Client| {
+        let quiet = on_track("music", json!({ "volume": 0.1, "end": seconds }));
+        draft_with(client, seconds, &[(&voice, json!({})), (&steady, quiet)])
+    };
     for (captions, operation, start) in [
         (vec![(0.5, 2.0), (9.0, 11.0), (4.0, 6.0)], "remove", 4.0),
         (vec![(0.5, 2.0), (5.0, 7.0)], "move", 5.0),
     ] {
-        let draft = created(&mut client, json!({}));
-        add_picture(&mut client, &draft, 12.0);
-        add_sound(
-            &mut client,
-            &draft,
-            &voice,
-            json!({ "track_name": "voice" }),
-        );
-        let quiet = json!({ "track_name": "music", "volume": 0.1 });
-        add_sound(&mut client, &draft, &steady, quiet);
+        let draft = draft(12.0, &mut client);
         add_captions(&mut client, &draft, &captions);
         let all = findings(&look(&mut client, &draft));
         let finding = all
@@ -276,17 +271,7 @@ fn a_caption_over_a_silent_voice_is_removed_or_moved_to_what_it_says() {
         fixed(&mut client, &draft, finding);
     }
     // What is not said: the description of a sound, and captions without a voice below them.
-    let draft = created(&mut client, json!({}));
-    add_picture(&mut client, &draft, 20.0);
-    add_sound(
-        &mut client,
-        &draft,
-        &voice,
-        json!({ "track_name": "voice" }),
-    );
-    let quiet = json!({ "track_name": "music", "volume": 0.1 });
-    let long = music(&home, 20.0);
-    add_sound(&mut client, &draft, &long, quiet);
+    let draft = draft(20.0, &mut client);
     let cues = "1\n00:00:00,500 --> 00:00:02,000\nOne\n\n2\n00:00:04,000 --> 00:00:06,000\n[Music]\n\n\
                 3\n00:00:09,000 --> 00:00:11,000\nTwo\n\n4\n00:00:14,000 --> 00:00:16,000\nFour\n";
     add(&mut client, &draft, "add_subtitle", json!({ "srt": cues }));
@@ -300,16 +285,9 @@ fn what_was_not_heard_is_listed_and_not_judged() {
     let mut client = home.connected();
     let voice = voice(&home, "voice.wav", &[(0.5, 2.0)], 3.0);
     let gone = music(&home, 9.0);
-    let draft = created(&mut client, json!({}));
-    add_picture(&mut client, &draft, 12.0);
-    add_sound(
-        &mut client,
-        &draft,
-        &voice,
-        json!({ "track_name": "voice" }),
-    );
-    let own = json!({ "track_name": "music", "target_start": 3, "end": 9 });
-    add_sound(&mut client, &draft, &gone, own);
+    let own = on_track("music", json!({ "target_start": 3, "end": 9 }));
+    let sounds: [(&Path, Value); 2] = [(&voice, json!({})), (&gone, own)];
+    let draft = draft_with(&mut client, 12.0, &sounds);
     std::fs::remove_file(&gone).expect("removed");
     let look = look(&mut client, &draft);
     assert!(findings(&look).is_empty(), "{look:#}");
@@ -325,12 +303,12 @@ fn a_recorded_voice_and_music_are_told_apart() {
     let home = Home::embedded();
     let mut client = home.connected();
     let speech = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/speech.mp3");
-    let draft = created(&mut client, json!({}));
-    add_picture(&mut client, &draft, 6.0);
-    let own = json!({ "track_name": "voice", "volume": 0.2 });
-    add_sound(&mut client, &draft, &speech, own);
-    let own = json!({ "track_name": "music", "end": 6 });
-    add_sound(&mut client, &draft, &media("music.mp3"), own);
+    let song = media("music.mp3");
+    let sounds: [(&Path, Value); 2] = [
+        (&speech, on_track("voice", json!({ "volume": 0.2 }))),
+        (&song, on_track("music", json!({ "end": 6 }))),
+    ];
+    let draft = draft_with(&mut client, 6.0, &sounds);
     let finding = found(&mut client, &draft, "music_over_speech");
     let (clips, operation) = (&finding["clips"], &finding["operations"][0]);
     assert_eq!(operation["clip"], clips[0], "{finding:#}");
@@ -343,4 +321,104 @@ fn a_recorded_voice_and_music_are_told_apart() {
         .expect("a clip");
     assert!(rows.to_string().contains("music"), "{rows:#}");
     fixed(&mut client, &draft, &finding);
+}
+
+/// Saves a draft into a folder of its name; returns the folder and the document.
+fn saved(client: &mut Client, draft: &str, target: &Path) -> (PathBuf, Value) {
+    let save = json!({ "draft_id": draft, "draft_folder": text(target) });
+    saved_at(&client.call("save_draft", save).expect("saved"))
+}
+
+#[test]
+fn sounds_inside_a_compound_clip_are_heard_when_it_is_shown() {
+    let home = Home::embedded();
+    let mut client = home.connected();
+    let steady = music(&home, 20.0);
+    let voice = voice(&home, "voice.wav", &SPOKEN, 12.0);
+    let quiet = on_track("voice", json!({ "volume": 0.2 }));
+    let inside = draft_with(&mut client, 12.0, &[(&voice, quiet)]);
+    let outside = draft_with(&mut client, 14.0, &[(&steady, json!({ "end": 14 }))]);
+    // Its captions are where somebody speaks in the compound clip.
+    let captions = SPOKEN.map(|(start, end)| (f64::max(start + 1.0, 2.0), end + 1.0));
+    add_captions(&mut client, &outside, &captions);
+    let target = home.path().join("apps");
+    let (_, mut inner) = saved(&mut client, &inside, &target);
+    inner["materials"]["audios"][0]["path"] = text(&voice).into();
+    let (folder, mut document) = saved(&mut client, &outside, &target);
+    // The picture becomes a compound clip that is shown from 2 s on, without its first second.
+    document["materials"]["drafts"] = json!([{ "id": "D", "type": "combination", "draft": inner }]);
+    let clip = &mut document["tracks"][0]["segments"][0];
+    assert_eq!(clip["source_timerange"]["start"], 0, "{clip:#}");
+    clip["extra_material_refs"]
+        .as_array_mut()
+        .expect("refs")
+        .push("D".into());
+    clip["target_timerange"] = json!({ "start": 2_000_000, "duration": 11_000_000 });
+    clip["source_timerange"] = json!({ "start": 1_000_000, "duration": 11_000_000 });
+    let path = ["draft_content.json", "draft_info.json"].map(|name| folder.join(name));
+    for path in path.iter().filter(|path| path.is_file()) {
+        std::fs::write(path, document.to_string()).expect("written");
+    }
+    let opened = client.call("open_draft", json!({ "draft": text(&folder) }));
+    let draft = opened.expect("opened")["draft_id"]
+        .as_str()
+        .expect("an id")
+        .to_owned();
+    let finding = found(&mut client, &draft, "music_over_speech");
+    // From where the clip is cut to the end of the last word.
+    assert!(
+        is_near(&finding["start"], 2.0) && is_near(&finding["end"], 12.5),
+        "{finding:#}"
+    );
+    let clips = finding["clips"].as_array().expect("clips");
+    assert!(clips[1].to_string().contains('/'), "{finding:#}");
+}
+
+/// How far a process has read a file; `None` if it has not opened it.
+#[cfg(target_os = "linux")]
+fn read_so_far(pid: u32, file: &Path) -> Option<u64> {
+    let files = std::fs::read_dir(format!("/proc/{pid}/fd")).expect("a process");
+    files.flatten().find_map(|own| {
+        let target = std::fs::read_link(own.path()).ok()?;
+        let name = own.file_name();
+        let info = format!("/proc/{pid}/fdinfo/{}", name.to_string_lossy());
+        let info = std::fs::read_to_string(info).ok()?;
+        let position = info.lines().find_map(|line| line.strip_prefix("pos:"))?;
+        (target == file).then(|| position.trim().parse().ok())?
+    })
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_cancelled_look_stops_to_listen_and_leaves_no_file() {
+    let home = Home::embedded();
+    let mut client = home.connected();
+    // Each takes seconds.
+    let long = |name: &str, seed: u32| {
+        let second: Vec<i16> = (0..RATE)
+            .map(|index| ((index * seed) % 20_011) as i16 - 10_000)
+            .collect();
+        wave(&home, name, &second.repeat(900))
+    };
+    let other = long("other.wav", 6_007);
+    let long = long("long.wav", 7_919);
+    let draft = draft_with(&mut client, 12.0, &[(&long, json!({}))]);
+    let call =
+        json!({ "name": "validate_draft", "arguments": { "draft_id": draft, "look": true } });
+    let id = client.ask("tools/call", call);
+    let pid = client.child.id();
+    until("the sound is read", || {
+        read_so_far(pid, &long).is_some_and(|read| read > 1 << 20)
+    });
+    client.notify("notifications/cancelled", json!({ "requestId": id }));
+    until("the sound is closed", || read_so_far(pid, &long).is_none());
+    // What was heard until then is not kept.
+    let folder = home.data().join("sound");
+    let kept = std::fs::read_dir(&folder).map_or(0, Iterator::count);
+    assert_eq!(kept, 0, "{}", folder.display());
+    // Nor later: the same work on another file, which began after it, ends.
+    let analysis = json!({ "source": text(&other), "what": ["speech", "silence", "beats"] });
+    client.call("analyze_audio", analysis).expect("an analysis");
+    assert_eq!(std::fs::read_dir(&folder).map_or(0, Iterator::count), 1);
+    assert_eq!(client.end(), 0);
 }

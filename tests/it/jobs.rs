@@ -545,6 +545,9 @@ fn a_download_stops_when_its_call_is_cancelled() {
         "{status}"
     );
     assert_eq!(client.end(), 0);
+    // A look listens to the sound.
+    let look = |client: &mut Client, url: &str| json!({ "draft_id": draft_with_sound(client, url), "look": true });
+    assert_eq!(cancel_stops_download("validate_draft", look).0.end(), 0);
     let plan = |_: &mut Client, url: &str| json!({ "plan": { "audio": [{ "audio_url": format!("{url}/quick.wav") }] } });
     assert_eq!(cancel_stops_download("compose_draft", plan).0.end(), 0);
     let video = |client: &mut Client, url: &str| {
