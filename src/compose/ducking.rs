@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use capcut_draft::{DuckShape, TimeRange, ducked, multiplied};
+use capcut_draft::{Clock, DuckShape, SpeedCurve, TimeRange, ducked, multiplied};
 use capcut_sound::overlaps;
 use serde_json::{Value, json};
 
@@ -118,12 +118,17 @@ fn sounding(item: &Item, speech: &SpeechBySource) -> Option<Vec<TimeRange>> {
         .filter(|speed| *speed > 0.0)
         .unwrap_or(1.0);
     let from = item.number("start").unwrap_or(0.0);
-    let shown = |time: f64| start + (time - from) / speed;
-    let heard = overlaps(spans, from, from + (end - start) * speed);
+    let to = from + (end - start) * speed;
+    let further = item.arguments.get(FURTHER);
+    let curve = further.and_then(|further| SpeedCurve::read(further.get("speed_curve")?).ok());
+    let curve = curve.map_or_else(Vec::new, |curve| curve.points());
+    let clock = Clock::new(range((start, end)), range((from, to)), speed, curve);
+    let shown = |time: f64| clock.time_of(time * 1e6);
+    let heard = overlaps(spans, from, to);
     Some(
         heard
             .iter()
-            .map(|span| range((shown(span.start), shown(span.end))))
+            .map(|span| TimeRange::between(shown(span.start), shown(span.end)))
             .collect(),
     )
 }

@@ -1,12 +1,12 @@
 //! `jump_cut` in plans and of existing clips: pauses are cut, and everything else moves along.
 
 use std::path::Path;
-use std::process::Command;
 
 use serde_json::{Value, json};
 
 use crate::rendering::has_ffmpeg;
 use crate::sound::{SPOKEN, composed, voice, wave, words_of};
+use crate::sound_sources::filmed;
 use crate::support::drafts::{clips, created, document, edited, placed, saved_at, script, text};
 use crate::support::{Client, Home, media};
 
@@ -333,15 +333,7 @@ fn a_video_in_a_draft_of_the_app_is_cut_with_its_sound() {
     }
     let home = Home::embedded();
     let talk = voice(&home, "talk.wav", &SPOKEN, 12.0);
-    let video = home.path().join("talk.mp4");
-    let made = Command::new("ffmpeg")
-        .args(["-v", "error", "-f", "lavfi", "-i"])
-        .args(["testsrc=duration=12:size=128x72:rate=30", "-i"])
-        .arg(&talk)
-        .args(["-shortest", "-pix_fmt", "yuv420p"])
-        .arg(&video)
-        .status();
-    assert!(made.expect("ffmpeg").success());
+    let video = filmed(&home, &talk);
     let mut client = home.connected();
     let own = created(&mut client, json!({ "name": "Talk" }));
     let arguments = json!({ "draft_id": own, "video_url": text(&video) });

@@ -11,7 +11,7 @@ use crate::sound::{
     SPOKEN, composed, is_near, lowered, lufs, music_of, pairs, voice, voice_like_music, volume,
     words_of,
 };
-use crate::support::drafts::{clips, document_in, edited, of_clip, saved_at, text};
+use crate::support::drafts::{clips, document, document_in, edited, of_clip, saved_at, text};
 use crate::support::{Asked, Home, media};
 
 /// A sound in another format, by FFmpeg.
@@ -22,6 +22,20 @@ fn encoded(home: &Home, file: &Path, name: &str) -> PathBuf {
         .args([file, &made])
         .status();
     assert!(status.expect("ffmpeg").success(), "{name}");
+    made
+}
+
+/// A video of 12 s with this sound, by FFmpeg.
+pub(crate) fn filmed(home: &Home, sound: &Path) -> PathBuf {
+    let made = home.path().join("filmed.mp4");
+    let status = Command::new("ffmpeg")
+        .args(["-v", "error", "-f", "lavfi", "-i"])
+        .args(["testsrc=duration=12:size=128x72:rate=30", "-i"])
+        .arg(sound)
+        .args(["-shortest", "-pix_fmt", "yuv420p"])
+        .arg(&made)
+        .status();
+    assert!(status.expect("ffmpeg").success());
     made
 }
 
@@ -140,6 +154,42 @@ fn a_sound_that_begins_after_its_picture_has_the_times_of_the_file() {
         assert!(
             is_near(&pairs(&found["speech"]), &truth, 0.05),
             "{name}: {found}"
+        );
+    }
+}
+
+#[test]
+fn music_is_lowered_where_a_video_with_a_speed_curve_speaks() {
+    if !has_ffmpeg() {
+        return;
+    }
+    let home = Home::embedded();
+    let mut client = home.connected();
+    let video = filmed(&home, &voice(&home, "talk.wav", &SPOKEN, 12.0));
+    let music = voice_like_music(&home);
+    // From factor 1 to 3: a time of the file is shown at 6 ln(1 + 2 x), where x is its part of the file.
+    let shown = |time: f64| 6.0 * (1.0 + 2.0 * time / 12.0).ln();
+    let truth = SPOKEN.map(|(start, end)| (shown(start), shown(end)));
+    let duck = json!({ "under": "talk", "by_db": -12, "fade": 0.1 });
+    let plan = |duck: &Value| {
+        json!({
+            "visuals": [{ "id": "talk", "video_url": text(&video), "track_name": "talk", "speed_curve": [[0, 1], [1, 3]] }],
+            "audio": [{ "audio_url": text(&music), "volume": 0.8, "track_name": "music", "duck": duck }],
+            "save": false,
+        })
+    };
+    let (of_plan, made) = composed(&mut client, &plan(&duck));
+    let (_, plain) = composed(&mut client, &plan(&json!(false)));
+    let draft = plain["draft_id"].as_str().expect("an id").to_owned();
+    let mut operation = duck;
+    operation["op"] = json!("duck");
+    operation["clip"] = json!("music");
+    let reply = edited(&mut client, &draft, json!([operation])).expect("edited");
+    for found in [of_plan, document(&mut client, &draft)] {
+        let found = lowered(&music_of(&found), 0.8 * 0.26);
+        assert!(
+            is_near(&found, &truth, 0.06),
+            "{found:?} {truth:?} {made} {reply}"
         );
     }
 }

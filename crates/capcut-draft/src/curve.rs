@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use crate::clock::SpeedPoint;
 use crate::error::{Error, Result, nearest, quoted_list};
 
 /// A speed curve of the apps. Names, ids and points: public notes of what the apps write.
@@ -185,6 +186,15 @@ impl SpeedCurve {
             })
             .sum();
         (1e6 / time).round() / 1e6
+    }
+
+    /// The points, for a [`Clock`](crate::Clock).
+    #[must_use]
+    pub fn points(&self) -> Vec<SpeedPoint> {
+        let points = self.points.iter();
+        points
+            .map(|&(at, speed)| SpeedPoint { at, speed })
+            .collect()
     }
 
     /// As documents have it.
