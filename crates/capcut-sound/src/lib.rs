@@ -15,6 +15,7 @@ mod levels;
 mod mp4;
 mod resample;
 mod speech;
+mod wave;
 
 pub use align::{align, spoken_weight};
 pub use analysis::{
@@ -23,3 +24,4 @@ pub use analysis::{
 pub use beats::Beats;
 pub use error::SoundError;
 pub use speech::{Span, gaps, overlaps};
+pub use wave::{wave_header, write_wave};
