@@ -65,7 +65,7 @@ impl Caller {
             access: Arc::new(Access(Some(Rules {
                 from,
                 allowed: Arc::clone(allowed),
-                own_folder: None,
+                own_folders: Vec::new(),
                 is_tenant: false,
             }))),
             run: None,
@@ -74,10 +74,10 @@ impl Caller {
         }
     }
 
-    /// The same client, which may read this folder as well.
-    pub(crate) fn with_folder(self, folder: &Path) -> Self {
+    /// The same client, which may read these folders as well.
+    pub(crate) fn with_folders(self, folders: &[PathBuf]) -> Self {
         let access = self.access.0.as_ref().map(|rules| Rules {
-            own_folder: Some(folder.to_owned()),
+            own_folders: folders.to_vec(),
             allowed: Arc::clone(&rules.allowed),
             ..*rules
         });
@@ -91,7 +91,7 @@ impl Caller {
     /// folders that are allowed for all: another tenant could read there what it saves.
     pub(crate) fn of_tenant(self, folder: &Path) -> Self {
         let access = self.access.0.as_ref().map(|rules| Rules {
-            own_folder: Some(folder.to_owned()),
+            own_folders: vec![folder.to_owned()],
             is_tenant: true,
             allowed: Arc::clone(&rules.allowed),
             ..*rules
@@ -220,9 +220,9 @@ pub(crate) struct Access(Option<Rules>);
 struct Rules {
     from: From,
     allowed: Arc<Allowed>,
-    /// A folder of the caller itself, which it may read.
-    own_folder: Option<PathBuf>,
-    /// Whether it is a tenant other than the user of this process: it writes only into `own_folder`.
+    /// Folders of the caller itself, which it may read.
+    own_folders: Vec<PathBuf>,
+    /// Whether it is a tenant other than the user of this process: it writes only into `own_folders`.
     is_tenant: bool,
 }
 
@@ -254,13 +254,13 @@ impl Access {
         let real = tokio::fs::canonicalize(path).await;
         let Some(Rules {
             allowed,
-            own_folder,
+            own_folders,
             ..
         }) = &self.0
         else {
             return real.map_err(Unread::Failed);
         };
-        for folder in allowed.folders.iter().chain(own_folder) {
+        for folder in allowed.folders.iter().chain(own_folders) {
             let Ok(folder_real) = tokio::fs::canonicalize(folder).await else {
                 continue;
             };
@@ -293,15 +293,15 @@ impl Access {
     pub(crate) fn may_write(&self, folder: &Path) -> Result<()> {
         let Some(Rules {
             allowed,
-            own_folder,
+            own_folders,
             is_tenant,
             ..
         }) = &self.0
         else {
             return Ok(());
         };
-        let folders = match own_folder {
-            Some(own) if *is_tenant => std::slice::from_ref(own),
+        let folders = match own_folders {
+            own if *is_tenant => own.as_slice(),
             _ => allowed.folders.as_slice(),
         };
         let real = folder

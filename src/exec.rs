@@ -1,7 +1,6 @@
 //! Runs calls: the turn on the draft, a slot in a lane, the circuit breaker, the backend, retries, the journal.
 
 mod attempt;
-pub(crate) mod breaker;
 mod breakers;
 pub(crate) mod call_log;
 mod delivery;
@@ -34,6 +33,7 @@ use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
 use crate::backend::{Failure, Reached, Servers};
+use crate::breaker::Breaker;
 use crate::caller::Caller;
 use crate::delivery::saved::SavedDrafts;
 use crate::draft::evidence::Leaves;
@@ -45,6 +45,7 @@ use crate::manifest::{Manifest, Route};
 use crate::media::MediaStore;
 use crate::memory;
 use crate::metrics::{self, Metrics};
+use crate::providers::{AssetStore, Maker, Providers};
 use crate::settings::{BackendChoice, Settings};
 use crate::storage::Storage;
 use crate::styles;
@@ -52,7 +53,6 @@ use crate::tool::{Hints, Request, Spec, Tool as _, Turn};
 use crate::tools::generate_draft_url::GenerateDraftUrl;
 
 use attempt::{Attempt, lane_name, timed_out};
-use breaker::Breaker;
 use call_log::UnderWay;
 use recovery::Next;
 pub(crate) use routing::ADOPTED;
@@ -138,6 +138,8 @@ pub(crate) struct App {
     pub saved: OnceLock<SavedDrafts>,
     /// Where saved drafts and uploaded files are.
     pub storage: Arc<Storage>,
+    /// Makes voices, pictures and films; `None` without a data folder.
+    pub maker: Option<Arc<Maker>>,
     turns: turns::Turns,
     pulse: pulse::Pulse,
     breakers: Arc<Mutex<HashMap<String, Breaker>>>,
@@ -148,7 +150,17 @@ pub(crate) struct App {
 /// The tenant of drafts that the user of this process made.
 pub(crate) const LOCAL_TENANT: &str = "local";
 
+/// How long the end of a process waits for the answers of providers.
+const LAST_ANSWERS: Duration = Duration::from_secs(10);
+
 impl App {
+    /// Before the process ends: see [`Providers::finish_sent`].
+    pub(crate) async fn finish_sent(&self) {
+        if let Some(maker) = &self.maker {
+            maker.providers.finish_sent(LAST_ANSWERS).await;
+        }
+    }
+
     pub(crate) fn new(settings: Settings) -> Result<Arc<Self>> {
         let options = engine::EngineOptions::new(&settings);
         Self::with_options(settings, options)
@@ -171,7 +183,9 @@ impl App {
             Arc::clone(&journal),
             options,
         ));
-        let app = Self::of(settings, manifest, engine, media, journal);
+        let mut app = Self::of(settings, manifest, engine, media, journal);
+        let providers = Providers::new(&app.manifest.providers, &app.manifest.generate);
+        app.maker = app.maker_of(&Arc::new(providers));
         app.restore_uploads();
         Ok(Arc::new(app))
     }
@@ -200,8 +214,23 @@ impl App {
         app.pulse = self.pulse.clone();
         app.breakers = Arc::clone(&self.breakers);
         app.storage = Arc::clone(&self.storage);
+        app.maker = self
+            .maker
+            .as_ref()
+            .and_then(|maker| app.maker_of(&maker.providers));
         app.restore_uploads();
         Ok(Arc::new(app))
+    }
+
+    /// Makes the assets of this tenant.
+    fn maker_of(&self, providers: &Arc<Providers>) -> Option<Arc<Maker>> {
+        let data = self.settings.data_dir().ok()?;
+        Some(Arc::new(Maker::new(
+            Arc::clone(providers),
+            Arc::clone(&self.journal),
+            self.engine.runner(),
+            AssetStore::new(data, self.media.clone()),
+        )))
     }
 
     /// Whether these are the drafts of the user of this process.
@@ -240,6 +269,7 @@ impl App {
                 manifest.storage.clone(),
                 settings.storage_keys.clone(),
             )),
+            maker: None,
             turns: turns::Turns::default(),
             pulse: pulse::Pulse::default(),
             breakers: Arc::default(),

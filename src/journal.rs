@@ -5,6 +5,7 @@
 
 #[cfg(test)]
 mod contract;
+mod creations;
 mod documents;
 #[cfg(test)]
 mod memory;
@@ -25,6 +26,7 @@ use crate::args::Call;
 use crate::draft::ids::DraftId;
 use crate::error::{Error, Kind, Result, shortened};
 use crate::sorting;
+pub(crate) use creations::{Budget, CreationClaim, CreationRow, CreationState};
 pub(crate) use documents::{PackedDocument, document_hash};
 pub(crate) use presence::Runner;
 
@@ -116,6 +118,30 @@ pub(crate) trait Store: Debug + Send + Sync {
 
     /// Releases a lease, if `holder` has it.
     async fn release(&self, key: &str, holder: Uuid) -> Result<()>;
+
+    /// The creation with this key.
+    async fn creation(&self, key: &str) -> Result<Option<CreationRow>>;
+
+    /// Records a creation before its request is sent, unless there is one with its key or it exceeds the budget. What was
+    /// claimed survives a power failure.
+    async fn claim_creation(
+        &self,
+        row: &CreationRow,
+        budget: Option<Budget>,
+    ) -> Result<CreationClaim>;
+
+    /// Replaces the creation with this key; what was written survives a power failure.
+    async fn put_creation(&self, row: &CreationRow) -> Result<()>;
+
+    /// Replaces a creation, or removes it, if it still is as it was seen; false if it is not.
+    async fn replace_creation(&self, seen: &CreationRow, new: Option<&CreationRow>)
+    -> Result<bool>;
+
+    /// Removes a creation that was surely not accepted.
+    async fn drop_creation(&self, key: &str) -> Result<()>;
+
+    /// What all creations since this time cost, in milliseconds since 1970; also those that are under way.
+    async fn spent(&self, since_ms: i64) -> Result<f64>;
 }
 
 /// The store that a process uses.

@@ -9,10 +9,10 @@
 //! | 7 | [`compose`], [`local`] | whole videos; tools that run in this process with every backend |
 //! | 6 | [`exec`] | how a call runs: turn, slot, breaker, backend, retry |
 //! | 5 | [`backend`], [`manifest`] | the engine in this process or a server; `tools.toml` |
-//! | 4 | [`delivery`], [`tool`], [`tools`] | saved drafts on their way to people's computers; what a tool is; one file per tool, and the one list of them |
+//! | 4 | [`delivery`], [`providers`], [`tool`], [`tools`] | saved drafts on their way to people's computers; services that make voices and pictures; what a tool is; one file per tool, and the one list of them |
 //! | 3 | [`engine`], [`journal`], [`args`], [`lint`], [`uploads`] | drafts: edit, read, save; acknowledged calls; arguments; problems of a draft on disk |
 //! | 2 | [`draft`], [`catalog`], [`media`], [`picture`], [`access`], [`storage`], [`sound`] | the document, the names, media files, a timeline as a picture, who may use a listener, saved drafts and uploaded files, what is heard in media |
-//! | 1 | [`caller`], [`encoding`], [`error`], [`regular_file`], [`rotating_file`], [`secrets`], [`printable`], [`units`], [`progress`], [`sorting`], [`settings`], [`styles`], [`metrics`], [`memory`] | the caller and its rights; shared basics |
+//! | 1 | [`breaker`], [`caller`], [`encoding`], [`error`], [`regular_file`], [`rotating_file`], [`secrets`], [`printable`], [`units`], [`progress`], [`sorting`], [`settings`], [`styles`], [`metrics`], [`memory`] | the caller and its rights; shared basics |
 //!
 //! `ARCHITECTURE.md` describes how a call is processed and how to add a tool.
 
@@ -23,6 +23,7 @@ mod args;
 mod backend;
 #[doc(hidden)]
 pub mod bench;
+mod breaker;
 mod caller;
 mod catalog;
 #[cfg(test)]
@@ -49,6 +50,7 @@ mod metrics;
 mod picture;
 mod printable;
 mod progress;
+mod providers;
 mod regular_file;
 mod rotating_file;
 mod secrets;

@@ -13,10 +13,12 @@ use toml::de::{DeTable, DeValue};
 
 use crate::access::{JwtSection, Network, RateSection};
 use crate::args::located::{self, Misread};
+use crate::breaker::BreakerSettings;
 use crate::delivery::saved::DeliveryLimits;
 use crate::error::{Error, Kind, Result};
 use crate::journal::SyncMode;
 use crate::media::MediaLimits;
+use crate::providers::{GenerateSection, ProviderSection};
 use crate::regular_file::{self, SMALL_BYTES};
 use crate::settings::ConfigFile;
 use crate::sorting;
@@ -66,6 +68,8 @@ pub(crate) struct Manifest {
     pub rates: RateSection,
     pub auth: AuthSection,
     pub storage: StorageSection,
+    pub providers: BTreeMap<String, ProviderSection>,
+    pub generate: GenerateSection,
     pub api: ApiSection,
     pub journal: JournalSection,
     pub lanes: LanesSection,
@@ -248,6 +252,16 @@ pub(crate) struct BreakerSection {
     pub cool_down_s: f64,
     /// Number of calls that must succeed before it closes again.
     pub trial_calls: u32,
+}
+
+impl BreakerSection {
+    pub(crate) fn settings(&self) -> BreakerSettings {
+        BreakerSettings {
+            failures: self.failures,
+            cool_down: seconds(self.cool_down_s),
+            trial_calls: self.trial_calls,
+        }
+    }
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -474,6 +488,19 @@ impl Manifest {
         for (key, sentence) in self.storage.faults() {
             check(false, format!("storage.{key}"), sentence);
         }
+        for (key, sentence) in self.generate.faults() {
+            check(false, format!("generate.{key}"), sentence);
+        }
+        for (name, section) in &self.providers {
+            check(
+                is_provider_name(name),
+                format!("providers.{name}"),
+                "must be 1 to 64 letters, digits, - and _",
+            );
+            for (key, sentence) in section.faults(&self.providers) {
+                check(false, format!("providers.{name}.{key}"), sentence);
+            }
+        }
         let api = |key: &str| format!("api.{key}");
         check(self.api.connections > 0, api("connections"), POSITIVE);
         check(
@@ -629,6 +656,13 @@ impl Manifest {
     }
 }
 
+fn is_provider_name(name: &str) -> bool {
+    (1..=64).contains(&name.len())
+        && name
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
+}
+
 /// Converts seconds that [`Manifest::faults`] has checked.
 pub(crate) fn seconds(s: f64) -> Duration {
     Duration::try_from_secs_f64(s).unwrap_or(Duration::MAX)
@@ -644,8 +678,8 @@ fn known_keys(
 ) -> Result<()> {
     let tool = path.len() == 2 && path[0] == "tools";
     let policy = path.len() == 2 && path[0] == "retry";
-    // The server defines these names.
-    if path.len() == 2 && path[0] == "api" && path[1] == "headers" {
+    // The server defines these names, and the user those of providers.
+    if path.join(".") == "api.headers" || path.join(".") == "providers" {
         return Ok(());
     }
     for (key, value) in user {

@@ -9,6 +9,11 @@ use std::fmt;
 use std::ops::Range;
 use std::sync::{PoisonError, RwLock};
 
+use base64::Engine as _;
+use base64::prelude::{
+    BASE64_STANDARD_NO_PAD as STANDARD_NO_PAD, BASE64_URL_SAFE_NO_PAD as URL_SAFE_NO_PAD,
+};
+
 /// The replacement for what is left out.
 pub(crate) const LEFT_OUT: &str = "…";
 
@@ -64,12 +69,48 @@ impl fmt::Debug for Hidden {
     }
 }
 
-/// From now on leaves out `secret` everywhere.
+/// From now on leaves out `secret` everywhere, also as a part of an address and in the base64 of texts that contain it.
 pub(crate) fn know(secret: &str) {
-    let mut known = KNOWN.write().unwrap_or_else(PoisonError::into_inner);
-    if secret.len() >= SHORTEST && !known.iter().any(|known| known == secret) {
-        known.push(secret.to_owned());
+    if secret.len() < SHORTEST {
+        return;
     }
+    let mut known = KNOWN.write().unwrap_or_else(PoisonError::into_inner);
+    if known.iter().any(|known| known == secret) {
+        return;
+    }
+    known.push(secret.to_owned());
+    for digits in ["0123456789ABCDEF", "0123456789abcdef"] {
+        let encoded = percent_encoded(secret, digits.as_bytes());
+        if !known.contains(&encoded) {
+            known.push(encoded);
+        }
+    }
+    for alphabet in [STANDARD_NO_PAD, URL_SAFE_NO_PAD] {
+        for before in 0..3 {
+            let text = alphabet.encode([&[0; 2][..before], secret.as_bytes()].concat());
+            // The first and the last letters depend on what is around the secret.
+            let start = (before * 8).div_ceil(6);
+            let end = (before + secret.len()) * 8 / 6;
+            let inside = &text[start..end];
+            if inside.len() >= SHORTEST && !known.iter().any(|known| known == inside) {
+                known.push(inside.to_owned());
+            }
+        }
+    }
+}
+
+/// A text as a part of an address.
+fn percent_encoded(text: &str, digits: &[u8]) -> String {
+    let mut encoded = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte) {
+            encoded.push(char::from(byte));
+        } else {
+            let digit = |at: u8| char::from(digits[usize::from(at)]);
+            encoded.extend(['%', digit(byte >> 4), digit(byte & 15)]);
+        }
+    }
+    encoded
 }
 
 /// Whether the text contains a known secret.
@@ -401,6 +442,26 @@ mod tests {
         for name in NAMES {
             assert!(may_begin(name.to_uppercase().as_bytes(), false), "{name}");
         }
+    }
+
+    #[test]
+    fn known_secrets_are_left_out_also_in_base64_and_url_form() {
+        let secret = "sk-Zx81/+known+secret";
+        know(secret);
+        let user = ["", "u", "us", "usr"].map(|before| format!("{before}{secret}:end"));
+        for text in user {
+            for alphabet in [STANDARD_NO_PAD, URL_SAFE_NO_PAD] {
+                let line = format!("Basic {} sent", alphabet.encode(&text));
+                let shown = without(&line);
+                assert!(shown.contains(LEFT_OUT), "{line}: {shown}");
+                // What is left does not decode to a part of the secret that helps.
+                let left: String = shown.split(' ').nth(1).unwrap_or_default().to_owned();
+                assert!(left.chars().count() < 16, "{line}: {shown}");
+            }
+        }
+        let encoded = "q=sk-Zx81%2F%2Bknown%2Bsecret&x";
+        assert!(!without(encoded).contains("Zx81"), "{}", without(encoded));
+        assert_eq!(without("c2stOther"), "c2stOther");
     }
 
     #[test]

@@ -161,7 +161,7 @@ impl Listener {
     }
 
     /// A file on this disk with the content of a source; a fetched one is removed with the folder.
-    async fn file(&self, source: &str) -> Result<(PathBuf, Option<tempfile::TempDir>)> {
+    pub(crate) async fn file(&self, source: &str) -> Result<(PathBuf, Option<tempfile::TempDir>)> {
         if Media::is_here(source) {
             let here = self.media.here(source).await;
             let here =
@@ -201,11 +201,10 @@ fn kept_or_made(
     let unreadable =
         |error: io::Error| Error::media(format!("{name} cannot be read")).source(error);
     let folder = data.join(FOLDER);
-    let kept = folder.join(
-        hash(file, stop)
-            .map_err(unreadable)?
-            .ok_or_else(cancelled)?,
-    );
+    let hash = hash(file, stop)
+        .map_err(unreadable)?
+        .ok_or_else(cancelled)?;
+    let kept = folder.join(format!("{hash}-{VERSION}.json"));
     let before = regular_file::read(&kept, MOST_BYTES, Links::Refuse).ok();
     let before = before.and_then(|bytes| serde_json::from_slice::<Analysis>(&bytes).ok());
     let mut all = wanted;
@@ -235,7 +234,19 @@ fn kept_or_made(
     Ok(made)
 }
 
-/// The name of the result for a file's content; `None` if stopped.
+/// Identifies a file's content: the start of its SHA-256, in hexadecimal.
+pub(crate) async fn content_hash(file: &Path) -> Result<String> {
+    let path = file.to_owned();
+    let hashed = tokio::task::spawn_blocking(move || hash(&path, &CancellationToken::new())).await;
+    let hashed = hashed.map_err(io::Error::other).flatten();
+    match hashed {
+        Ok(Some(hash)) => Ok(hash),
+        Ok(None) => Err(cancelled()),
+        Err(error) => Err(Error::media("a sound cannot be read").source(error)),
+    }
+}
+
+/// The start of the SHA-256 of a file's content, in hexadecimal; `None` if stopped.
 fn hash(file: &Path, stop: &CancellationToken) -> io::Result<Option<String>> {
     let mut file = File::open(file)?;
     let mut hash = Sha256::new();
@@ -253,7 +264,7 @@ fn hash(file: &Path, stop: &CancellationToken) -> io::Result<Option<String>> {
         .iter()
         .map(|byte| format!("{byte:02x}"))
         .collect();
-    Ok(Some(format!("{hash}-{VERSION}.json")))
+    Ok(Some(hash))
 }
 
 /// Stores a result under a temporary name first, and removes the oldest ones.

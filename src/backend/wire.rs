@@ -15,6 +15,7 @@ use reqwest::Url;
 use super::envelope;
 use crate::error::{Error, Result};
 use crate::manifest::{self, ApiSection};
+use crate::media::http::never_written;
 
 const AGENT: HeaderValue =
     HeaderValue::from_static(concat!("capcut-mcp/", env!("CARGO_PKG_VERSION")));
@@ -276,19 +277,11 @@ fn not_made(error: impl std::error::Error + Send + Sync + 'static) -> Unanswered
 /// Why a request has no answer.
 fn unanswered(error: &(dyn std::error::Error + 'static), is_connect: bool) -> Unanswered {
     let cause = root(error);
-    if is_connect || never_left(error) {
+    if is_connect || never_written(error) {
         Unanswered::NotReached(cause)
     } else {
         Unanswered::Broken(cause)
     }
-}
-
-/// Whether hyper gave up the request before it wrote any of it: only then is the error "canceled".
-fn never_left(error: &(dyn std::error::Error + 'static)) -> bool {
-    let causes = std::iter::successors(Some(error), |error| error.source());
-    causes
-        .filter_map(|error| error.downcast_ref::<hyper::Error>())
-        .any(hyper::Error::is_canceled)
 }
 
 /// Answers up to this size can be quoted in errors and logs, so secrets that were sent are removed from them.
@@ -452,7 +445,7 @@ mod tests {
             }
             let request = Request::builder().header(HOST, "x").body(String::new());
             let error = sender.send_request(request.unwrap()).await.unwrap_err();
-            assert_eq!(never_left(&error), unsent, "{error:?}");
+            assert_eq!(never_written(&error), unsent, "{error:?}");
         }
     }
 

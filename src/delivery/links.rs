@@ -1,4 +1,4 @@
-//! Signed links to the zip files of saved drafts. A link is valid for some time, and for one file only.
+//! Signed links to the zip files of saved drafts, and to videos of them. A link is valid for some time, and for one file only.
 
 use std::fs;
 use std::io::{self, Write as _};
@@ -28,7 +28,7 @@ pub(crate) struct LinkTarget {
     pub tenant: String,
     /// The key of the file in the store.
     pub key: String,
-    /// The name of the draft, which is the name of the downloaded file.
+    /// The name of the downloaded file.
     pub name: String,
 }
 
@@ -69,7 +69,7 @@ impl LinkKey {
         url.path_segments_mut()
             .map_err(|()| unusable())?
             .pop_if_empty()
-            .extend([PATH, &*format!("{}.zip", target.name)]);
+            .extend([PATH, &*target.name]);
         let signature = hmac::sign(&self.0, &message(target, expires));
         url.query_pairs_mut()
             .append_pair("tenant", &target.tenant)
@@ -92,7 +92,7 @@ impl LinkKey {
         let target = LinkTarget {
             tenant: value("tenant")?,
             key: value("key")?,
-            name: file.strip_suffix(".zip")?.to_owned(),
+            name: file.to_owned(),
         };
         let expires: u64 = value("expires")?.parse().ok()?;
         let signature = from_hex(&value("signature")?)?;
@@ -152,7 +152,7 @@ mod tests {
         LinkTarget {
             tenant: "local".to_owned(),
             key: "drafts/dfd_1/0001-ab.zip".to_owned(),
-            name: "夏 & trip?#1".to_owned(),
+            name: "夏 & trip?#1.zip".to_owned(),
         }
     }
 

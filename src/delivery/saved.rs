@@ -3,6 +3,7 @@
 //! A version has a zip file and, written after it, a small record. Records are listed by time, so that a program that
 //! watches for new versions asks only for those after the last one it knows.
 
+use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -20,9 +21,10 @@ use crate::error::{Error, Result};
 use crate::storage::{BlobStore, NewBlob, Storage, blocking};
 use crate::units::Edition;
 
-/// The prefixes of the keys of zip files and of records.
+/// The prefixes of the keys of zip files, of records and of videos.
 const ARCHIVES: &str = "drafts";
 const RECORDS: &str = "index";
+const VIDEOS: &str = "videos";
 /// Maximum size of a record.
 const RECORD: u64 = 64 << 10;
 /// How many records are kept in memory, and read at the same time.
@@ -234,12 +236,53 @@ impl SavedDrafts {
         let target = LinkTarget {
             tenant: self.tenant.clone(),
             key,
-            name: saved.name.clone(),
+            name,
         };
         self.key.link(site, &target, self.limits.link)
     }
 
-    /// The store that has the zip file with this key, and its size.
+    /// Keeps a video of a draft, in place of an earlier one; returns its key.
+    pub(crate) async fn add_video(&self, file: &Path, draft: &str) -> Result<String> {
+        let file = file.to_owned();
+        let scratch = self.store.scratch()?.to_owned();
+        let blob = blocking(move || {
+            let unusable = |error| Error::internal("the video cannot be stored").source(error);
+            let mut from = File::open(&file).map_err(unusable)?;
+            let mut to = tempfile::NamedTempFile::new_in(&scratch).map_err(unusable)?;
+            let (bytes, sha256) = copied(&mut from, to.as_file_mut()).map_err(unusable)?;
+            let file = to.into_temp_path();
+            Ok(NewBlob {
+                file,
+                bytes,
+                sha256,
+            })
+        })
+        .await?;
+        let prefix = format!("{VIDEOS}/{}/", part_of(draft));
+        let key = format!("{prefix}{}.mp4", &blob.sha256[..16]);
+        let earlier = self.store.list(&prefix, None).await?;
+        self.store.put(&key, blob).await?;
+        for (other, _) in earlier.into_iter().filter(|(other, _)| *other != key) {
+            self.store.delete(&other).await?;
+        }
+        Ok(key)
+    }
+
+    /// A link to a video, as [`Self::link`].
+    pub(crate) async fn link_video(&self, site: &str, key: &str) -> Result<String> {
+        let name = key.rsplit('/').next().unwrap_or_default().to_owned();
+        if let Some(link) = self.store.link(key, &name, self.limits.link).await? {
+            return Ok(link);
+        }
+        let target = LinkTarget {
+            tenant: self.tenant.clone(),
+            key: key.to_owned(),
+            name,
+        };
+        self.key.link(site, &target, self.limits.link)
+    }
+
+    /// The store that has the file with this key, and its size.
     pub(crate) async fn archive(&self, key: &str) -> Result<Option<(&dyn BlobStore, u64)>> {
         for store in [Some(&self.store), self.earlier.as_ref()]
             .into_iter()

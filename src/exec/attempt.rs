@@ -7,13 +7,13 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use super::breaker::Verdict;
 use super::breakers::verdict;
 use super::lanes::Patience;
 use super::ledger::{self, Lookup};
 use super::routing::Home;
 use super::{App, Context, Cost, retry};
 use crate::backend::{Backend, Failure, Reached};
+use crate::breaker::Verdict;
 use crate::draft::evidence::Leaves;
 use crate::error::{Error, Kind, Result};
 use crate::manifest::{self, LaneName, Route};

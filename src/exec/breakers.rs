@@ -4,8 +4,8 @@ use std::sync::PoisonError;
 use std::time::Instant;
 
 use super::App;
-use super::breaker::{Breaker, BreakerStatus, Verdict};
 use crate::backend::{Failure, Reached, Remote};
+use crate::breaker::{Breaker, BreakerStatus, Verdict};
 use crate::error::{Error, Kind, Result};
 use crate::media;
 use crate::metrics::BreakerState;
@@ -40,7 +40,7 @@ impl App {
         let mut breakers = self.breakers.lock().unwrap_or_else(PoisonError::into_inner);
         let breaker = breakers
             .entry(remote.base.clone())
-            .or_insert_with(|| Breaker::new(self.manifest.breaker));
+            .or_insert_with(|| Breaker::new(self.manifest.breaker.settings()));
         act(breaker)
     }
 

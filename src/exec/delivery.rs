@@ -90,6 +90,12 @@ impl App {
     ) {
         for (place, named) in linked(reply) {
             let named = named.or_else(|| draft.map(|draft| draft.as_str().to_owned()));
+            let video = reply.pointer(&format!("{place}/video_file"));
+            if let Some(key) = video.and_then(Value::as_str).map(str::to_owned) {
+                self.link_video_again(reply, &place, &key, named.as_deref(), caller)
+                    .await;
+                continue;
+            }
             let link = match (self.saved.get(), &caller.site, named) {
                 (Some(saved), Some(site), Some(draft)) => match saved.latest(&draft).await {
                     Ok(Some(version)) => saved.link(site, &version).await.ok(),
@@ -99,6 +105,46 @@ impl App {
             };
             set_links(reply, &place, link.as_deref());
         }
+    }
+
+    /// The same for an object with a video of its own.
+    async fn link_video_again(
+        &self,
+        reply: &mut Value,
+        place: &str,
+        key: &str,
+        draft: Option<&str>,
+        caller: &Caller,
+    ) {
+        let (mut video, mut download) = (None, None);
+        if let (Some(saved), Some(site)) = (self.saved.get(), &caller.site) {
+            video = saved.link_video(site, key).await.ok();
+            if let Some(draft) = draft
+                && let Ok(Some(version)) = saved.latest(draft).await
+            {
+                download = saved.link(site, &version).await.ok();
+            }
+        }
+        if let Some(Value::Object(object)) = reply.pointer_mut(place) {
+            object.insert("video_url".to_owned(), video.into());
+            object.insert("download_url".to_owned(), download.into());
+        }
+    }
+
+    /// Keeps a video of a draft for a caller that is given links: the link, and the key by which it is linked again. `None`
+    /// for callers on this machine, which read the file.
+    pub(crate) async fn link_video(
+        &self,
+        file: &Path,
+        draft: &str,
+        caller: &Caller,
+    ) -> Result<Option<(String, String)>> {
+        let (Some(saved), Some(site)) = (self.saved.get(), &caller.site) else {
+            return Ok(None);
+        };
+        let key = saved.add_video(file, draft).await?;
+        let link = saved.link_video(site, &key).await?;
+        Ok(Some((link, key)))
     }
 
     /// From now on saved drafts are packed for clients that can be given a link.

@@ -11,11 +11,11 @@ use std::time::{Duration, Instant};
 use capcut_draft::Document;
 use serde_json::{Value, json};
 
-use super::breaker::{Breaker, BreakerStatus};
 use super::ledger::{Lookup, is_edit, note};
 use super::routing::Home;
 use super::{ADOPTED, App, Context};
 use crate::backend::{Backend, Failure, Reached, Remote};
+use crate::breaker::{Breaker, BreakerStatus};
 use crate::draft::evidence::Contents;
 use crate::draft::ids::DraftId;
 use crate::engine::{edits_document, standing, takes_back};

@@ -630,3 +630,79 @@ async fn concurrent_calls_get_their_own_answers() {
         }
     }
 }
+
+fn creation(key: &str, cost: f64) -> CreationRow {
+    CreationRow {
+        key: key.to_owned(),
+        provider: "voice".to_owned(),
+        state: CreationState::Sending,
+        runner: "one".to_owned(),
+        task: None,
+        cost,
+        found: None,
+        claimed_ms: 0,
+    }
+}
+
+async fn claimed(journal: &Journal, key: &str, cost: f64, budget: Option<Budget>) -> CreationRow {
+    match journal.claim_creation(&creation(key, cost), budget).await {
+        Ok(CreationClaim::Claimed(row)) => row,
+        other => panic!("{key}: {other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn a_finished_creation_counts_for_the_budget_from_when_it_was_claimed() {
+    for store in stores() {
+        let journal = store.open();
+        let since_ms = now_ms() - 1000;
+        let budget = Some(Budget {
+            most: 0.3,
+            since_ms,
+        });
+        for key in ["a", "b", "c"] {
+            let mut row = claimed(&*journal, key, 0.1, budget).await;
+            assert!(row.claimed_ms >= since_ms);
+            row.state = CreationState::Made;
+            journal.put_creation(&row).await.unwrap();
+        }
+        let more = journal.claim_creation(&creation("d", 0.1), budget).await;
+        assert!(matches!(more, Ok(CreationClaim::OverBudget(_))), "{more:?}");
+        let again = journal.claim_creation(&creation("a", 0.1), None).await;
+        assert!(matches!(again, Ok(CreationClaim::Exists(_))), "{again:?}");
+        journal.drop_creation("c").await.unwrap();
+        let row = claimed(&*journal, "d", 0.1, budget).await;
+        assert_eq!(journal.creation("d").await.unwrap(), Some(row));
+    }
+}
+
+#[tokio::test]
+async fn a_creation_that_has_changed_is_not_replaced() {
+    for store in stores() {
+        let (journal, other) = (store.open(), store.open());
+        let seen = claimed(&*journal, "a", 0.5, None).await;
+        let made = CreationRow {
+            state: CreationState::Made,
+            found: Some("{}".to_owned()),
+            ..seen.clone()
+        };
+        other.put_creation(&made).await.unwrap();
+        let uncertain = CreationRow {
+            state: CreationState::Uncertain,
+            ..seen.clone()
+        };
+        for new in [Some(&uncertain), None] {
+            assert!(!journal.replace_creation(&seen, new).await.unwrap());
+        }
+        assert_eq!(journal.creation("a").await.unwrap(), Some(made.clone()));
+        // Of two that set it aside, one succeeds, and the key is free for one claim.
+        let aside = made.set_aside();
+        let first = journal.replace_creation(&made, Some(&aside)).await;
+        assert!(first.unwrap());
+        let second = claimed(&*other, "a", 0.5, None).await;
+        let late = journal.replace_creation(&made, Some(&aside)).await;
+        assert!(!late.unwrap());
+        assert_eq!(journal.creation("a").await.unwrap(), Some(second));
+        assert_eq!(journal.spent(0).await.unwrap(), 1.0);
+    }
+}

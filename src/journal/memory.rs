@@ -8,8 +8,9 @@ use async_trait::async_trait;
 use uuid::Uuid;
 
 use super::{
-    Appended, CallPosition, DraftRow, JobRecord, KEEP_FINISHED_MS, NewDraftRow, NewRecord,
-    PackedDocument, Record, Store, already_exists, beyond, changed, now_ms,
+    Appended, Budget, CallPosition, CreationClaim, CreationRow, DraftRow, JobRecord,
+    KEEP_FINISHED_MS, NewDraftRow, NewRecord, PackedDocument, Record, Store, already_exists,
+    beyond, changed, now_ms,
 };
 use crate::draft::ids::DraftId;
 use crate::error::{Error, Result};
@@ -24,6 +25,15 @@ struct Tables {
     jobs: BTreeMap<String, JobRecord>,
     leases: BTreeMap<String, (Uuid, Instant)>,
     documents: BTreeMap<String, Arc<PackedDocument>>,
+    creations: BTreeMap<String, CreationRow>,
+}
+
+impl Tables {
+    fn spent(&self, since_ms: i64) -> f64 {
+        let rows = self.creations.values();
+        let rows = rows.filter(|row| row.claimed_ms >= since_ms);
+        rows.map(|row| row.cost).sum()
+    }
 }
 
 #[derive(Debug)]
@@ -323,5 +333,63 @@ impl Store for MemoryStore {
         let leases = &mut self.lock().leases;
         leases.retain(|held, (other, _)| held != key || *other != holder);
         Ok(())
+    }
+
+    async fn creation(&self, key: &str) -> Result<Option<CreationRow>> {
+        Ok(self.lock().creations.get(key).cloned())
+    }
+
+    async fn claim_creation(
+        &self,
+        row: &CreationRow,
+        budget: Option<Budget>,
+    ) -> Result<CreationClaim> {
+        let mut tables = self.lock();
+        if let Some(found) = tables.creations.get(&row.key) {
+            return Ok(CreationClaim::Exists(found.clone()));
+        }
+        if let Some(budget) = budget {
+            let spent = tables.spent(budget.since_ms);
+            if !budget.allows(spent, row.cost) {
+                return Ok(CreationClaim::OverBudget(spent));
+            }
+        }
+        let row = CreationRow {
+            claimed_ms: now_ms(),
+            ..row.clone()
+        };
+        tables.creations.insert(row.key.clone(), row.clone());
+        Ok(CreationClaim::Claimed(row))
+    }
+
+    async fn put_creation(&self, row: &CreationRow) -> Result<()> {
+        let mut tables = self.lock();
+        tables.creations.insert(row.key.clone(), row.clone());
+        Ok(())
+    }
+
+    async fn replace_creation(
+        &self,
+        seen: &CreationRow,
+        new: Option<&CreationRow>,
+    ) -> Result<bool> {
+        let creations = &mut self.lock().creations;
+        if !creations.get(&seen.key).is_some_and(|own| own.is_as(seen)) {
+            return Ok(false);
+        }
+        creations.remove(&seen.key);
+        if let Some(new) = new {
+            creations.insert(new.key.clone(), new.clone());
+        }
+        Ok(true)
+    }
+
+    async fn drop_creation(&self, key: &str) -> Result<()> {
+        self.lock().creations.remove(key);
+        Ok(())
+    }
+
+    async fn spent(&self, since_ms: i64) -> Result<f64> {
+        Ok(self.lock().spent(since_ms))
     }
 }

@@ -4,6 +4,7 @@
 //! that takes longer or finds the file locked runs on other threads, where waiting does not block callers: writes
 //! on the journal's own thread, which adds all waiting calls in one transaction, and reads on the blocking pool.
 
+mod creations;
 mod file;
 mod rows;
 mod schema;
@@ -21,8 +22,9 @@ use serde_json::value::RawValue;
 use uuid::Uuid;
 
 use super::{
-    Appended, CallPosition, DraftRow, JobRecord, KEEP_FINISHED_MS, NewDraftRow, NewRecord,
-    PackedDocument, Record, Store, SyncMode, already_exists, beyond, changed, now_ms,
+    Appended, Budget, CallPosition, CreationClaim, CreationRow, DraftRow, JobRecord,
+    KEEP_FINISHED_MS, NewDraftRow, NewRecord, PackedDocument, Record, Store, SyncMode,
+    already_exists, beyond, changed, now_ms,
 };
 use crate::draft::ids::DraftId;
 use crate::error::{Error, Result};
@@ -218,6 +220,22 @@ impl Sqlite {
         self.writer.run(write).await
     }
 
+    /// The same; what was written, and everything before it, survives a power failure.
+    async fn write_durably<T: Send + 'static>(
+        &self,
+        mut write: impl FnMut(&mut Connection) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let back_to = self.shared.file.synchronous();
+        self.write(move |connection| {
+            // A commit with FULL waits until the log is on the disk, and all earlier commits are in the log.
+            connection.pragma_update(None, "synchronous", "FULL")?;
+            let written = write(connection);
+            connection.pragma_update(None, "synchronous", back_to)?;
+            written
+        })
+        .await
+    }
+
     /// Changes a draft; an error if it does not exist.
     async fn change(
         &self,
@@ -405,15 +423,12 @@ impl Store for Sqlite {
 
     async fn set_saved(&self, origin: &str, draft: &DraftId, folder: &str) -> Result<()> {
         let (at, id, folder) = (origin.to_owned(), draft.clone(), folder.to_owned());
-        let back_to = self.shared.file.synchronous();
-        self.change(draft, move |connection| {
-            // A commit with FULL waits until the log is on the disk, and all earlier commits are in the log.
-            connection.pragma_update(None, "synchronous", "FULL")?;
-            let changed = rows::set_saved(connection, &at, &id, &folder, now_ms());
-            connection.pragma_update(None, "synchronous", back_to)?;
-            changed
-        })
-        .await
+        let rows = self
+            .write_durably(move |connection| {
+                rows::set_saved(connection, &at, &id, &folder, now_ms())
+            })
+            .await?;
+        changed(rows, draft)
     }
 
     async fn set_moved(
@@ -492,6 +507,49 @@ impl Store for Sqlite {
     async fn release(&self, key: &str, holder: Uuid) -> Result<()> {
         let key = key.to_owned();
         self.write(move |connection| rows::release(connection, &key, holder))
+            .await
+    }
+
+    async fn creation(&self, key: &str) -> Result<Option<CreationRow>> {
+        let key = key.to_owned();
+        self.look(move |connection| creations::find(connection, &key))
+            .await
+    }
+
+    async fn claim_creation(
+        &self,
+        row: &CreationRow,
+        budget: Option<Budget>,
+    ) -> Result<CreationClaim> {
+        let row = row.clone();
+        self.write_durably(move |connection| creations::claim(connection, &row, budget, now_ms()))
+            .await
+    }
+
+    async fn put_creation(&self, row: &CreationRow) -> Result<()> {
+        let row = row.clone();
+        self.write_durably(move |connection| creations::put(connection, &row))
+            .await
+    }
+
+    async fn replace_creation(
+        &self,
+        seen: &CreationRow,
+        new: Option<&CreationRow>,
+    ) -> Result<bool> {
+        let (seen, new) = (seen.clone(), new.cloned());
+        self.write_durably(move |connection| creations::replace(connection, &seen, new.as_ref()))
+            .await
+    }
+
+    async fn drop_creation(&self, key: &str) -> Result<()> {
+        let key = key.to_owned();
+        self.write(move |connection| creations::drop(connection, &key))
+            .await
+    }
+
+    async fn spent(&self, since_ms: i64) -> Result<f64> {
+        self.look(move |connection| creations::spent(connection, since_ms))
             .await
     }
 }

@@ -772,6 +772,14 @@ pub(crate) fn innermost(error: &reqwest::Error) -> String {
     text
 }
 
+/// Whether the HTTP library gave the request up before it wrote any of it: only then its error is "canceled".
+pub(crate) fn never_written(error: &(dyn std::error::Error + 'static)) -> bool {
+    let causes = std::iter::successors(Some(error), |error| error.source());
+    causes
+        .filter_map(|error| error.downcast_ref::<hyper::Error>())
+        .any(hyper::Error::is_canceled)
+}
+
 /// A body as it arrives, with a minimum speed.
 struct PacedBody {
     response: Response,

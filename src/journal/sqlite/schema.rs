@@ -12,6 +12,7 @@ pub(super) const STEPS: &[&str] = &[
     LEASES,
     DOCUMENTS,
     FINISHED_JOBS,
+    CREATIONS,
 ];
 
 const TABLES: &str = "
@@ -113,6 +114,21 @@ const DOCUMENTS: &str = "
 /// Finds the finished jobs that are old enough to be removed. Their states are large, and each job looks for them at its end.
 const FINISHED_JOBS: &str = "
     CREATE INDEX finished_jobs ON jobs (updated_ms) WHERE finished;
+";
+
+/// Requests to providers that create something.
+const CREATIONS: &str = "
+    CREATE TABLE creations (
+        key        TEXT PRIMARY KEY,
+        provider   TEXT NOT NULL,
+        state      TEXT NOT NULL,
+        runner     TEXT NOT NULL,
+        task       TEXT,
+        cost       REAL NOT NULL,
+        found      TEXT,
+        claimed_ms INTEGER NOT NULL
+    ) WITHOUT ROWID;
+    CREATE INDEX creations_by_time ON creations (claimed_ms);
 ";
 
 pub(super) fn version(connection: &Connection) -> rusqlite::Result<usize> {

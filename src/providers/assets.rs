@@ -1,0 +1,304 @@
+//! Finished assets, as files by the hash of their content below the data folder.
+
+use std::fs::{self, File};
+use std::io::{Seek as _, SeekFrom, Write as _};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use capcut_sound::{SoundError, wave_header, write_wave};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+use tempfile::NamedTempFile;
+
+use super::section::Makes;
+use super::service::VoicedWord;
+use crate::caller::Caller;
+use crate::error::{Error, Result};
+use crate::media::{Facts, MediaStore};
+use crate::regular_file::{self, Links};
+use crate::units::Micros;
+
+/// The folder below the data folder.
+pub(crate) const ASSETS: &str = "assets";
+/// The name of files that are being made, and the age after which one is left from a crash.
+const PART: &str = "part-";
+const LEFT: Duration = Duration::from_hours(24);
+
+/// A header states the length of a sound if it differs from the sound by less, in seconds.
+const SAME: f64 = 0.05;
+
+/// What is recorded of a finished asset.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Asset {
+    /// The name of the file in the folder of assets.
+    pub file: String,
+    pub bytes: u64,
+    /// The length of a sound or film.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seconds: Option<f64>,
+    /// Pixels.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub width: Option<u32>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub height: Option<u32>,
+    /// The words of a speech with their times, if the service gave them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub words: Vec<VoicedWord>,
+}
+
+/// The finished assets of one tenant.
+#[derive(Clone)]
+pub(crate) struct AssetStore {
+    folder: PathBuf,
+    media: MediaStore,
+}
+
+impl AssetStore {
+    pub(crate) fn new(data: &Path, media: MediaStore) -> Self {
+        Self {
+            folder: data.join(ASSETS),
+            media,
+        }
+    }
+
+    /// The file of an asset, if it is there and as large as it was.
+    pub(crate) fn path(&self, asset: &Asset) -> Option<PathBuf> {
+        let is_name = Path::new(&asset.file).file_name() == Some(asset.file.as_ref());
+        let path = self.folder.join(&asset.file);
+        let there = fs::symlink_metadata(&path).ok().filter(|_| is_name)?;
+        (there.is_file() && there.len() == asset.bytes).then_some(path)
+    }
+
+    /// The text of an asset.
+    pub(super) fn text(&self, asset: &Asset) -> Result<String> {
+        let path = self.folder.join(&asset.file);
+        let bytes = regular_file::read(&path, asset.bytes.max(1), Links::Refuse);
+        let bytes = bytes.map_err(|error| unkept(&self.folder, error))?;
+        Ok(String::from_utf8_lossy(&bytes).into_owned())
+    }
+
+    /// A file for an asset that is being made; it is removed when it is dropped.
+    pub(super) fn part(&self) -> Result<NamedTempFile> {
+        let made = regular_file::create_own_folder(&self.folder).and_then(|()| {
+            self.sweep();
+            tempfile::Builder::new()
+                .prefix(PART)
+                .tempfile_in(&self.folder)
+        });
+        made.map_err(|error| unkept(&self.folder, error))
+    }
+
+    /// Removes files that a crash left.
+    fn sweep(&self) {
+        for entry in fs::read_dir(&self.folder).into_iter().flatten().flatten() {
+            let is_part = entry.file_name().to_string_lossy().starts_with(PART);
+            let age = entry.metadata().and_then(|found| found.modified());
+            if is_part && age.is_ok_and(|at| at.elapsed().is_ok_and(|age| age > LEFT)) {
+                let _ = fs::remove_file(entry.path());
+            }
+        }
+    }
+
+    /// Looks at what arrived and keeps it. A sound whose header states a wrong length is kept as WAV.
+    ///
+    /// # Errors
+    /// If it is not what was wanted: a web page, an empty or a broken file, a picture instead of a sound.
+    pub(super) async fn keep(
+        &self,
+        part: NamedTempFile,
+        makes: Makes,
+        words: Vec<VoicedWord>,
+    ) -> Result<Asset> {
+        let (part, extension, facts) = match makes {
+            Makes::Transcript => (part, "json", None),
+            Makes::Text => (part, "txt", None),
+            Makes::Speech | Makes::Picture | Makes::Film => {
+                let path = part.path().to_owned();
+                let facts = self.media.of(&Caller::user()).whole(&path).await;
+                let facts = facts.map_err(|error| unusable(&path, makes, &error))?;
+                fits(&facts, makes)?;
+                let part = if makes == Makes::Speech {
+                    self.with_true_length(part, &facts).await?
+                } else {
+                    CheckedSpeech::Same(part)
+                };
+                match part {
+                    CheckedSpeech::Same(part) => (part, facts.format.extension(), Some(facts)),
+                    CheckedSpeech::Wave(part) => {
+                        let facts = self.media.of(&Caller::user()).whole(part.path()).await?;
+                        (part, "wav", Some(facts))
+                    }
+                }
+            }
+        };
+        let folder = self.folder.clone();
+        let stored = tokio::task::spawn_blocking(move || store(part, &folder, extension));
+        let (file, bytes) = stored
+            .await
+            .map_err(|error| Error::internal("an asset was not kept").source(error))?
+            .map_err(|error| unkept(&self.folder, error))?;
+        let seconds = facts.as_ref().and_then(|facts| match makes {
+            Makes::Speech => Some(facts.audio_duration.unwrap_or(facts.duration)),
+            Makes::Film => Some(facts.duration),
+            _ => None,
+        });
+        let side = |side: u32| (side > 0).then_some(side);
+        Ok(Asset {
+            file,
+            bytes,
+            seconds: seconds.map(Micros::seconds),
+            width: facts.as_ref().and_then(|facts| side(facts.width)),
+            height: facts.as_ref().and_then(|facts| side(facts.height)),
+            words,
+        })
+    }
+
+    /// Decodes a speech to its end, and replaces it if its header states another length.
+    async fn with_true_length(&self, part: NamedTempFile, facts: &Facts) -> Result<CheckedSpeech> {
+        let stated = facts.audio_duration.unwrap_or(facts.duration).seconds();
+        let mut wave = self.part()?;
+        let work = move || {
+            match write_wave(&[part.path()], wave.as_file_mut(), &|| false) {
+                Ok(lengths) => {
+                    let heard: f64 = lengths.iter().sum();
+                    Ok(if (heard - stated).abs() < SAME {
+                        CheckedSpeech::Same(part)
+                    } else {
+                        CheckedSpeech::Wave(wave)
+                    })
+                }
+                // What only FFmpeg decodes is kept as it is.
+                Err(SoundError::NeedsFfmpeg(_)) => Ok(CheckedSpeech::Same(part)),
+                Err(error) => Err(Error::media(format!("the speech that arrived {error}"))),
+            }
+        };
+        tokio::task::spawn_blocking(work)
+            .await
+            .map_err(|error| Error::internal("decoding a speech was interrupted").source(error))?
+    }
+
+    /// Joins speeches to one file; their words follow each other.
+    pub(super) async fn join(&self, parts: &[Asset]) -> Result<Asset> {
+        let paths: Vec<PathBuf> = parts
+            .iter()
+            .map(|part| self.folder.join(&part.file))
+            .collect();
+        let mut wave = self.part()?;
+        let work = move || {
+            let paths: Vec<&Path> = paths.iter().map(PathBuf::as_path).collect();
+            let lengths = write_wave(&paths, wave.as_file_mut(), &|| false);
+            lengths.map(|lengths| (wave, lengths))
+        };
+        let joined = tokio::task::spawn_blocking(work)
+            .await
+            .map_err(|error| Error::internal("joining speeches was interrupted").source(error))?;
+        let (wave, lengths) = joined.map_err(|error| {
+            Error::media(format!(
+                "the parts of a long speech cannot be joined: one {error}"
+            ))
+            .hint("set `text_bytes` of the provider higher, or give shorter texts")
+        })?;
+        let mut words = Vec::new();
+        let mut start = 0.0;
+        let is_complete = parts.iter().all(|part| !part.words.is_empty());
+        for (part, length) in parts.iter().zip(&lengths) {
+            words.extend(
+                part.words
+                    .iter()
+                    .filter(|_| is_complete)
+                    .map(|word| VoicedWord {
+                        word: word.word.clone(),
+                        start: word.start + start,
+                        end: word.end + start,
+                    }),
+            );
+            start += length;
+        }
+        self.keep(wave, Makes::Speech, words).await
+    }
+
+    /// Writes samples of 16 bits, one channel, as WAV.
+    pub(super) fn write_pcm(
+        part: &mut NamedTempFile,
+        rate: u32,
+        bytes: &[u8],
+    ) -> std::io::Result<()> {
+        let even = bytes.len() / 2 * 2;
+        let size = u32::try_from(even).map_err(std::io::Error::other)?;
+        part.write_all(&wave_header(rate, 1, size))?;
+        part.write_all(&bytes[..even])
+    }
+}
+
+enum CheckedSpeech {
+    Same(NamedTempFile),
+    Wave(NamedTempFile),
+}
+
+/// Whether the file is of the wanted kind.
+fn fits(facts: &Facts, makes: Makes) -> Result<()> {
+    let (is_right, wanted) = match makes {
+        Makes::Speech => (facts.has_audio && !facts.has_video, "a sound"),
+        Makes::Picture => (facts.is_still, "a picture"),
+        _ => (facts.has_video && !facts.is_still, "a film"),
+    };
+    if is_right {
+        return Ok(());
+    }
+    Err(Error::media(format!(
+        "the answer is not {wanted} but {} file",
+        facts.format.extension()
+    )))
+}
+
+/// The message does not name the temporary file.
+fn unusable(path: &Path, makes: Makes, error: &Error) -> Error {
+    let name = path.display().to_string();
+    let what = error.message.replace(&name, "the file");
+    Error::media(format!(
+        "the {} that arrived is not usable: {what}",
+        makes.name()
+    ))
+}
+
+/// Gives a complete file its name; returns that and the size.
+fn store(
+    mut part: NamedTempFile,
+    folder: &Path,
+    extension: &str,
+) -> std::io::Result<(String, u64)> {
+    let file = part.as_file_mut();
+    file.seek(SeekFrom::Start(0))?;
+    let mut hash = Hashing(Sha256::new());
+    let bytes = std::io::copy(file, &mut hash)?;
+    file.sync_all()?;
+    let hash = hash.0.finalize();
+    let mut name = hash[..16]
+        .iter()
+        .fold(String::new(), |text, byte| format!("{text}{byte:02x}"));
+    name.push('.');
+    name.push_str(extension);
+    let path = folder.join(&name);
+    part.persist(&path)?;
+    // The folder's entry, too.
+    #[cfg(unix)]
+    File::open(folder)?.sync_all()?;
+    Ok((name, bytes))
+}
+
+struct Hashing(Sha256);
+
+impl std::io::Write for Hashing {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.update(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+fn unkept(folder: &Path, error: std::io::Error) -> Error {
+    Error::media(format!("an asset cannot be kept in {}", folder.display())).source(error)
+}
