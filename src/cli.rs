@@ -18,6 +18,7 @@ mod logs;
 mod monitor;
 mod names;
 mod paint;
+mod providers;
 mod pull;
 mod quickstart;
 mod render;
@@ -173,6 +174,7 @@ enum Command {
     Lint(lint::Lint),
     Pull(pull::Pull),
     Doctor(doctor::Doctor),
+    Providers(providers::ProvidersCommand),
     Config(config::Config),
     Connect(connect::Connect),
     Disconnect(connect::disconnect::Disconnect),
@@ -288,6 +290,10 @@ fn execute(cli: Cli) -> anyhow::Result<ExitCode> {
         }
         Command::Connect(connect) => connect.run(options),
         Command::Disconnect(disconnect) => disconnect.run(),
+        Command::Providers(providers) => {
+            let app = App::new(options.settings()?)?;
+            wait_here(async move { providers.run(&app).await })
+        }
         Command::Doctor(doctor) => wait_here(doctor.run(options.settings())),
         Command::Stats(stats) => {
             options.settings()?;

@@ -8,6 +8,8 @@ pub(crate) mod commas;
 pub(crate) mod document;
 mod duck_shape;
 mod ducking;
+pub(crate) mod generated;
+mod generated_keys;
 mod item;
 mod jump_cuts;
 pub(crate) mod known;
@@ -15,6 +17,7 @@ pub(crate) mod layout;
 mod levels;
 mod listening;
 mod made;
+mod of_voices;
 mod on_beats;
 pub(crate) mod plan;
 mod probe;
@@ -28,11 +31,13 @@ pub(crate) mod section;
 pub(crate) mod seen;
 mod sound_keys;
 pub(crate) mod source;
+mod spoken;
 mod steps;
 mod structure;
 pub(crate) mod table;
 pub(crate) mod template;
 pub(crate) mod template_run;
+pub(crate) mod theme;
 mod verify;
 
 use std::collections::BTreeSet;
@@ -48,8 +53,9 @@ use crate::exec::drafts::editable;
 use crate::exec::{App, Context};
 use crate::manifest::OnFailure;
 use crate::tools::Object;
-pub(crate) use check::{CheckedPlan, check, refuse};
+pub(crate) use check::{CheckedPlan, canvas_of, check, refuse};
 use document::DraftSegments;
+use generated::{Spending, generate};
 use item::Item;
 use known::KnownMedia;
 use listening::{listen, measure};
@@ -70,6 +76,8 @@ pub(crate) struct RunStart<'a> {
     pub checked: Option<CheckedPlan>,
     /// The draft of an earlier run; only missing items are added.
     pub resume: Option<DraftId>,
+    /// What may be spent on what is made for it.
+    pub spending: Spending,
     /// Called as soon as the draft is known.
     pub known: &'a (dyn Fn(&DraftId) + Send + Sync),
 }
@@ -87,7 +95,7 @@ pub(crate) async fn compose(
         caller: context.caller.in_run(Some(run.into())),
         ..context.clone()
     };
-    let CheckedPlan { items, create } = match taking.checked {
+    let CheckedPlan { mut items, create } = match taking.checked {
         Some(checked) => checked,
         None => check(app, plan, taking.resume.as_ref(), &context.caller).await?,
     };
@@ -104,12 +112,21 @@ pub(crate) async fn compose(
     }
     let mut phases = Phases::default();
 
-    let probing = Instant::now();
     let mut steps = Steps {
         progress: context.progress.clone(),
         total: items.len(),
         saves: !matches!(plan.save, Some(Save::Whether(false))),
     };
+    let made = generate(
+        app,
+        plan,
+        (&mut items, canvas_of(plan, &context.caller)),
+        taking.spending,
+        &steps,
+        context,
+    )
+    .await?;
+    let probing = Instant::now();
     let mut lengths = probe(app, &items, &steps, context).await?;
     lengths.fps = plan.frame_rate();
     listen(app, &items, &mut lengths, context).await?;
@@ -201,6 +218,8 @@ pub(crate) async fn compose(
             save_error: None,
             totals: Totals::default(),
             items: rows,
+            made,
+            estimate: None,
             phases,
             notes,
             look: None,
@@ -234,6 +253,73 @@ pub(crate) async fn compose(
     made.report.set_next_step();
     made.report.phases.total_ms = ms(started);
     Ok(made.report)
+}
+
+/// Makes what the items of a plan need, without a draft: they have their files then, or a fault.
+pub(crate) async fn make_assets(
+    app: &Arc<App>,
+    plan: &Plan,
+    items: &mut [Item],
+    spending: Spending,
+    context: &Context,
+) -> Result<Option<generated::MadeReport>> {
+    let steps = Steps {
+        progress: context.progress.clone(),
+        total: items.len(),
+        saves: true,
+    };
+    let canvas = canvas_of(plan, &context.caller);
+    generate(app, plan, (items, canvas), spending, &steps, context).await
+}
+
+/// What a run would do: the items where they would be, with known or estimated lengths, and what would be made at what price.
+/// Nothing is made or sent.
+pub(crate) async fn planned(
+    app: &Arc<App>,
+    plan: &Plan,
+    items: Vec<Item>,
+    context: &Context,
+) -> Result<RunReport> {
+    let steps = Steps {
+        progress: None,
+        total: items.len(),
+        saves: false,
+    };
+    let mut lengths = probe(app, &items, &steps, context).await?;
+    lengths.fps = plan.frame_rate();
+    for item in &items {
+        if let (Some(source), Some(seconds)) = (item.source(), generated::expected_length(item)) {
+            lengths
+                .lengths
+                .insert(source.to_owned(), (seconds, seconds));
+        }
+    }
+    let estimate = if generated::is_any(&items) {
+        Some(generated::estimate(app, &items, canvas_of(plan, &context.caller), context).await?)
+    } else {
+        None
+    };
+    let laid = layout::lay_out(items, &lengths, true);
+    let mut report = RunReport {
+        outcome: RunOutcome::Complete,
+        draft_id: None,
+        backend: None,
+        saved: false,
+        folder: None,
+        zip: None,
+        download_url: None,
+        save_error: None,
+        totals: Totals::default(),
+        items: laid.iter().map(run::planned_row).collect(),
+        made: None,
+        estimate,
+        phases: Phases::default(),
+        notes: plan.notes.clone(),
+        look: None,
+        next: None,
+    };
+    report.count();
+    Ok(report)
 }
 
 /// The draft of a run.

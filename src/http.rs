@@ -10,6 +10,7 @@ mod calls;
 mod drafts;
 mod eager;
 mod files;
+mod generate;
 mod health;
 mod listener;
 mod newer;
@@ -359,7 +360,7 @@ impl HttpServer {
                 None => self.routed(route, tenant, &head, body, allow).await,
             },
             Destination::Newer(endpoint) => match &tenant.app {
-                Some(app) => match self.refused_endpoint(&head, endpoint.name()) {
+                Some(app) => match self.refused_endpoint(&head, endpoint) {
                     Some(answer) => answer,
                     None => self.newer(app, endpoint, tenant, &head, body).await,
                 },

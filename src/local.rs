@@ -9,6 +9,7 @@ mod delete_draft;
 pub(crate) mod differences;
 mod edit_draft;
 mod export_subtitles;
+mod generate_video;
 mod get_animation_types;
 mod get_video_duration;
 pub(crate) mod health_check;
@@ -103,6 +104,7 @@ macro_rules! local {
 local! {
     compose_draft::ComposeDraft,
     compose_batch::ComposeBatch,
+    generate_video::GenerateVideo,
     job_status::JobStatus,
     cancel_job::CancelJob,
     get_video_duration::GetVideoDuration,
@@ -241,13 +243,12 @@ const ADVICE: [(&[&str], &str); 11] = [
     ),
     (
         &[
-            "generate_video",
             "create_video",
             "make_video",
             "auto_generate_video",
             "compose_video",
         ],
-        "`compose_draft` makes a whole draft from one plan, which the app renders",
+        "`compose_draft` makes a whole draft from one plan with your media; `generate_video` makes one from a theme",
     ),
     (
         &[
@@ -309,7 +310,7 @@ const ADVICE: [(&[&str], &str); 11] = [
             "generate_image",
             "text_to_image",
         ],
-        "no tool generates media: create the file elsewhere and add it with `add_audio` or `add_image`",
+        "`compose_draft` makes them with the configured providers: an item with \"say\" is a voice, one with \"imagine\" a picture, one with \"film\" a film",
     ),
 ];
 

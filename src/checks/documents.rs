@@ -1,6 +1,7 @@
 //! The generated parts of `docs`: compared with the code, written with `UPDATE=1`.
 
 mod examples;
+mod generating;
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -74,10 +75,12 @@ fn table(schema: &Value, of: Option<&str>) -> String {
     else {
         return "No parameters.\n".to_owned();
     };
-    let required = |name: &str| {
+    let lists = |schema: &Value, name: &str| {
         let required = schema["required"].as_array();
         required.is_some_and(|names| names.iter().any(|known| known == name))
     };
+    // A file, or what is made instead.
+    let other = &schema["anyOf"][1]["required"][0];
     let mut text = String::from("| name | type | meaning |");
     text.push_str(match of {
         None => "\n|---|---|---|\n",
@@ -85,8 +88,10 @@ fn table(schema: &Value, of: Option<&str>) -> String {
     });
     for (name, property) in properties {
         let mut meaning = cell(property["description"].as_str().unwrap_or_default());
-        if required(name) {
+        if lists(schema, name) {
             meaning = format!("**Required.** {meaning}");
+        } else if let Some(other) = other.as_str().filter(|_| lists(&schema["anyOf"][0], name)) {
+            meaning = format!("**Required, unless `{other}` is given.** {meaning}");
         }
         let says_default = meaning.to_lowercase().contains("default");
         if let Some(default) = property.get("default").filter(|_| !says_default) {
@@ -130,10 +135,13 @@ fn plan_tables() -> Vec<(String, String, Value)> {
             "description": format!("The items of the section, see `{section}` below."),
         });
         let items = &property["items"];
-        match items["anyOf"].as_array() {
+        // Else the alternatives of one kind of item, such as a file or what is made.
+        let kinds = items["anyOf"].as_array();
+        match kinds.filter(|_| items["properties"].is_null()) {
             None => tables.push((section.clone(), section.clone(), items.clone())),
             Some(kinds) => tables.extend(kinds.iter().map(|items| {
-                let first = items["required"][0].as_str().unwrap_or_default();
+                let first = items["anyOf"][0]["required"][0].as_str();
+                let first = first.unwrap_or_default();
                 let heading = format!("{section} with `{first}`");
                 (heading, first.to_owned(), items.clone())
             })),

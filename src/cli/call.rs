@@ -78,7 +78,9 @@ pub(super) async fn run(app: Arc<App>, request: DecodedCall) -> anyhow::Result<E
         reply = &mut call => reply,
         () = cli::stop_requested()? => {
             cancel.cancel();
-            call.await
+            let ended = call.await;
+            app.finish_sent().await;
+            ended
         }
     };
     shown.clear();

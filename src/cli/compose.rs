@@ -18,6 +18,7 @@ use crate::cli;
 use crate::cli::shown::{Shown, Without};
 use crate::compose::batch::report::BatchReport;
 use crate::compose::batch::{self, BatchEntry, BatchOptions, OnError};
+use crate::compose::generated::Spending;
 use crate::compose::plan::{Plan, Save};
 use crate::compose::report::RunOutcome;
 use crate::compose::source::{Places, PlanFormat, PlanSource};
@@ -25,6 +26,7 @@ use crate::compose::table::{self, InputTable};
 use crate::compose::{RunStart, commas, compose};
 use crate::error::{Error, Kind, Result};
 use crate::exec::{App, Context};
+use crate::providers::MaxCost;
 use crate::regular_file::{self, TEXT_BYTES};
 use crate::styles::Styles;
 use crate::tools::Object;
@@ -103,6 +105,12 @@ pub(crate) struct Compose {
     /// Checks everything and shows the timeline; writes nothing and sends nothing to a server.
     #[arg(long, conflicts_with_all = ["resume", "report", "overwrite"])]
     dry_run: bool,
+    /// What voices, pictures and films of all drafts may cost together: an amount, or `unknown` for any price.
+    #[arg(long, value_name = "AMOUNT")]
+    max_cost: Option<String>,
+    /// Sends again what a provider may have accepted and billed in an earlier run.
+    #[arg(long)]
+    retry_uncertain: bool,
     /// Prints events and reports as JSON lines.
     #[arg(long)]
     json: bool,
@@ -128,6 +136,8 @@ impl Compose {
             on_error: OnError::default(),
             report: None,
             dry_run: false,
+            max_cost: None,
+            retry_uncertain: false,
             json: false,
         }
     }
@@ -158,7 +168,9 @@ impl Compose {
             code = &mut work => code,
             () = end => {
                 cancel.cancel();
-                work.await
+                let ended = work.await;
+                app.finish_sent().await;
+                ended
             }
         }
     }
@@ -181,6 +193,7 @@ impl Compose {
         let taking = RunStart {
             checked: None,
             resume,
+            spending: self.spending()?,
             known: &|_| {},
         };
         let report = compose(app, &entry.plan, taking, &context).await;
@@ -221,6 +234,7 @@ impl Compose {
             retry_delay,
             left: CancellationToken::new(),
             on_error: self.on_error,
+            spending: self.spending()?,
             report: self.report.clone(),
         };
         let shown = Shown::new(Without::of(self.json));
@@ -266,6 +280,18 @@ impl Compose {
             ExitCode::from(Kind::InvalidArgument.exit_code())
         } else {
             ExitCode::FAILURE
+        })
+    }
+
+    fn spending(&self) -> Result<Spending> {
+        let max_cost = self
+            .max_cost
+            .as_deref()
+            .map(|word| MaxCost::read(&json!(word)));
+        let max_cost = max_cost.transpose();
+        Ok(Spending {
+            max_cost: max_cost.map_err(|fault| Error::invalid(format!("`--max-cost` {fault}")))?,
+            retry_uncertain: self.retry_uncertain,
         })
     }
 

@@ -6,6 +6,7 @@ use std::cmp::Reverse;
 use std::fmt::Write as _;
 use std::path::Path;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
@@ -16,6 +17,7 @@ use crate::cli;
 use crate::cli::doctor::files::Files;
 use crate::error::{Error, Kind, Result};
 use crate::exec::App;
+use crate::providers::Provider;
 use crate::settings::{BackendChoice, Env, Os, Settings, environment};
 use crate::sorting;
 use crate::storage::Storage;
@@ -142,6 +144,7 @@ impl Doctor {
             Ok(app) => {
                 findings.push(api(choice, is_named, &server(&app).await));
                 findings.extend(storage(&app.storage).await);
+                findings.extend(providers(&app));
                 findings.push(kept::journal(&app.journal).await);
                 let age = Duration::from_hours(24 * u64::from(self.older_than));
                 let forgotten = match (self.prune, self.empty_trash) {
@@ -328,6 +331,33 @@ fn api(choice: BackendChoice, is_named: bool, server: &Result<String>) -> Findin
             ),
         ),
     }
+}
+
+/// The providers, if there are any.
+fn providers(app: &App) -> Vec<Finding> {
+    let Some(maker) = &app.maker else {
+        return Vec::new();
+    };
+    let finding = |provider: &Arc<Provider>| {
+        let what = format!("{:?}, {}", provider.name(), provider.makes().name());
+        match provider.ready() {
+            Ok(()) => Finding::ok("provider", format!("{what}: configured")),
+            Err(error) => {
+                let finding = Finding::note("provider", error.message.clone());
+                match error.next_step() {
+                    Some(hint) => finding.hint(hint),
+                    None => finding,
+                }
+            }
+        }
+    };
+    let mut findings: Vec<Finding> = maker.providers.all().map(finding).collect();
+    if let Some(last) = findings.last_mut()
+        && last.hint.is_none()
+    {
+        last.hint = Some("`capcut-mcp providers test` checks their keys and programs".to_owned());
+    }
+    findings
 }
 
 /// Whether the bucket for saved drafts and uploaded files can be used, if there is one.

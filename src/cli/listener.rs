@@ -160,6 +160,7 @@ impl ListenerOptions {
         }
         tracing::info!("{who} answers at {scheme}://{address}");
         http::serve(listener, Arc::new(server), end).await;
+        app.finish_sent().await;
         Ok(())
     }
 }

@@ -82,9 +82,13 @@ impl Serve {
         self.monitor.listen_if_free(&app, &self.names).await;
         // On a signal, work in progress is dropped: saves leave no incomplete files, and jobs are interrupted.
         tokio::select! {
-            served = Box::pin(mcp::serve(app, tools)) => served?,
-            () = cli::stop_requested()? => return Ok(Kind::Cancelled.exit_code().into()),
+            served = Box::pin(mcp::serve(Arc::clone(&app), tools)) => served?,
+            () = cli::stop_requested()? => {
+                app.finish_sent().await;
+                return Ok(Kind::Cancelled.exit_code().into());
+            }
         }
+        app.finish_sent().await;
         Ok(ExitCode::SUCCESS)
     }
 }

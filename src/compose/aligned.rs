@@ -57,6 +57,10 @@ pub(super) fn faults(items: &[Item]) -> Vec<String> {
                     other.path
                 ));
             }
+            Some(other) if item.has_no_words() => faults.push(format!(
+                "{path}: has no words: give `srt` or `script`, `auto` to have {} transcribed, or `align_to` a sound with `say`",
+                other.path
+            )),
             Some(_) => {}
         }
     }

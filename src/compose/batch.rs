@@ -18,16 +18,18 @@ use tokio_util::task::AbortOnDropHandle;
 use report::{BatchLine, PlanKey};
 use report_file::{BatchLog, ReportedLines};
 
+use super::generated::{self, Spending};
 use super::plan::Plan;
 use super::report::{RunOutcome, RunReport};
 use super::source::PlanSource;
 use super::table::TableRow;
-use super::{CheckedPlan, RunStart, check, compose, refuse};
+use super::{CheckedPlan, RunStart, canvas_of, check, compose, refuse};
 use crate::caller::Caller;
 use crate::draft::ids::DraftId;
 use crate::engine::marker;
 use crate::error::{Error, Kind, Result};
 use crate::exec::{App, Context, Step};
+use crate::providers::{Estimate, MaxCost};
 use crate::sorting;
 use crate::styles::Styles;
 
@@ -56,6 +58,8 @@ pub(crate) struct BatchOptions {
     /// Cancelled when the client has disconnected: there are no retries after that.
     pub left: CancellationToken,
     pub on_error: OnError,
+    /// What may be spent on all drafts together.
+    pub spending: Spending,
     /// The report file, with a line per draft; with it, a killed batch continues where it stopped.
     pub report: Option<PathBuf>,
 }
@@ -99,6 +103,7 @@ pub(crate) async fn run(
     context: &Context,
     told: &(dyn Fn(&BatchLine) + Send + Sync),
 ) -> Result<Vec<BatchLine>> {
+    permit_all(app, &entries, options.spending, context).await?;
     let keys = keys(&entries)?;
     tell_apart(&mut entries, &keys);
     let (log, known) = BatchLog::open(options.report.as_deref())?;
@@ -292,6 +297,11 @@ impl BatchJob {
             let taking = RunStart {
                 checked: checked.take().filter(|_| resume.is_none()),
                 resume: resume.clone(),
+                // All plans were permitted together; a retry sends nothing twice.
+                spending: Spending {
+                    max_cost: Some(MaxCost::Unknown),
+                    retry_uncertain: options.spending.retry_uncertain && attempt == 0,
+                },
                 known: &known,
             };
             let outcome = compose(app, &self.entry.plan, taking, &context).await;
@@ -346,6 +356,40 @@ fn take(line: &mut BatchLine, report: &RunReport) {
             .iter()
             .map(|error| format!("save: {error}")),
     );
+}
+
+/// What the plans cost together: what several of them have made is made once.
+pub(crate) async fn estimate_all(
+    app: &Arc<App>,
+    entries: &[BatchEntry],
+    context: &Context,
+) -> Result<Option<Estimate>> {
+    let mut orders = Vec::new();
+    for entry in entries.iter().filter(|entry| entry.wrong.is_none()) {
+        let (items, _) = entry.plan.items();
+        if generated::is_any(&items) {
+            let canvas = canvas_of(&entry.plan, &context.caller);
+            orders.extend(generated::orders(app, &items, canvas, context).await?);
+        }
+    }
+    if orders.is_empty() {
+        return Ok(None);
+    }
+    let maker = app.maker.as_ref().ok_or_else(generated::no_folder)?;
+    maker.estimate(&orders).await.map(Some)
+}
+
+/// Fails unless what the plans cost together is permitted.
+pub(crate) async fn permit_all(
+    app: &Arc<App>,
+    entries: &[BatchEntry],
+    spending: Spending,
+    context: &Context,
+) -> Result<()> {
+    match estimate_all(app, entries, context).await? {
+        Some(estimate) => generated::permit(app, &estimate, spending),
+        None => Ok(()),
+    }
 }
 
 /// Checks the plans before any of them starts.

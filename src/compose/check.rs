@@ -7,6 +7,7 @@ use futures::future::BoxFuture;
 use futures::{FutureExt, StreamExt};
 use serde_json::{Value, json};
 
+use super::generated;
 use super::item::{self, Item};
 use super::known::KnownMedia;
 use super::layout;
@@ -115,7 +116,8 @@ pub(crate) async fn check(
     let mut placed = layout::lay_out(items.clone(), &KnownMedia::default(), all);
     // The first repetition of a looped sound stands for all.
     placed.retain(|item| !item.is_repeated());
-    let mut others = review::conflicts(placed.iter());
+    let mut others = generated::faults(app, &items, (canvas.width as u32, canvas.height as u32));
+    others.extend(review::conflicts(placed.iter()));
     if draft.is_none() && knows_tracks {
         others.extend(without_track(&placed));
     }
@@ -123,6 +125,7 @@ pub(crate) async fn check(
     if let Ok(Backend::Embedded(engine)) = &keeper {
         let looks: Vec<BoxFuture<'_, Vec<String>>> = placed
             .iter()
+            .filter(|item| !item.is_made())
             .map(|item| look(engine, item, caller).boxed())
             .collect();
         let looked: Vec<Vec<String>> = futures::stream::iter(looks).buffered(LOOKS).collect().await;
@@ -252,6 +255,19 @@ fn lines(path: &str, error: &Error) -> Vec<String> {
         *last = format!("{last} ({hint})");
     }
     lines
+}
+
+/// Pixels of the canvas of a plan.
+pub(crate) fn canvas_of(plan: &Plan, caller: &Caller) -> (u32, u32) {
+    let created = decode("create_draft", create_arguments(plan), caller).ok();
+    let side = |name: &str| {
+        let given = created.as_ref()?.call().arguments.get(name)?.as_f64()?;
+        Some(given as u32)
+    };
+    (
+        side("width").unwrap_or(1080),
+        side("height").unwrap_or(1920),
+    )
 }
 
 /// The arguments of `create_draft` of a plan.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use super::duck_shape;
+use super::generated_keys;
 use super::script;
 use super::section::Section;
 use super::sound_keys;
@@ -15,6 +16,15 @@ use crate::styles::Styles;
 use crate::tool::Spec;
 use crate::tools::add_subtitle::AddSubtitle;
 use crate::tools::{self, Object};
+
+/// A subtitle whose words are not in the plan.
+const WITHOUT_WORDS: &str = "without_words";
+/// What is made for an item: the key, the argument that gets the file, and a name until then.
+const MADE_LATER: [(&str, &str, &str); 3] = [
+    ("say", "audio_url", ".wav"),
+    ("imagine", "image_url", ".png"),
+    ("film", "video_url", ".mp4"),
+];
 
 /// The `duration` of an item that is shown for the whole video.
 const WHOLE: &str = "whole";
@@ -84,6 +94,18 @@ impl Item {
             ));
         }
         let spec = tools::routed(tool).ok_or_else(|| vec![format!("{path}: no tool `{tool}`")])?;
+        if let Some((key, fault)) = generated_keys::conflict(&extras, &arguments) {
+            faults.push(format!("{path}.{key}: {fault}"));
+        }
+        // Until it is made.
+        for (key, argument, file) in MADE_LATER {
+            // Also where the key has a wrong value, which is reported.
+            if given.contains_key(key) && section.rules().contains(&key) {
+                arguments
+                    .entry(argument)
+                    .or_insert_with(|| format!("not-made/{path}{file}").into());
+            }
+        }
         if extras.contains_key("jump_cut") {
             if tool == "add_image" {
                 faults.push(format!("{path}.jump_cut: a picture has no pauses"));
@@ -119,6 +141,20 @@ impl Item {
             }
             // Until the voice was heard.
             arguments.insert("srt".to_owned(), script::without_voice(words).into());
+        } else if section == Section::Subtitles
+            && (extras.contains_key("auto") || extras.contains_key("align_to"))
+            && !arguments
+                .keys()
+                .any(|key| spec.own_name(key) == "srt" || key == "subtitle_text")
+        {
+            // Until the words are known: those of the voice, or a transcript.
+            extras.insert(WITHOUT_WORDS.to_owned(), json!(true));
+            let words = json!(["Words."]);
+            arguments.insert("srt".to_owned(), script::without_voice(&words).into());
+        } else if extras.contains_key("auto") {
+            faults.push(format!(
+                "{path}.auto: the words are given as well: give one of them"
+            ));
         }
         match spec.normalize_item(&mut arguments, styles) {
             Ok(notes) if faults.is_empty() => {
@@ -163,11 +199,35 @@ impl Item {
         self.arguments.get(key).and_then(Value::as_str)
     }
 
+    /// The text of an argument.
+    pub(crate) fn argument(&self, key: &str) -> Option<&str> {
+        self.text(key)
+    }
+
     /// A failure of one of its keys; the first one counts.
     pub(super) fn fail(&mut self, key: &str, error: &Error) {
         let mut error = error.again();
         error.message = format!("`{key}`: {}", error.message);
         self.fault.get_or_insert_with(|| Arc::new(error));
+    }
+
+    /// Whether something is made for it before the layout.
+    pub(crate) fn is_made(&self) -> bool {
+        ["say", "imagine", "film", "auto"]
+            .iter()
+            .any(|key| self.extras.contains_key(*key))
+    }
+
+    /// Whether it is a subtitle whose words are not in the plan, and not those of a voice that is made.
+    pub(super) fn has_no_words(&self) -> bool {
+        self.extras.contains_key(WITHOUT_WORDS)
+            && !self.extras.contains_key("auto")
+            && !self.extras.contains_key("of_voice")
+    }
+
+    /// Whether it is a caption with the words of the voice with this id.
+    pub(super) fn is_of_voice(&self, id: &str) -> bool {
+        self.extras.contains_key("of_voice") && self.extra_text("align_to") == Some(id)
     }
 
     pub(super) fn extra(&self, key: &str) -> Option<&Value> {
@@ -206,6 +266,12 @@ impl Item {
             let words: Vec<&str> = text.split_whitespace().collect();
             words.join(" ")
         };
+        if let Some(said) = generated_keys::said(&self.extras) {
+            return words(&said.text);
+        }
+        if let Some(described) = generated_keys::described(&self.extras) {
+            return words(&described.prompt);
+        }
         match self.section {
             Section::Audio => file("audio_url"),
             Section::Visuals => file("video_url").or_else(|| file("image_url")),
@@ -345,6 +411,14 @@ fn tool_of(section: Section, arguments: &Object) -> Result<&'static str, String>
         has(["image_url", "image_path"]),
         has(["video_url", "video_path"]),
     );
+    match (
+        arguments.contains_key("imagine"),
+        arguments.contains_key("film"),
+    ) {
+        (true, _) => return Ok(second),
+        (false, true) => return Ok(first),
+        (false, false) => {}
+    }
     // Names that both tools accept.
     let either = has(["url", "path"]);
     match (arguments.get("type").and_then(Value::as_str), video, image) {
@@ -355,7 +429,7 @@ fn tool_of(section: Section, arguments: &Object) -> Result<&'static str, String>
         (Some(kind), _, _) => Err(format!(
             "`type` is {kind:?}; it must be \"video\" with `video_url`, or \"image\" with `image_url`"
         )),
-        _ => Err("has neither `video_url` nor `image_url`: give exactly one, or `url` with `type: video` or `type: image`".to_owned()),
+        _ => Err("has neither `video_url` nor `image_url`: give exactly one, or `url` with `type: video` or `type: image`, or a description in `imagine` or `film`".to_owned()),
     }
 }
 
@@ -378,6 +452,12 @@ fn extra(key: &str, value: Value) -> Result<Value, String> {
         ("loop", ..) => Err(format!("is {}, which is not true or false", shown())),
         ("duck", ..) => duck_shape::read(&value),
         ("script", ..) => script::read(&value),
+        ("say", ..) => generated_keys::read_say(&value),
+        ("imagine" | "film", ..) => generated_keys::read_described(key, &value),
+        ("seed", ..) => generated_keys::read_seed(&value),
+        ("style" | "provider" | "language", ..) => generated_keys::read_word(key, &value),
+        ("auto", _, Some("true" | "yes" | "on")) => Ok(json!(true)),
+        ("auto", ..) => generated_keys::read_auto(&value),
         ("loudness_lufs", ..) => sound_keys::read_loudness(&value),
         ("jump_cut", _, Some("true" | "yes" | "on")) => Ok(json!(true)),
         ("jump_cut", ..) => sound_keys::read_jump_cut(&value),

@@ -12,6 +12,7 @@ use sha2::{Digest, Sha256};
 
 use super::aligned;
 use super::item::Item;
+use super::of_voices;
 use super::on_beats;
 use super::section::Section;
 use super::source::Places;
@@ -187,6 +188,7 @@ impl Plan {
                 }
             }
         }
+        of_voices::connect(&mut items);
         faults.extend(aligned::faults(&items));
         faults.extend(on_beats::faults(&items));
         (items, faults)

@@ -6,10 +6,12 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::generated::MadeReport;
 use super::seen::DraftReview;
 use crate::draft::ids::DraftId;
 use crate::error::Error;
 use crate::printable::counted;
+use crate::providers::Estimate;
 
 /// The result of an item.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -176,6 +178,12 @@ pub(crate) struct RunReport {
     pub save_error: Option<String>,
     pub totals: Totals,
     pub items: Vec<ItemReport>,
+    /// The voices, pictures, films and transcripts that were made for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub made: Option<MadeReport>,
+    /// With `dry_run`: what making them would cost.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub estimate: Option<Estimate>,
     pub phases: Phases,
     /// What the user should know.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

@@ -186,6 +186,18 @@ impl PlanRun<'_> {
     }
 }
 
+/// The row of an item that is only planned.
+pub(super) fn planned_row(item: &Item) -> ItemReport {
+    let (start, end) = item.span.unzip();
+    ItemReport {
+        track: Some(item.track().to_owned()).filter(|track| !track.is_empty()),
+        start,
+        end,
+        notes: item.notes.clone(),
+        ..row(item, ItemStatus::Ok)
+    }
+}
+
 fn row(item: &Item, status: ItemStatus) -> ItemReport {
     ItemReport {
         content: item.content(),

@@ -118,7 +118,7 @@ fn usual(section: Section) -> (&'static str, &'static str) {
             "`add_subtitle`; `align_to`: the `id` of the audio that they belong to.",
             "srt align_to time_offset",
         ),
-        Section::Stickers => ("`add_sticker`.", "sticker_id at duration"),
+        Section::Stickers => ("Stickers.", "sticker_id at duration"),
         Section::Effects => ("`add_effect`.", "effect_type at duration"),
         Section::Keyframes => (
             "`add_video_keyframe`.",
@@ -230,21 +230,98 @@ fn comfort(section: Section, key: &str) -> Option<Value> {
             "items": { "type": "string" },
             "description": "Instead of `srt`: the words that are spoken in `align_to`, as a text or a list of lines. Their times are estimated from the speech in the file.",
         }),
+        "say" => json!({
+            "type": ["string", "object"],
+            "description": "Instead of a file: the words that a provider of speech speaks. As an object: {text, voice, provider, voice_speed}.",
+            "required": ["text"],
+            "additionalProperties": false,
+            "properties": {
+                "text": { "type": "string", "description": "The words; at most 100,000 characters." },
+                "voice": { "type": "string", "description": "The voice, as the provider names it. Default: the provider's `voice`." },
+                "provider": { "type": "string", "description": PROVIDER },
+                "voice_speed": {
+                    "type": "number",
+                    "minimum": 0.5,
+                    "maximum": 2,
+                    "description": "The pace at which it is spoken; 1 is the voice's own (default). `speed` is that of playback.",
+                },
+            },
+        }),
+        "imagine" => made_of_words(
+            "Instead of a file: the description of a picture that a provider makes in the shape of the canvas.",
+        ),
+        "film" => made_of_words(
+            "Instead of a file: the description of a clip that a provider makes, as long as the item (default: 5 s).",
+        ),
+        "style" => json!({ "type": "string", "description": STYLE }),
+        "seed" => seed(),
+        "provider" => json!({ "type": "string", "description": PROVIDER }),
+        "auto" => json!({
+            "type": ["boolean", "string"],
+            "description": "Instead of `srt`: the words that are heard in `align_to`, written down by the provider of transcripts with this name; true: the default one.",
+        }),
+        "language" => json!({
+            "type": "string",
+            "description": "The language that `auto` hears, as a code such as \"en\" or \"zh\". Default: the provider finds out.",
+        }),
         _ => return None,
     })
+}
+
+const PROVIDER: &str = "The name of a provider in `tools.toml`. Default: the only one, or the one with `default = true`.";
+const STYLE: &str = "Added to the description; the same for all pictures makes them look alike.";
+
+fn seed() -> Value {
+    json!({
+        "type": "integer",
+        "minimum": 0,
+        "maximum": u32::MAX,
+        "description": "The same description with the same seed is made once. Without a seed, each item gets a picture of its own.",
+    })
+}
+
+/// `imagine` or `film`.
+fn made_of_words(description: &str) -> Value {
+    json!({
+        "type": ["string", "object"],
+        "description": format!("{description} As an object: {{prompt, style, seed, provider}}."),
+        "required": ["prompt"],
+        "additionalProperties": false,
+        "properties": {
+            "prompt": { "type": "string", "description": "The description; at most 100,000 characters." },
+            "style": { "type": "string", "description": STYLE },
+            "seed": seed(),
+            "provider": { "type": "string", "description": PROVIDER },
+        },
+    })
+}
+
+/// The keys of visuals that are not for this tool: a picture has no sound, and each is made by its own key.
+fn of_other_visuals(tool: &str) -> &'static [&'static str] {
+    match tool {
+        "add_image" => &["loudness_lufs", "jump_cut", "film"],
+        "add_video" => &["imagine"],
+        _ => &[],
+    }
 }
 
 fn item(section: Section, tool: &str) -> Option<Value> {
     let mut schema = arguments(tool)?;
     let properties = schema["properties"].as_object_mut()?;
-    for key in section.rules() {
-        // A picture has no sound.
-        if tool == "add_image" && ["loudness_lufs", "jump_cut"].contains(key) {
-            continue;
-        }
+    let others = of_other_visuals(tool);
+    for key in section.rules().iter().filter(|key| !others.contains(key)) {
         if let Some(schema) = comfort(section, key) {
             properties.entry(*key).or_insert(schema);
         }
+    }
+    let made = ["say", "imagine", "film"]
+        .into_iter()
+        .find(|key| properties.contains_key(*key));
+    if let Some(made) = made {
+        // A file, or what is made.
+        let file = schema["required"].take();
+        schema["required"] = json!([]);
+        schema["anyOf"] = json!([{ "required": file }, { "required": [made] }]);
     }
     Some(schema)
 }
@@ -288,6 +365,10 @@ mod tests {
             assert!(audio[key]["description"].is_string(), "{key}: {audio}");
         }
         assert!(audio["draft_id"].is_null());
+        for key in ["text", "voice", "provider", "voice_speed"] {
+            let key = &audio["say"]["properties"][key];
+            assert!(key["description"].is_string(), "{key}");
+        }
         let visuals = &schema["properties"]["visuals"]["items"]["anyOf"];
         assert!(
             visuals[0]["properties"]["video_url"].is_object(),
@@ -297,5 +378,25 @@ mod tests {
             visuals[1]["properties"]["image_url"].is_object(),
             "{visuals}"
         );
+    }
+
+    #[test]
+    fn an_item_needs_a_file_or_what_is_made() {
+        let schema = schema();
+        let audio = &schema["properties"]["audio"]["items"];
+        let visuals = &schema["properties"]["visuals"]["items"]["anyOf"];
+        for (item, file, made, other) in [
+            (audio, "audio_url", "say", "imagine"),
+            (&visuals[0], "video_url", "film", "imagine"),
+            (&visuals[1], "image_url", "imagine", "film"),
+        ] {
+            let expected = json!([{ "required": [file] }, { "required": [made] }]);
+            assert_eq!(item["anyOf"], expected);
+            assert_eq!(item["required"], json!([]));
+            assert!(item["properties"][made].is_object(), "{made}");
+            assert!(item["properties"][other].is_null(), "{file}: {other}");
+        }
+        let subtitles = &schema["properties"]["subtitles"]["items"]["properties"];
+        assert!(subtitles["auto"].is_object() && subtitles["language"].is_object());
     }
 }

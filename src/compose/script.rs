@@ -87,6 +87,12 @@ pub(super) fn transcript(words: &[String], times: &[Span]) -> String {
     Value::Array(words).to_string()
 }
 
+/// How long a text takes to speak, relative to [`USUAL_PACE`].
+pub(super) fn weight(text: &str) -> f64 {
+    let words = words(&json!(text.lines().collect::<Vec<_>>()));
+    words.iter().map(|word| spoken_weight(word)).sum()
+}
+
 /// A script at a usual pace, for the checks that are made before its voice is heard.
 pub(super) fn without_voice(script: &Value) -> String {
     let words = words(script);

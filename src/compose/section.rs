@@ -88,7 +88,15 @@ impl Section {
     /// The keys of a plan's item in addition to the tool's own arguments.
     pub(crate) fn rules(self) -> &'static [&'static str] {
         match self {
-            Self::Audio => &["id", "fit", "loop", "duck", "loudness_lufs", "jump_cut"],
+            Self::Audio => &[
+                "id",
+                "fit",
+                "loop",
+                "duck",
+                "loudness_lufs",
+                "jump_cut",
+                "say",
+            ],
             Self::Visuals => &[
                 "id",
                 "type",
@@ -96,9 +104,14 @@ impl Section {
                 "loudness_lufs",
                 "cut_on",
                 "jump_cut",
+                "imagine",
+                "film",
+                "style",
+                "seed",
+                "provider",
             ],
             Self::Texts | Self::Stickers | Self::Effects => &["id", "duration"],
-            Self::Subtitles => &["id", "align_to", "script"],
+            Self::Subtitles => &["id", "align_to", "script", "auto", "language"],
             Self::Keyframes => &["id"],
         }
     }

@@ -388,14 +388,29 @@ fn keep_words(plan: &mut Value, root: &Node) {
                         keep_words_of(tool, item, node);
                     }
                     for (key, value) in item.as_object_mut().into_iter().flatten() {
-                        if let ("id" | "align_to" | "script" | "type" | "fit", Some(member)) =
-                            (key.as_str(), node.member(key))
+                        if let (
+                            "id" | "align_to" | "script" | "type" | "fit" | "say" | "imagine"
+                            | "film" | "style" | "auto" | "provider" | "language",
+                            Some(member),
+                        ) = (key.as_str(), node.member(key))
                         {
                             keep_word(value, &member.node, Null::Absent);
+                            keep_words_of_made(value, &member.node);
                         }
                     }
                 }
             }
+        }
+    }
+}
+
+/// The words in `say`, `imagine` or `film` as an object.
+fn keep_words_of_made(value: &mut Value, node: &Node) {
+    for (key, value) in value.as_object_mut().into_iter().flatten() {
+        if let ("text" | "voice" | "provider" | "prompt" | "style", Some(member)) =
+            (key.as_str(), node.member(key))
+        {
+            keep_word(value, &member.node, Null::Absent);
         }
     }
 }

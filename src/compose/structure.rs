@@ -184,8 +184,8 @@ fn is_of(item: &Object, word: &str) -> bool {
             || item.get("type").and_then(Value::as_str) == Some(kind)
     };
     match word {
-        "image" | "images" | "pictures" => has("image"),
-        "video" | "videos" => has("video"),
+        "image" | "images" | "pictures" => has("image") || item.contains_key("imagine"),
+        "video" | "videos" => has("video") || item.contains_key("film"),
         _ => true,
     }
 }

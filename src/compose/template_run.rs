@@ -42,6 +42,8 @@ pub(crate) fn checked(plan: &Plan) -> RunReport {
         save_error: None,
         totals: Totals::default(),
         items: plan.template.as_ref().map_or_else(Vec::new, rows),
+        made: None,
+        estimate: None,
         phases: Phases::default(),
         notes: plan.notes.clone(),
         look: None,

@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::ops::Range;
+use std::path::Path;
 use std::time::SystemTime;
 
 use futures::{StreamExt as _, TryStreamExt as _};
@@ -126,11 +127,7 @@ pub(super) async fn file(
     set(&mut answer, ACCEPT_RANGES, "bytes");
     set(&mut answer, CACHE_CONTROL, "private, no-transform");
     set(&mut answer, X_CONTENT_TYPE_OPTIONS, "nosniff");
-    set(
-        &mut answer,
-        CONTENT_DISPOSITION,
-        &attachment(&format!("{}.zip", target.name)),
-    );
+    set(&mut answer, CONTENT_DISPOSITION, &attachment(&target.name));
     answer
 }
 
@@ -144,7 +141,15 @@ async fn sent(
 ) -> Answer {
     let length = range.end - range.start;
     let mut answer = bare(status);
-    set(&mut answer, CONTENT_TYPE, "application/zip");
+    let is_video = Path::new(key)
+        .extension()
+        .is_some_and(|ending| ending == "mp4");
+    let kind = if is_video {
+        "video/mp4"
+    } else {
+        "application/zip"
+    };
+    set(&mut answer, CONTENT_TYPE, kind);
     if method != Method::HEAD {
         let read = match store.read(key, range).await {
             Ok(read) => read,

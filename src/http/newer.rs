@@ -10,7 +10,7 @@ use std::time::Instant;
 use serde_json::{Value, json};
 
 use super::answer::{self, Answer};
-use super::texts;
+use super::{generate, texts};
 use crate::args::Object;
 use crate::caller::Caller;
 use crate::error::{Error, Result};
@@ -30,16 +30,35 @@ pub(super) enum Endpoint {
     GetDuration,
     ListProjects,
     ReadProject,
+    /// That of public guides, which is not one of the API.
+    GenerateVideo,
 }
 
 impl Endpoint {
-    const ALL: [Self; 3] = [Self::GetDuration, Self::ListProjects, Self::ReadProject];
+    const ALL: [Self; 4] = [
+        Self::GetDuration,
+        Self::ListProjects,
+        Self::ReadProject,
+        Self::GenerateVideo,
+    ];
 
     /// The endpoint of a path without its leading slash.
     pub(super) fn at(path: &str) -> Option<Self> {
         Self::ALL
             .into_iter()
-            .find(|endpoint| endpoint.name() == path)
+            .find(|endpoint| endpoint.path() == path)
+    }
+
+    fn path(self) -> &'static str {
+        match self {
+            Self::GenerateVideo => "api/v1/generate-video",
+            endpoint => endpoint.name(),
+        }
+    }
+
+    /// Whether it changes nothing and makes nothing.
+    pub(super) fn only_reads(self) -> bool {
+        self != Self::GenerateVideo
     }
 
     pub(super) fn name(self) -> &'static str {
@@ -47,6 +66,7 @@ impl Endpoint {
             Self::GetDuration => "get_duration",
             Self::ListProjects => "list_projects",
             Self::ReadProject => "read_project",
+            Self::GenerateVideo => "generate_video",
         }
     }
 
@@ -70,6 +90,7 @@ impl Endpoint {
                 "Error occurred while getting duration: ",
             ),
             Self::ListProjects => ("", "Error occurred while listing projects: "),
+            Self::GenerateVideo => ("", ""),
             Self::ReadProject => (
                 "Hi, the required parameter 'project_name' is missing. Please add it and try again.",
                 "Error occurred while reading project: ",
@@ -86,6 +107,11 @@ impl Endpoint {
     pub(super) async fn answer(self, app: &Arc<App>, arguments: Object, caller: &Caller) -> Answer {
         let since = Instant::now();
         let output = match self {
+            Self::GenerateVideo => {
+                let (answer, error) = generate::answer(app, arguments, caller).await;
+                call_log::of_endpoint(self.name(), since.elapsed(), error.as_ref());
+                return answer;
+            }
             Self::GetDuration => get_duration(app, &arguments, caller).await,
             Self::ListProjects => list_projects(app, caller).await,
             Self::ReadProject => read_project(app, &arguments, caller).await,

@@ -26,6 +26,7 @@ use crate::exec::{App, Context, LOCAL_TENANT, Output};
 use crate::mcp::ListedTools;
 use crate::mcp::over_http::HttpEndpoint;
 use crate::metrics::Metrics;
+use crate::providers;
 use crate::storage;
 use crate::tool::Spec;
 
@@ -260,7 +261,10 @@ impl Shared {
         let caller = |from| {
             let caller = Caller::client(Manner::Api, from, &self.allowed);
             match app.settings.data_dir() {
-                Ok(folder) if app.is_local() => caller.with_folder(&folder.join(storage::UPLOADS)),
+                Ok(folder) if app.is_local() => {
+                    let own = [storage::UPLOADS, providers::ASSETS];
+                    caller.with_folders(&own.map(|name| folder.join(name)))
+                }
                 Ok(folder) => caller.of_tenant(folder),
                 Err(_) => caller,
             }

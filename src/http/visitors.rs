@@ -14,6 +14,7 @@ use hyper::{Method, StatusCode};
 use serde::Deserialize;
 
 use super::answer::{self, Answer};
+use super::newer::Endpoint;
 use super::routes::{Destination, OwnRoute};
 use super::tenants::Tenant;
 use super::{Head, HttpServer};
@@ -153,8 +154,14 @@ impl HttpServer {
     }
 
     /// The same for an endpoint of newer sources: none of them changes anything.
-    pub(super) fn refused_endpoint(&self, head: &Head, name: &'static str) -> Option<Answer> {
-        self.refused_with(head.guest.as_ref(), name, true, CallClass::Other)
+    pub(super) fn refused_endpoint(&self, head: &Head, endpoint: Endpoint) -> Option<Answer> {
+        let guest = head.guest.as_ref();
+        self.refused_with(
+            guest,
+            endpoint.name(),
+            endpoint.only_reads(),
+            CallClass::Other,
+        )
     }
 
     /// The same for uploaded files.

@@ -20,7 +20,7 @@ use crate::error::{Error, Kind, Result};
 use crate::exec::jobs::Handle;
 use crate::exec::{App, Context};
 use crate::local::LocalTool;
-use crate::local::compose_draft::{JobReply, placeholders};
+use crate::local::compose_draft::{JobReply, amount, placeholders, spending};
 use crate::tool::Hints;
 use crate::tools::{Caller, to_value};
 
@@ -57,6 +57,13 @@ pub(crate) struct ComposeBatch {
     #[serde(default = "five")]
     #[schemars(range(min = 0.0, max = 3600.0))]
     pub retry_delay_s: f64,
+    /// What voices, pictures and films of all drafts may cost together: an amount, or "unknown".
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "amount")]
+    pub max_cost: Option<Value>,
+    /// As for `compose_draft`.
+    #[serde(default)]
+    pub retry_uncertain: bool,
 }
 
 fn two() -> usize {
@@ -123,6 +130,8 @@ impl LocalTool for ComposeBatch {
     const HINTS: Hints = Hints::ADD_MEDIA;
     const INPUT_RULES: &'static [InputRule] = &[
         InputRule::Rare("retries"),
+        InputRule::Rare("max_cost"),
+        InputRule::Rare("retry_uncertain"),
         InputRule::Rare("jobs"),
         InputRule::Rare("retry_delay_s"),
         InputRule::Alias("retry_count", "retries"),
@@ -139,8 +148,10 @@ impl LocalTool for ComposeBatch {
             retry_delay: Duration::from_secs_f64(self.retry_delay_s.clamp(0.0, 3600.0)),
             left: CancellationToken::new(),
             on_error: self.on_error,
+            spending: spending(self.max_cost.as_ref(), self.retry_uncertain)?,
             report: None,
         };
+        batch::permit_all(app, &entries, options.spending, context).await?;
         let worker = app.clone();
         app.job_within_quota()?;
         let id = app

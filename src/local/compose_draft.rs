@@ -11,9 +11,11 @@ use serde_json::Value;
 use crate::args::input_rule::InputRule;
 use crate::caller::Caller;
 use crate::compose::batch::report::BatchReport;
+use crate::compose::generated::Spending;
 use crate::compose::plan::Plan;
 use crate::compose::report::{Detail, RunOutcome, RunReport, shorten};
 use crate::compose::source::Places;
+use crate::compose::theme::GeneratedVideo;
 use crate::compose::{self, CheckedPlan, RunStart};
 use crate::draft::ids::DraftId;
 use crate::error::{Error, Kind, Result};
@@ -22,6 +24,8 @@ use crate::exec::jobs::{self, Handle};
 use crate::exec::{App, Context};
 use crate::local::LocalTool;
 use crate::local::look::{look, not_looked};
+use crate::printable::counted;
+use crate::providers::{Estimate, MaxCost};
 use crate::tool::Hints;
 use crate::tools::save_draft::Saved;
 use crate::tools::{Object, to_value};
@@ -38,6 +42,10 @@ pub(crate) fn default_wait_s() -> f64 {
 ///
 /// Items without a time follow the one before.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is an argument of its own"
+)]
 pub(crate) struct ComposeDraft {
     /// Items take all arguments of their tool; resource `schema://plan` has every key.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -63,6 +71,30 @@ pub(crate) struct ComposeDraft {
     /// "failures" or "all" items.
     #[serde(default)]
     pub detail: Detail,
+    /// Only says what would be made, and at what price.
+    #[serde(default)]
+    pub dry_run: bool,
+    /// What voices, pictures and films may cost: an amount, or "unknown".
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "amount")]
+    pub max_cost: Option<Value>,
+    /// Sends again what a provider may have accepted and billed.
+    #[serde(default)]
+    pub retry_uncertain: bool,
+}
+
+/// An amount or "unknown". The first type is the one that arguments are converted to; an amount may be text.
+pub(super) fn amount(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+    schemars::json_schema!({ "type": ["string", "number"] })
+}
+
+/// What a call may spend.
+pub(super) fn spending(max_cost: Option<&Value>, retry_uncertain: bool) -> Result<Spending> {
+    let max_cost = max_cost.map(MaxCost::read).transpose();
+    Ok(Spending {
+        max_cost: max_cost.map_err(|fault| Error::invalid(format!("`max_cost`: {fault}")))?,
+        retry_uncertain,
+    })
 }
 
 /// Any names; the one in the schema is an example.
@@ -74,7 +106,7 @@ pub(super) fn placeholders(_: &mut schemars::SchemaGenerator) -> schemars::Schem
 /// The state of the work.
 #[derive(Debug, Default, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct JobReply {
-    /// `running`, `complete`, `partial`, `done`, `failed`, `aborted`, `cancelled` or `interrupted`.
+    /// `running`, `complete`, `success`, `partial`, `done`, `failed`, `aborted`, `cancelled` or `interrupted`.
     pub status: String,
     /// For `job_status`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -97,12 +129,13 @@ pub(crate) struct JobReply {
     pub report: Option<Value>,
 }
 
-/// A job is a plan, a batch or a save.
+/// A job is a plan, a batch, a save or a video from a theme.
 fn report(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
     let kinds = [
         generator.subschema_for::<RunReport>(),
         generator.subschema_for::<BatchReport>(),
         generator.subschema_for::<Saved>(),
+        generator.subschema_for::<GeneratedVideo>(),
     ];
     schemars::json_schema!({ "anyOf": kinds })
 }
@@ -116,7 +149,7 @@ impl JobReply {
         let outcome = state
             .result
             .as_ref()
-            .and_then(|result| result["outcome"].as_str());
+            .and_then(|result| result["outcome"].as_str().or(result["status"].as_str()));
         let status = match (state.status, outcome) {
             (jobs::JobStage::Done, Some(outcome)) => outcome.to_owned(),
             (status, _) => name(status).to_owned(),
@@ -175,6 +208,9 @@ impl LocalTool for ComposeDraft {
     const INPUT_RULES: &'static [InputRule] = &[
         InputRule::Rare("detail"),
         InputRule::Rare("wait_s"),
+        InputRule::Rare("dry_run"),
+        InputRule::Rare("max_cost"),
+        InputRule::Rare("retry_uncertain"),
         InputRule::Advice("name", IN_PLAN),
         InputRule::Advice("title", IN_PLAN),
         InputRule::Advice("width", IN_PLAN),
@@ -194,6 +230,7 @@ impl LocalTool for ComposeDraft {
     type Reply = JobReply;
 
     async fn run(&self, app: &Arc<App>, context: &Context) -> Result<JobReply> {
+        let spending = spending(self.max_cost.as_ref(), self.retry_uncertain)?;
         let (plan, resume) = self.taking(app, &context.caller).await?;
         // Problems of the plan are reported directly, not by a job.
         let checked = tokio::select! {
@@ -201,7 +238,11 @@ impl LocalTool for ComposeDraft {
             () = context.cancel.cancelled() => return Err(cancelled_before()),
             checked = compose::check(app, &plan, resume.as_ref(), &context.caller) => checked?,
         };
-        let id = start(app, plan, checked, (resume, self.look), context).await?;
+        if self.dry_run {
+            let report = compose::planned(app, &plan, checked.items, context).await?;
+            return planned(&report);
+        }
+        let id = start(app, plan, checked, (resume, self.look, spending), context).await?;
         // If the client gives up, this call and its job are dropped. After the answer `running`, the job continues.
         let given_up = app.jobs.token(&id).drop_guard();
         let wait = Duration::from_secs_f64(self.wait_s.clamp(0.0, 3600.0));
@@ -261,6 +302,21 @@ impl ComposeDraft {
     }
 }
 
+/// The reply of a call that makes nothing.
+fn planned(report: &RunReport) -> Result<JobReply> {
+    let estimate = report.estimate.as_ref();
+    let price = estimate.map_or_else(|| "nothing is made by providers".to_owned(), Estimate::text);
+    Ok(JobReply {
+        status: "planned".to_owned(),
+        message: format!(
+            "nothing was made or sent; {}; {price}",
+            counted(report.items.len(), "item")
+        ),
+        report: Some(to_value(report)?),
+        ..JobReply::default()
+    })
+}
+
 fn cancelled_before() -> Error {
     Error::new(Kind::Cancelled, "`compose_draft` was cancelled").hint("nothing was done")
 }
@@ -270,7 +326,7 @@ pub(crate) async fn start(
     app: &Arc<App>,
     plan: Plan,
     checked: CheckedPlan,
-    (resume, looks): (Option<DraftId>, bool),
+    (resume, looks, spending): (Option<DraftId>, bool, Spending),
     context: &Context,
 ) -> Result<String> {
     let (caller, progress) = (context.caller.clone(), context.progress.clone());
@@ -285,6 +341,7 @@ pub(crate) async fn start(
             let taking = RunStart {
                 checked: Some(checked),
                 resume,
+                spending,
                 known: &known,
             };
             let mut report = compose::compose(&worker, &plan, taking, &context).await?;

@@ -1,5 +1,6 @@
 //! `preview_video`: the draft, or a part of it, as a video with sound.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,6 +18,7 @@ use crate::compose::report::Detail;
 use crate::draft::ids::DraftId;
 use crate::engine::package::unwritable;
 use crate::error::{Error, Result};
+use crate::exec::drafts::NamedDraft;
 use crate::exec::jobs::{self, Handle};
 use crate::exec::{App, Context, Step};
 use crate::local::LocalTool;
@@ -92,22 +94,17 @@ impl LocalTool for PreviewVideo {
     async fn run(&self, app: &Arc<App>, context: &Context) -> Result<JobReply> {
         let draft = draft_of(app, self.draft_id.as_ref(), self.draft.as_deref(), context).await?;
         let shown = ShownDraft::read(app, &draft, context).await?;
-        let range = part((self.from, self.to), &shown)?;
         let options = VideoOptions {
-            range,
+            range: part((self.from, self.to), &shown)?,
             longest: size_on_canvas(self.pixels, USUAL, &shown.movie)?,
             overwrite: true,
         };
-        let folder = folder(app.settings.data_dir()?);
-        regular_file::create_own_folder(&folder).map_err(|error| unwritable(&folder, error))?;
         let named = self
             .draft_id
             .as_ref()
             .map(DraftId::as_str)
             .or(self.draft.as_deref());
-        let name = plain_name(named.unwrap_or_default());
-        let (from, to) = (range.0 as f64 / 1e6, range.1 as f64 / 1e6);
-        let target = folder.join(format!("{name} {from}-{to} {}.mp4", options.longest));
+        let target = target(app, named.unwrap_or_default(), &options)?;
         let (worker, caller, progress) = (
             Arc::clone(app),
             context.caller.clone(),
@@ -118,22 +115,7 @@ impl LocalTool for PreviewVideo {
             .jobs
             .start(Self::NAME, self, move |handle: Handle| async move {
                 let context = handle.context(caller, progress);
-                let ready = shown.with_files(&worker, &[range], true, &context).await?;
-                let tell = context.progress.clone();
-                let told = move |done: f32| {
-                    if let Some(tell) = &tell {
-                        tell(Step {
-                            done: f64::from(done * 100.0).round(),
-                            total: Some(100.0),
-                            message: format!("rendering: {:.0} %", done * 100.0),
-                            bytes: None,
-                        });
-                    }
-                };
-                let made = ready
-                    .video(target.clone(), options, context.cancel.clone(), told)
-                    .await?;
-                to_value(&VideoMade::new(&target, &made.0, made.1))
+                to_value(&video(&worker, shown, target, options, &context).await?)
             })
             .await?;
         // If the client gives up, this call and its job are dropped. After the answer `running`, the job continues.
@@ -150,6 +132,56 @@ impl LocalTool for PreviewVideo {
         }
         Ok(JobReply::of(&id, state, Detail::All))
     }
+}
+
+/// The file of a video of a draft.
+fn target(app: &App, draft: &str, options: &VideoOptions) -> Result<PathBuf> {
+    let folder = folder(app.settings.data_dir()?);
+    regular_file::create_own_folder(&folder).map_err(|error| unwritable(&folder, error))?;
+    let (from, to) = (options.range.0 as f64 / 1e6, options.range.1 as f64 / 1e6);
+    let name = plain_name(draft);
+    Ok(folder.join(format!("{name} {from}-{to} {}.mp4", options.longest)))
+}
+
+async fn video(
+    app: &Arc<App>,
+    shown: ShownDraft,
+    target: PathBuf,
+    options: VideoOptions,
+    context: &Context,
+) -> Result<VideoMade> {
+    let ready = shown
+        .with_files(app, &[options.range], true, context)
+        .await?;
+    let tell = context.progress.clone();
+    let told = move |done: f32| {
+        if let Some(tell) = &tell {
+            tell(Step {
+                done: f64::from(done * 100.0).round(),
+                total: Some(100.0),
+                message: format!("rendering: {:.0} %", done * 100.0),
+                bytes: None,
+            });
+        }
+    };
+    let made = ready
+        .video(target.clone(), options, context.cancel.clone(), told)
+        .await?;
+    Ok(VideoMade::new(&target, &made.0, made.1))
+}
+
+/// A video of a whole draft, in the usual size.
+pub(super) async fn whole(app: &Arc<App>, draft: DraftId, context: &Context) -> Result<PathBuf> {
+    let name = draft.as_str().to_owned();
+    let shown = ShownDraft::read(app, &NamedDraft::Known(draft), context).await?;
+    let options = VideoOptions {
+        range: part((None, None), &shown)?,
+        longest: size_on_canvas(None, USUAL, &shown.movie)?,
+        overwrite: true,
+    };
+    let target = target(app, &name, &options)?;
+    let made = video(app, shown, target, options, context).await?;
+    Ok(PathBuf::from(made.file))
 }
 
 /// The part of a draft between two times in seconds, as microseconds.

@@ -64,6 +64,7 @@ impl Argument {
 
 const CANVASES: Values = Values::Choices(&["9:16", "16:9", "1:1", "4:5", "4:3", "3:4"]);
 const LENGTHS: Values = Values::Choices(&["10", "15", "20", "30", "60"]);
+const ASSETS: Values = Values::Choices(&["picture", "film"]);
 const TRANSITIONS: Values = Values::Names(NameKind::Transition);
 
 const PROMPTS: &[Template] = &[
@@ -173,6 +174,44 @@ const PROMPTS: &[Template] = &[
                List what you found, the most serious first, each with its time and how to fix it. Then ask what to change.",
     },
     Template {
+        name: "video_from_theme",
+        title: "Video from a theme",
+        description: "Voices and pictures are generated and become a video with captions. You see the price first.",
+        arguments: &[
+            must("theme", "What the video is about, and for whom"),
+            may("seconds", "Length in seconds", "30").of(LENGTHS),
+            may("aspect_ratio", "9:16, 16:9 or 1:1", "9:16").of(CANVASES),
+            may(
+                "style",
+                "Style of all pictures",
+                "your choice, in one short phrase",
+            ),
+            may("asset_type", "picture or film", "picture").of(ASSETS),
+            may(
+                "voice",
+                "The voice, as its provider names it",
+                "that of the provider",
+            ),
+            may("music", "URL or path of the music", "none"),
+        ],
+        text: "Make a video of {seconds} seconds in {aspect_ratio} from a theme.\n\
+               Theme: {theme}\nStyle of the pictures: {style}\nAsset type: {asset_type}\nVoice: {voice}\nMusic: {music}\n\n\
+               Write the scenes yourself, in the language of the theme: an opening, two to six scenes with one thought each, a call to action; \
+               about one scene for 6 seconds. Each is an object with `say` (the words that are spoken, in whole sentences, without stage \
+               directions) and `show` (what is seen, in one sentence: subject, setting, light, camera). `seconds` is only for scenes that have \
+               to be longer than their words. Count the words of all `say` together: 2.3 words a second in English, 4.2 characters a second in \
+               Chinese, so that they fill {seconds} seconds and not more. No text, letters or logos in the pictures: captions are \
+               added from the voice. People and things that return are described with the same words each time; the style is not repeated \
+               in `show`, as `visual_style` is added to all of them.\n\
+               Call generate_video with `theme`, `scenes`, `duration`, `aspect_ratio`, `visual_style` and `asset_type`, and with `voice` and `music` only if \
+               I named them, first with `dry_run` true: it sends nothing. If the estimate has a cost or an unknown price, show me the scenes and the \
+               estimate and ask for `max_cost`; do not choose it for me. Then call it again with the same scenes and my `max_cost`, and without `dry_run`. \
+               If nothing costs money, continue without asking.\n\
+               If the reply is `running`, follow the job_id with job_status and `wait_s` until it ends. If it fails, report the error and ask: what was made \
+               is kept, and `retry_uncertain` may pay twice.\n\
+               Report the draft's folder or link, the length, what it cost, the table of what was made (item, provider, cost), and the notes.",
+    },
+    Template {
         name: "slideshow_zh",
         title: "图片轮播",
         description: "多张图片依次播放，配音乐和文字。",
@@ -254,6 +293,36 @@ const PROMPTS: &[Template] = &[
                画面之间的空白、比画面早结束或晚结束的声音、显示不到 1 秒或来不及看清的文字、互相遮挡的文字。草稿已经保存，或者只给了文件夹时，\
                用 validate_draft 检查磁盘上的文件和素材。\n\
                按严重程度列出问题，每个都写明时间和修改方法，然后问我要改哪些。",
+    },
+    Template {
+        name: "video_from_theme_zh",
+        title: "主题成片",
+        description: "根据主题生成配音和画面，做成带字幕的视频；产生费用前先报价。",
+        arguments: &[
+            must("theme", "视频的主题和受众"),
+            may("seconds", "时长（秒）", "30").of(LENGTHS),
+            may("aspect_ratio", "9:16、16:9 或 1:1", "9:16").of(CANVASES),
+            may("style", "画面风格", "由你决定，用一个短语概括"),
+            may(
+                "asset_type",
+                "picture（文生图像）或 film（文生视频）",
+                "picture",
+            )
+            .of(ASSETS),
+            may("voice", "音色，写服务商的音色名称", "服务商的默认音色"),
+            may("music", "音乐的 URL 或路径", "无"),
+        ],
+        text: "根据主题制作一个 {seconds} 秒、{aspect_ratio} 的视频。\n\
+               主题：{theme}\n画面风格：{style}\n素材类型：{asset_type}\n音色：{voice}\n音乐：{music}\n\n\
+               先写分镜 `scenes`，语言与主题一致：开场、每个分镜只讲一个要点、结尾行动号召，大约每 6 秒一个分镜。每个分镜是一个对象：`say` 是旁白，\
+               写完整的句子，不写舞台提示；`show` 用一句话描述画面（主体、环境、光线、镜头）。只有画面需要比旁白更长时才写 `seconds`。\
+               控制所有 `say` 的总字数：中文每秒约 4.2 个字，英文每秒约 2.3 个单词，念完正好 {seconds} 秒，不要超出。画面里不要出现文字、字母或标志：字幕会按旁白自动添加。\
+               反复出现的人和物，每次用相同的词描述；风格写在 `visual_style` 里，会加到每个画面，`show` 里不用重复。\n\
+               调用 generate_video：`theme`、`scenes`、`duration`、`aspect_ratio`、`visual_style`、`asset_type`，只有我指定了音色和音乐时才写 `voice` 和 `music`。\
+               第一次写 `dry_run` true，不会发送任何请求。如果估价有费用或价格未知，把分镜和估价给我看，问我 `max_cost` 是多少，不要替我决定；\
+               我答复后，用同样的分镜和我的 `max_cost` 再调用一次，不写 `dry_run`。没有费用时不用问，直接继续。\n\
+               如果返回 `running`，用 job_status 加 `wait_s` 跟踪 job_id，直到任务结束。失败时报告错误并询问我：已经生成的素材会保留，`retry_uncertain` 可能重复扣费。\n\
+               最后报告草稿所在的文件夹或链接、时长、花费、生成素材的表格（项目、服务商、费用）和提示。",
     },
 ];
 
@@ -483,6 +552,7 @@ mod tests {
                 let is_tool = [
                     "create_",
                     "compose_",
+                    "generate_",
                     "search_",
                     "query_",
                     "validate_",

@@ -91,8 +91,9 @@ fn plan_with(table: &str, mut example: Object) -> Value {
         .unwrap_or_else(|| panic!("no item for the examples of `{table}`"));
     let spec = tools::routed(tool).expect("a tool");
     let gives = |own: &str| example.keys().any(|key| spec.own_name(key) == own);
-    let lists_keyframes = gives("property_types");
-    if !gives(content) && !lists_keyframes && !example.contains_key("script") {
+    // What makes the content of an item, or stands in for it.
+    let others = ["property_types", "script", "say", "imagine", "film", "auto"];
+    if !gives(content) && !others.iter().any(|key| gives(key)) {
         example.insert(content.to_owned(), json!(value));
     }
     let mut plan = json!({ section: [example] });
@@ -133,7 +134,8 @@ fn problems(plan: &Value) -> Vec<String> {
         Err(error) => vec![error.to_string()],
     };
     let (items, mut problems) = plan.items();
-    for item in layout::lay_out(items, &KnownMedia::default(), true) {
+    let items = layout::lay_out(items, &KnownMedia::default(), true).into_iter();
+    for item in items.filter(|item| !item.is_made()) {
         problems.extend(check(item.spec.read(item.arguments, &Caller::user())));
     }
     if let Some(crate::compose::plan::Save::With(mut arguments)) = plan.save {

@@ -10,9 +10,10 @@ use super::text;
 use crate::cli;
 use crate::cli::shown::{Shown, Without};
 use crate::compose::batch::BatchEntry;
+use crate::compose::generated::{Spending, is_any};
 use crate::compose::plan::Save;
 use crate::compose::report::{ItemStatus, RunOutcome};
-use crate::compose::{RunStart, check, compose, template_run};
+use crate::compose::{RunStart, check, compose, planned, template_run};
 use crate::error::{Error, Kind};
 use crate::exec::{App, Backend, Context};
 
@@ -47,11 +48,15 @@ pub(super) async fn run(
                 Err(error) => Err(error),
                 // The check filled it, and the trial does not have its draft.
                 Ok(_) if plan.template.is_some() => Ok(template_run::checked(&plan)),
+                Ok(checked) if is_any(&checked.items) => {
+                    planned(app, &plan, checked.items, context).await
+                }
                 Ok(_) => {
                     plan.save = Some(Save::Whether(false));
                     let taking = RunStart {
                         checked: None,
                         resume: None,
+                        spending: Spending::default(),
                         known: &|_| {},
                     };
                     let context = Context {

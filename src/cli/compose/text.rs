@@ -4,10 +4,12 @@ use console::Style;
 
 use crate::cli::paint::{self, COLUMNS, Painted};
 use crate::compose::batch::report::BatchLine;
+use crate::compose::generated::MadeReport;
 use crate::compose::report::{ItemReport, ItemStatus, RunOutcome, RunReport};
 use crate::draft::ids::DraftId;
 use crate::error::Error;
 use crate::printable::counted;
+use crate::providers::rounded;
 use crate::sorting;
 
 /// The report of a run.
@@ -20,6 +22,9 @@ pub(super) fn report(report: &RunReport) -> Painted {
     out.add(&style, &report.save_summary()).end();
     notes(&mut out, report);
     out.add(&plain_or_bad(report), &report.summary()).end();
+    if let Some(made) = &report.made {
+        out.add(&paint::plain(), &made_text(made)).end();
+    }
     items(&mut out, report);
     let phases = &report.phases;
     let times = format!(
@@ -50,6 +55,10 @@ pub(super) fn dry_run(label: &str, report: &RunReport) -> Painted {
         counted(totals.asked, "item")
     );
     out.add(&style, &summary).end();
+    if let Some(estimate) = &report.estimate {
+        let text = format!("voices, pictures and films: {}", estimate.text());
+        out.add(&paint::plain(), &text).end();
+    }
     notes(&mut out, report);
     let mut rows: Vec<&ItemReport> = report.items.iter().collect();
     // Tracks in the order of the plan; the items of a track by start time.
@@ -63,6 +72,24 @@ pub(super) fn dry_run(label: &str, report: &RunReport) -> Painted {
         item(&mut out, row);
     }
     out
+}
+
+/// What was made for a run, and its cost.
+fn made_text(made: &MadeReport) -> String {
+    let kept = made.assets.iter().filter(|row| row.kept).count();
+    let mut text = format!(
+        "voices, pictures and films: {} made, {kept} already made, at most {} {}",
+        made.assets.len() - kept,
+        rounded(made.cost),
+        made.currency
+    );
+    if !made.unknown.is_empty() {
+        text.push_str(&format!(
+            ", and the unknown price of {}",
+            made.unknown.join(", ")
+        ));
+    }
+    text
 }
 
 /// A plan that cannot be made.

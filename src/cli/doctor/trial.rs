@@ -9,6 +9,7 @@ use serde_json::json;
 use super::{Finding, broken};
 use crate::caller::Caller;
 use crate::cli::samples;
+use crate::compose::generated::Spending;
 use crate::compose::plan::Plan;
 use crate::compose::report::RunOutcome;
 use crate::compose::source::Places;
@@ -56,6 +57,7 @@ async fn made(app: &Arc<App>) -> Result<Finding> {
     let taking = RunStart {
         checked: None,
         resume: None,
+        spending: Spending::default(),
         known: &|_| {},
     };
     let report = compose(app, &plan, taking, &Context::of(&Caller::user())).await?;
