@@ -206,8 +206,19 @@ fn the_commands_of_the_documents_work() {
             .display()
             .to_string();
         let home = reader();
+        let mut settings = String::new();
         for block in blocks(&fs::read_to_string(&path).expect("a document")) {
             let place = format!("{name}:{}", block.line);
+            // The reader copies the providers of a page into the settings file, one after the other.
+            if block.language == "toml" && block.text.contains("[providers.") {
+                settings.push_str(&block.text);
+                home.file("config/capcut-mcp/tools.toml", &settings);
+                if let Err(error) = run(&home, "capcut-mcp config check") {
+                    failed.push(format!("{place}:\n{error}"));
+                }
+                ran += 1;
+                continue;
+            }
             let is_plan = block.language == "yaml" && block.text.contains("\nvisuals:");
             if !(is_plan || matches!(block.language.as_str(), "sh" | "bash" | "console")) {
                 continue;
@@ -275,6 +286,10 @@ fn the_examples_of_the_help_work() {
         ),
         ("products.csv", "product\nTea\nCoffee\n"),
         (
+            "providers.toml",
+            "[providers.voice]\nkind = \"command\"\nmakes = \"speech\"\ncommand = [\"cat\"]\nprice = 0\n",
+        ),
+        (
             "plans.jsonl",
             "{\"name\": \"A\", \"texts\": [{\"text\": \"a\", \"duration\": 1}]}\n",
         ),
@@ -332,7 +347,8 @@ fn the_examples_of_the_help_work() {
                 .replace("draft_id=ID", &format!("draft_id={draft}"))
                 .replace("\"ID\"", &format!("\"{draft}\""))
                 .replace("http://192.168.1.20:9000", NOWHERE)
-                .replace("--metrics 127.0.0.1:9464", "--metrics 127.0.0.1:0");
+                .replace("--metrics 127.0.0.1:9464", "--metrics 127.0.0.1:0")
+                .replace("mcp providers", "mcp --config providers.toml providers");
             // A draft of an example may have problems, and two may differ.
             let may_find = line.contains(" lint ") || line.contains(" diff ");
             if let Err(error) = run(&home, &line)

@@ -23,6 +23,7 @@ mod field;
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
 mod flows;
 mod front;
+mod generating;
 mod heard;
 mod hostile;
 mod http;
@@ -56,6 +57,7 @@ mod save_back;
 mod saves;
 mod secrets;
 mod seen;
+mod services;
 mod sheets;
 mod shells;
 mod sign_in;

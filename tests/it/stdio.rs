@@ -459,7 +459,7 @@ fn prompts_are_listed_and_filled_in() {
     client.initialize("2025-11-25");
     let list = client.request("prompts/list", json!({}));
     let prompts = list["result"]["prompts"].as_array().expect("prompts");
-    assert_eq!(prompts.len(), 10, "{list}");
+    assert_eq!(prompts.len(), 12, "{list}");
     let arguments = json!({ "images": "a.png, b.png" });
     let answer = client.request(
         "prompts/get",

@@ -9,6 +9,7 @@ mod mcp_http;
 mod media;
 mod schemas;
 mod server;
+pub(crate) mod services;
 
 use std::io::Read;
 use std::path::{Path, PathBuf};

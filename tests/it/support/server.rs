@@ -106,6 +106,7 @@ pub(crate) struct Server {
     most: Arc<AtomicUsize>,
     stopped: Arc<AtomicBool>,
     closed: Arc<AtomicBool>,
+    unread: Arc<AtomicUsize>,
     address: SocketAddr,
 }
 
@@ -123,9 +124,11 @@ impl Server {
         let most = Arc::new(AtomicUsize::new(0));
         let stopped = Arc::new(AtomicBool::new(false));
         let closed = Arc::new(AtomicBool::new(false));
+        let unread = Arc::new(AtomicUsize::new(0));
         let handler: Arc<Handler> = Arc::new(handler);
         let (log, peak, stop) = (Arc::clone(&asked), Arc::clone(&most), Arc::clone(&stopped));
         let (away, counted) = (Arc::clone(&closed), Arc::clone(&open));
+        let reset = Arc::clone(&unread);
         thread::spawn(move || {
             while !stop.load(Ordering::SeqCst) {
                 let Ok((stream, _)) = listener.accept() else {
@@ -141,6 +144,13 @@ impl Server {
                         break;
                     };
                     listener = again;
+                    continue;
+                }
+                let left = reset.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| {
+                    left.checked_sub(1)
+                });
+                if left.is_ok() {
+                    reset_unread(stream);
                     continue;
                 }
                 let now = counted.fetch_add(1, Ordering::SeqCst) + 1;
@@ -161,8 +171,14 @@ impl Server {
             most,
             stopped,
             closed,
+            unread,
             address,
         }
+    }
+
+    /// Resets the next connections before anything of their requests is read.
+    pub(crate) fn reset_unread(&self, connections: usize) {
+        self.unread.fetch_add(connections, Ordering::SeqCst);
     }
 
     /// Refuses connections from now on, as if the server were down, or accepts them again.
@@ -213,6 +229,14 @@ impl Drop for Server {
         // Wakes the accepting thread, which then closes its port.
         let _ = TcpStream::connect(self.address);
     }
+}
+
+/// Closes a connection on which a request has arrived but was not read: the client's system receives a reset.
+fn reset_unread(stream: TcpStream) {
+    thread::spawn(move || {
+        let _ = stream.set_read_timeout(Some(Duration::from_secs(1)));
+        let _ = stream.peek(&mut [0]);
+    });
 }
 
 fn answer_one(
