@@ -2,6 +2,7 @@
 //! add the rest in order, verify, save, and report item by item.
 
 mod aligned;
+mod asset_run;
 pub(crate) mod batch;
 mod check;
 pub(crate) mod commas;
@@ -53,9 +54,10 @@ use crate::exec::drafts::editable;
 use crate::exec::{App, Context};
 use crate::manifest::OnFailure;
 use crate::tools::Object;
+use asset_run::generate;
 pub(crate) use check::{CheckedPlan, canvas_of, check, refuse};
 use document::DraftSegments;
-use generated::{Spending, generate};
+use generated::Spending;
 use item::Item;
 use known::KnownMedia;
 use listening::{listen, measure};

@@ -52,6 +52,8 @@ pub(crate) struct Item {
     pub notes: Vec<String>,
     /// Why it cannot be made: what its keys need from a file that does not have it.
     pub fault: Option<Arc<Error>>,
+    /// The words or the description that its file was made from.
+    pub(super) made_of: Option<String>,
     /// The keys that the plan has in addition to the arguments of the tool.
     pub(super) extras: Object,
 }
@@ -100,7 +102,7 @@ impl Item {
         // Until it is made.
         for (key, argument, file) in MADE_LATER {
             // Also where the key has a wrong value, which is reported.
-            if given.contains_key(key) && section.rules().contains(&key) {
+            if given.contains_key(key) && section.rules().contains(&key) && spec.takes(argument) {
                 arguments
                     .entry(argument)
                     .or_insert_with(|| format!("not-made/{path}{file}").into());
@@ -175,6 +177,7 @@ impl Item {
                     open_place: false,
                     notes,
                     fault: None,
+                    made_of: None,
                     extras,
                 };
                 item.open_end = item.has_open_end();
@@ -266,11 +269,8 @@ impl Item {
             let words: Vec<&str> = text.split_whitespace().collect();
             words.join(" ")
         };
-        if let Some(said) = generated_keys::said(&self.extras) {
-            return words(&said.text);
-        }
-        if let Some(described) = generated_keys::described(&self.extras) {
-            return words(&described.prompt);
+        if let Some(text) = self.made_of.clone().or_else(|| self.makes()) {
+            return words(&text);
         }
         match self.section {
             Section::Audio => file("audio_url"),
@@ -289,6 +289,12 @@ impl Item {
             Section::Keyframes => self.text("property_type").map(words),
         }
         .unwrap_or_default()
+    }
+
+    /// The words or the description that its file is made from, if it is made.
+    pub(super) fn makes(&self) -> Option<String> {
+        let said = generated_keys::said(&self.extras).map(|said| said.text);
+        said.or_else(|| Some(generated_keys::described(&self.extras)?.prompt))
     }
 
     /// The first words of a script, or of subtitles that are given as text.
