@@ -27,9 +27,7 @@ use crate::tool::Hints;
 /// The range of lengths, in seconds.
 const LENGTHS: std::ops::RangeInclusive<f64> = 3.0..=600.0;
 
-/// Makes a whole video from a theme with the configured providers.
-///
-/// Write `scenes` yourself: {say, show} each.
+/// Makes a video from a theme with the configured providers; write `scenes` yourself.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[expect(
     clippy::struct_excessive_bools,
@@ -38,7 +36,7 @@ const LENGTHS: std::ops::RangeInclusive<f64> = 3.0..=600.0;
 pub(crate) struct GenerateVideo {
     /// What it is about.
     pub theme: String,
-    /// What is said and shown.
+    /// In order.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "scenes")]
     pub scenes: Option<Value>,
@@ -101,7 +99,7 @@ pub(crate) struct GenerateVideo {
 }
 
 fn scenes(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
-    schemars::json_schema!({ "type": "array", "items": { "type": "object", "additionalProperties": true, "properties": {
+    schemars::json_schema!({ "type": "array", "items": { "additionalProperties": true, "properties": {
         "say": { "type": "string" }, "show": { "type": "string" }, "seconds": { "type": "number" }
     } } })
 }
