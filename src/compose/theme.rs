@@ -361,13 +361,39 @@ pub(crate) struct TimedVideo {
     pub notes: Vec<String>,
 }
 
-/// The plan of the video from the items of [`made_plan`], which have their files now. `lengths` has the lengths of the files
-/// in seconds. Scenes stretch for their voices and, all alike, to the wished length.
+/// What a file is: its length in seconds, and how much it must be enlarged to cover the canvas where it fits into it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct MadeFile {
+    pub seconds: f64,
+    pub cover: f64,
+}
+
+impl MadeFile {
+    /// Pixels of the file and of the canvas; a sound has none.
+    pub(crate) fn new(seconds: f64, (width, height): (u32, u32), canvas: (u32, u32)) -> Self {
+        let sides = [
+            f64::from(canvas.0) / f64::from(width.max(1)),
+            f64::from(canvas.1) / f64::from(height.max(1)),
+        ];
+        let cover = if width == 0 || height == 0 {
+            1.0
+        } else {
+            sides[0].max(sides[1]) / sides[0].min(sides[1])
+        };
+        Self {
+            seconds,
+            // Four digits are less than a pixel; rounded up, so that no line of the background is left.
+            cover: (cover * 1e4).ceil() / 1e4,
+        }
+    }
+}
+
+/// The plan of the video from the items of [`made_plan`], which have their files now. Scenes stretch for their voices and, all alike, to the wished length.
 pub(crate) fn timed_plan(
     wish: &VideoWish,
     scenes: &[Scene],
     made: &[Item],
-    lengths: &dyn Fn(&str) -> Option<f64>,
+    files: &dyn Fn(&str) -> Option<MadeFile>,
     save: Option<&Value>,
 ) -> Result<TimedVideo> {
     let mut voices = made
@@ -385,7 +411,7 @@ pub(crate) fn timed_plan(
         for text in spoken(scene) {
             let voice = if wish.is_spoken { voices.next() } else { None };
             let voice = voice.filter(|voice| voice.fault.is_none());
-            let length = voice.and_then(|voice| lengths(voice.source()?));
+            let length = voice.and_then(|voice| Some(files(voice.source()?)?.seconds));
             let length = length.unwrap_or_else(|| spoken_length(&text));
             own.push((text, voice, length));
         }
@@ -484,7 +510,7 @@ pub(crate) fn timed_plan(
                 visual,
                 (start, end),
                 index,
-                lengths,
+                files,
                 (&mut shown, &mut keyframes),
             );
         }
@@ -515,20 +541,25 @@ pub(crate) fn timed_plan(
     })
 }
 
-/// A picture moves slowly in or out while it is shown; a film is slowed down or repeated where it is too short.
+/// A picture moves slowly in or out while it is shown; a film is slowed down or repeated where it is too short. Both cover the canvas:
+/// services offer only some shapes.
 fn show(
     visual: &Item,
     (start, end): (f64, f64),
     index: usize,
-    lengths: &dyn Fn(&str) -> Option<f64>,
+    files: &dyn Fn(&str) -> Option<MadeFile>,
     (shown, keyframes): (&mut Vec<Value>, &mut Vec<Value>),
 ) {
     let Some(source) = visual.source() else {
         return;
     };
     let length = end - start;
+    let file = files(source).unwrap_or(MadeFile {
+        seconds: length,
+        cover: 1.0,
+    });
     if visual.argument("image_url").is_some() {
-        shown.push(json!({ "image_url": source, "start": round(start), "end": round(end) }));
+        shown.push(json!({ "image_url": source, "start": round(start), "end": round(end), "scale_x": file.cover, "scale_y": file.cover }));
         let (from, to) = if index.is_multiple_of(2) {
             (1.0, ZOOM)
         } else {
@@ -544,20 +575,22 @@ fn show(
         keyframes.push(json!({
             "property_types": ["uniform_scale", "uniform_scale"],
             "times": [first, last],
-            "values": [from.to_string(), to.to_string()],
+            "values": [(from * file.cover).to_string(), (to * file.cover).to_string()],
         }));
         return;
     }
-    let own = lengths(source).unwrap_or(length).max(0.1);
-    let speed = (own / length).clamp(0.5, 1.0);
+    let own = file.seconds.max(0.1);
+    // Rounded up, and its end down, so that no clip reaches into the next one.
+    let speed = ((own / length).clamp(0.5, 1.0) * 1e4).ceil() / 1e4;
     let mut at = start;
     while at < end - 0.05 {
         let part = (own / speed).min(end - at);
         let mut item = json!({
-            "video_url": source, "target_start": round(at), "start": 0, "end": round(part * speed), "volume": 0,
+            "video_url": source, "target_start": round(at), "start": 0, "end": (part * speed * 1e6).floor() / 1e6, "volume": 0,
+            "scale_x": file.cover, "scale_y": file.cover,
         });
         if speed < 1.0 {
-            item["speed"] = json!(round(speed));
+            item["speed"] = json!(speed);
         }
         shown.push(item);
         at += part;
@@ -598,6 +631,26 @@ mod tests {
         ] {
             let fault = read_scenes(&value).unwrap_err();
             assert!(fault.contains(expected), "{value}: {fault}");
+        }
+    }
+
+    #[test]
+    fn files_of_other_shapes_cover_the_canvas() {
+        let canvas = (1080, 1920);
+        for (size, expected) in [
+            ((1080, 1920), 1.0),
+            ((720, 1280), 1.0),
+            ((1024, 1536), 1.1852),
+            ((1024, 1024), 1.7778),
+            ((1920, 1080), 3.1606),
+            ((0, 0), 1.0),
+        ] {
+            let file = MadeFile::new(2.0, size, canvas);
+            assert!(
+                (file.cover - expected).abs() < 2e-4,
+                "{size:?}: {}",
+                file.cover
+            );
         }
     }
 

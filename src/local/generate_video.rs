@@ -1,5 +1,6 @@
 //! `generate_video`: a whole video from a theme. Voices and pictures are made by the configured providers.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,7 +14,7 @@ use crate::args::to_value;
 use crate::compose::generated::{self, MadeReport, MadeRow, Spending};
 use crate::compose::plan::Plan;
 use crate::compose::report::{Detail, RunOutcome};
-use crate::compose::theme::{self, GeneratedVideo, Scene, VideoWish};
+use crate::compose::theme::{self, GeneratedVideo, MadeFile, Scene, VideoWish};
 use crate::compose::{self, RunStart};
 use crate::draft::ids::DraftId;
 use crate::error::{Error, Kind, Result};
@@ -510,22 +511,22 @@ impl VideoRun {
             ));
         }
         let media = app.media.of(&context.caller);
-        let mut lengths = std::collections::HashMap::new();
+        let canvas = compose::canvas_of(&plan, &context.caller);
+        let mut files = HashMap::new();
         for item in &items {
             if let Some(source) = item.source().filter(|_| item.fault.is_none()) {
                 let facts = media.facts(source).await?;
                 let seconds = facts.audio_duration.filter(|_| !facts.has_video);
-                lengths.insert(
-                    source.to_owned(),
-                    seconds.unwrap_or(facts.duration).seconds(),
-                );
+                let seconds = seconds.unwrap_or(facts.duration).seconds();
+                let size = (facts.width, facts.height);
+                files.insert(source.to_owned(), MadeFile::new(seconds, size, canvas));
             }
         }
         let timed = theme::timed_plan(
             wish,
             &scenes,
             &items,
-            &|source| lengths.get(source).copied(),
+            &|source| files.get(source).copied(),
             self.save.as_ref(),
         )?;
         let taking = RunStart {
