@@ -24,8 +24,8 @@ pub(crate) const ASSETS: &str = "assets";
 const PART: &str = "part-";
 const LEFT: Duration = Duration::from_hours(24);
 
-/// A header states the length of a sound if it differs from the sound by less, in seconds.
-const SAME: f64 = 0.05;
+/// Silence after a speech, in seconds: clips end at frames, and the last sound must not be cut. A frame has at most 1/24 s.
+const TAIL: f64 = 0.05;
 
 /// What is recorded of a finished asset.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -99,7 +99,7 @@ impl AssetStore {
         }
     }
 
-    /// Looks at what arrived and keeps it. A sound whose header states a wrong length is kept as WAV.
+    /// Looks at what arrived and keeps it, a speech as WAV.
     ///
     /// # Errors
     /// If it is not what was wanted: a web page, an empty or a broken file, a picture instead of a sound.
@@ -117,16 +117,15 @@ impl AssetStore {
                 let facts = self.media.of(&Caller::user()).whole(&path).await;
                 let facts = facts.map_err(|error| unusable(&path, makes, &error))?;
                 fits(&facts, makes)?;
-                let part = if makes == Makes::Speech {
-                    self.with_true_length(part, &facts).await?
-                } else {
-                    CheckedSpeech::Same(part)
+                let wave = match makes {
+                    Makes::Speech => self.as_wave(&part).await?,
+                    _ => None,
                 };
-                match part {
-                    CheckedSpeech::Same(part) => (part, facts.format.extension(), Some(facts)),
-                    CheckedSpeech::Wave(part) => {
-                        let facts = self.media.of(&Caller::user()).whole(part.path()).await?;
-                        (part, "wav", Some(facts))
+                match wave {
+                    None => (part, facts.format.extension(), Some(facts)),
+                    Some(wave) => {
+                        let facts = self.media.of(&Caller::user()).whole(wave.path()).await?;
+                        (wave, "wav", Some(facts))
                     }
                 }
             }
@@ -153,24 +152,14 @@ impl AssetStore {
         })
     }
 
-    /// Decodes a speech to its end, and replaces it if its header states another length.
-    async fn with_true_length(&self, part: NamedTempFile, facts: &Facts) -> Result<CheckedSpeech> {
-        let stated = facts.audio_duration.unwrap_or(facts.duration).seconds();
+    /// A speech as WAV, which states its true length, with silence at its end. `None` for what only FFmpeg decodes.
+    async fn as_wave(&self, part: &NamedTempFile) -> Result<Option<NamedTempFile>> {
+        let path = part.path().to_owned();
         let mut wave = self.part()?;
-        let work = move || {
-            match write_wave(&[part.path()], wave.as_file_mut(), &|| false) {
-                Ok(lengths) => {
-                    let heard: f64 = lengths.iter().sum();
-                    Ok(if (heard - stated).abs() < SAME {
-                        CheckedSpeech::Same(part)
-                    } else {
-                        CheckedSpeech::Wave(wave)
-                    })
-                }
-                // What only FFmpeg decodes is kept as it is.
-                Err(SoundError::NeedsFfmpeg(_)) => Ok(CheckedSpeech::Same(part)),
-                Err(error) => Err(Error::media(format!("the speech that arrived {error}"))),
-            }
+        let work = move || match write_wave(&[&path], wave.as_file_mut(), TAIL, &|| false) {
+            Ok(_) => Ok(Some(wave)),
+            Err(SoundError::NeedsFfmpeg(_)) => Ok(None),
+            Err(error) => Err(Error::media(format!("the speech that arrived {error}"))),
         };
         tokio::task::spawn_blocking(work)
             .await
@@ -186,7 +175,7 @@ impl AssetStore {
         let mut wave = self.part()?;
         let work = move || {
             let paths: Vec<&Path> = paths.iter().map(PathBuf::as_path).collect();
-            let lengths = write_wave(&paths, wave.as_file_mut(), &|| false);
+            let lengths = write_wave(&paths, wave.as_file_mut(), 0.0, &|| false);
             lengths.map(|lengths| (wave, lengths))
         };
         let joined = tokio::task::spawn_blocking(work)
@@ -228,11 +217,6 @@ impl AssetStore {
         part.write_all(&wave_header(rate, 1, size))?;
         part.write_all(&bytes[..even])
     }
-}
-
-enum CheckedSpeech {
-    Same(NamedTempFile),
-    Wave(NamedTempFile),
 }
 
 /// Whether the file is of the wanted kind.

@@ -11,8 +11,8 @@ use crate::error::SoundError;
 /// The size of the header that [`wave_header`] makes, in bytes.
 const HEADER: u32 = 44;
 
-/// Decodes files one after the other to one WAV of 16 bits, with the sample rate and the channels of the first; returns the
-/// length of each in seconds. All sound that is there is decoded, whatever a header says about the length.
+/// Decodes files one after the other to one WAV of 16 bits, with the sample rate and the channels of the first, and adds
+/// `tail` seconds of silence; returns the length of each in seconds. All sound that is there is decoded, whatever a header says about the length.
 ///
 /// # Errors
 /// If a file cannot be read or decoded here, contains no sound, or has another sample rate than the first; if `to` cannot be
@@ -20,6 +20,7 @@ const HEADER: u32 = 44;
 pub fn write_wave(
     files: &[&Path],
     to: &mut File,
+    tail: f64,
     is_cancelled: &dyn Fn() -> bool,
 ) -> Result<Vec<f64>, SoundError> {
     let mut out = BufWriter::new(to);
@@ -60,6 +61,9 @@ pub fn write_wave(
     let Some((rate, channels)) = form else {
         return Err(SoundError::NoSound("there is no file".to_owned()));
     };
+    let silence = (tail * f64::from(rate)).round() as usize * channels * 2;
+    out.write_all(&vec![0; silence])?;
+    written += silence as u64;
     let bytes = u32::try_from(written)
         .ok()
         .filter(|bytes| *bytes < u32::MAX - HEADER);
@@ -146,14 +150,15 @@ mod tests {
     fn sounds_are_joined_and_unknown_lengths_are_found() {
         let (one, two) = (file(&wave(8_000, 16_000)), file(&wave(4_000, u32::MAX)));
         let mut to = tempfile::tempfile().unwrap();
-        let lengths = write_wave(&[one.path(), two.path()], &mut to, &|| false).unwrap();
+        let lengths = write_wave(&[one.path(), two.path()], &mut to, 0.1, &|| false).unwrap();
         assert_eq!(lengths, [0.5, 0.25]);
         let mut written = Vec::new();
         to.rewind().unwrap();
         to.read_to_end(&mut written).unwrap();
-        assert_eq!(written.len(), 44 + 24_000);
-        assert_eq!(written[40..44], 24_000u32.to_le_bytes());
-        assert_eq!(written[..44], wave_header(16_000, 1, 24_000));
+        // And a tenth of a second of silence.
+        assert_eq!(written.len(), 44 + 24_000 + 3_200);
+        assert_eq!(written[..44], wave_header(16_000, 1, 27_200));
+        assert!(written[44 + 24_000..].iter().all(|byte| *byte == 0));
     }
 
     #[test]
@@ -163,12 +168,12 @@ mod tests {
         other[24..28].copy_from_slice(&8_000u32.to_le_bytes());
         let other = file(&other);
         let mut to = tempfile::tempfile().unwrap();
-        let error = write_wave(&[one.path(), other.path()], &mut to, &|| false).unwrap_err();
+        let error = write_wave(&[one.path(), other.path()], &mut to, 0.0, &|| false).unwrap_err();
         assert!(error.to_string().contains("8000 Hz"), "{error}");
         let page = file(b"<html>no sound</html>");
-        assert!(write_wave(&[page.path()], &mut to, &|| false).is_err());
-        assert!(write_wave(&[], &mut to, &|| false).is_err());
-        let cancelled = write_wave(&[one.path()], &mut to, &|| true);
+        assert!(write_wave(&[page.path()], &mut to, 0.0, &|| false).is_err());
+        assert!(write_wave(&[], &mut to, 0.0, &|| false).is_err());
+        let cancelled = write_wave(&[one.path()], &mut to, 0.0, &|| true);
         assert!(matches!(cancelled, Err(SoundError::Cancelled)));
     }
 }
