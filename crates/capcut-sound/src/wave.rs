@@ -42,7 +42,8 @@ pub fn write_wave(
             for frame in samples.chunks_exact(channels) {
                 for channel in 0..own_channels {
                     let sample = frame[channel.min(channels - 1)];
-                    let sample = (sample.clamp(-1.0, 1.0) * 32_767.0).round() as i16;
+                    // As it was decoded, so that samples of 16 bits stay the same.
+                    let sample = (sample * 32_768.0).round().clamp(-32_768.0, 32_767.0) as i16;
                     out.write_all(&sample.to_le_bytes())?;
                 }
             }
@@ -155,7 +156,8 @@ mod tests {
         let mut written = Vec::new();
         to.rewind().unwrap();
         to.read_to_end(&mut written).unwrap();
-        // And a tenth of a second of silence.
+        // The same samples, and a tenth of a second of silence.
+        assert_eq!(written[44..44 + 16_000], wave(8_000, 16_000)[44..]);
         assert_eq!(written.len(), 44 + 24_000 + 3_200);
         assert_eq!(written[..44], wave_header(16_000, 1, 27_200));
         assert!(written[44 + 24_000..].iter().all(|byte| *byte == 0));

@@ -447,11 +447,10 @@ impl Stub {
             Route::Transcript => {
                 let state = self.state();
                 let is_in = |voice: &&Voice| {
-                    let body = &asked.body;
-                    body.len() >= voice.wave.len()
-                        && body
-                            .windows(voice.wave.len())
-                            .any(|part| part == voice.wave)
+                    // Its samples: the header and the end may differ.
+                    let (body, samples) = (&asked.body, &voice.wave[44..]);
+                    body.len() >= samples.len()
+                        && body.windows(samples.len()).any(|part| part == samples)
                 };
                 let known = state.voices.iter().find(is_in);
                 let words =
