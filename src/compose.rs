@@ -302,26 +302,11 @@ pub(crate) async fn planned(
         None
     };
     let laid = layout::lay_out(items, &lengths, true);
-    let mut report = RunReport {
-        outcome: RunOutcome::Complete,
-        draft_id: None,
-        backend: None,
-        saved: false,
-        folder: None,
-        zip: None,
-        download_url: None,
-        save_error: None,
-        totals: Totals::default(),
-        items: laid.iter().map(run::planned_row).collect(),
-        made: None,
+    let rows = laid.iter().map(run::planned_row).collect();
+    Ok(RunReport {
         estimate,
-        phases: Phases::default(),
-        notes: plan.notes.clone(),
-        look: None,
-        next: None,
-    };
-    report.count();
-    Ok(report)
+        ..RunReport::planned(rows, plan.notes.clone())
+    })
 }
 
 /// The draft of a run.

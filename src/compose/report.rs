@@ -256,6 +256,30 @@ pub(crate) fn shorten(report: &mut Value) {
 }
 
 impl RunReport {
+    /// The report of a run that only says what it would do.
+    pub(crate) fn planned(items: Vec<ItemReport>, notes: Vec<String>) -> Self {
+        let mut report = Self {
+            outcome: RunOutcome::Complete,
+            draft_id: None,
+            backend: None,
+            saved: false,
+            folder: None,
+            zip: None,
+            download_url: None,
+            save_error: None,
+            totals: Totals::default(),
+            items,
+            made: None,
+            estimate: None,
+            phases: Phases::default(),
+            notes,
+            look: None,
+            next: None,
+        };
+        report.count();
+        report
+    }
+
     /// Adds a note that neither the report nor one of its items has yet.
     pub(crate) fn note(&mut self, note: String) {
         let items = self.items.iter().flat_map(|row| &row.notes);

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::made::FinishedRun;
 use super::plan::{Plan, Save};
-use super::report::{ItemReport, ItemStatus, Phases, RunOutcome, RunReport, Totals};
+use super::report::{ItemReport, ItemStatus, RunOutcome, RunReport};
 use super::resume::last_plan::{self, RunPlan};
 use super::steps::Steps;
 use super::template::{DraftTemplate, TOOL};
@@ -31,26 +31,10 @@ pub(super) struct TemplateRun<'a> {
 
 /// The report of a plan that was checked, and of which nothing was made.
 pub(crate) fn checked(plan: &Plan) -> RunReport {
-    let mut report = RunReport {
-        outcome: RunOutcome::Complete,
-        draft_id: None,
-        backend: None,
-        saved: false,
-        folder: None,
-        zip: None,
-        download_url: None,
-        save_error: None,
-        totals: Totals::default(),
-        items: plan.template.as_ref().map_or_else(Vec::new, rows),
-        made: None,
-        estimate: None,
-        phases: Phases::default(),
-        notes: plan.notes.clone(),
-        look: None,
-        next: None,
-    };
-    report.count();
-    report
+    RunReport::planned(
+        plan.template.as_ref().map_or_else(Vec::new, rows),
+        plan.notes.clone(),
+    )
 }
 
 /// One row for each value.

@@ -378,6 +378,25 @@ impl Jobs {
         }
     }
 
+    /// Waits for a job for the call that started it, at most `wait_s` seconds. If the client gives up, the call and the job end;
+    /// after an answer that the job is running, it continues.
+    pub(crate) async fn answered(
+        &self,
+        id: &str,
+        wait_s: f64,
+        cancel: &CancellationToken,
+    ) -> Result<JobState> {
+        let given_up = self.token(id).drop_guard();
+        let wait = Duration::from_secs_f64(wait_s.clamp(0.0, 3600.0));
+        let state = tokio::select! {
+            biased;
+            () = cancel.cancelled() => self.cancel(id, UNDONE).await?,
+            state = self.wait(id, wait) => state?,
+        };
+        given_up.disarm();
+        Ok(state)
+    }
+
     /// The token that cancels the job.
     pub(crate) fn token(&self, id: &str) -> CancellationToken {
         self.job(id)

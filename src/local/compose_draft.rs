@@ -243,15 +243,7 @@ impl LocalTool for ComposeDraft {
             return planned(&report);
         }
         let id = start(app, plan, checked, (resume, self.look, spending), context).await?;
-        // If the client gives up, this call and its job are dropped. After the answer `running`, the job continues.
-        let given_up = app.jobs.token(&id).drop_guard();
-        let wait = Duration::from_secs_f64(self.wait_s.clamp(0.0, 3600.0));
-        let state = tokio::select! {
-            biased;
-            () = context.cancel.cancelled() => app.jobs.cancel(&id, jobs::UNDONE).await?,
-            state = app.jobs.wait(&id, wait) => state?,
-        };
-        given_up.disarm();
+        let state = app.jobs.answered(&id, self.wait_s, &context.cancel).await?;
         answer(&id, state, self.detail)
     }
 }

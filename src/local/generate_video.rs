@@ -18,7 +18,7 @@ use crate::compose::theme::{self, GeneratedVideo, MadeFile, Scene, VideoWish};
 use crate::compose::{self, RunStart};
 use crate::draft::ids::DraftId;
 use crate::error::{Error, Kind, Result};
-use crate::exec::jobs::{self, Handle};
+use crate::exec::jobs::Handle;
 use crate::exec::{App, Context};
 use crate::local::LocalTool;
 use crate::local::preview_video;
@@ -253,15 +253,7 @@ impl LocalTool for GenerateVideo {
                 to_value(&made)
             })
             .await?;
-        // If the client gives up, this call and its job are dropped. After the answer `running`, the job continues.
-        let given_up = app.jobs.token(&id).drop_guard();
-        let wait = Duration::from_secs_f64(self.wait_s.clamp(0.0, 3600.0));
-        let state = tokio::select! {
-            biased;
-            () = context.cancel.cancelled() => app.jobs.cancel(&id, jobs::UNDONE).await?,
-            state = app.jobs.wait(&id, wait) => state?,
-        };
-        given_up.disarm();
+        let state = app.jobs.answered(&id, self.wait_s, &context.cancel).await?;
         if let Some(error) = state.failure() {
             return Err(error);
         }

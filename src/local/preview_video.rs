@@ -2,7 +2,6 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
 use capcut_render::VideoOptions;
 use schemars::JsonSchema;
@@ -19,7 +18,7 @@ use crate::draft::ids::DraftId;
 use crate::engine::package::unwritable;
 use crate::error::{Error, Result};
 use crate::exec::drafts::NamedDraft;
-use crate::exec::jobs::{self, Handle};
+use crate::exec::jobs::Handle;
 use crate::exec::{App, Context, Step};
 use crate::local::LocalTool;
 use crate::local::compose_draft::{JobReply, default_wait_s};
@@ -118,15 +117,7 @@ impl LocalTool for PreviewVideo {
                 to_value(&video(&worker, shown, target, options, &context).await?)
             })
             .await?;
-        // If the client gives up, this call and its job are dropped. After the answer `running`, the job continues.
-        let given_up = app.jobs.token(&id).drop_guard();
-        let wait = Duration::from_secs_f64(self.wait_s.clamp(0.0, 3600.0));
-        let state = tokio::select! {
-            biased;
-            () = context.cancel.cancelled() => app.jobs.cancel(&id, jobs::UNDONE).await?,
-            state = app.jobs.wait(&id, wait) => state?,
-        };
-        given_up.disarm();
+        let state = app.jobs.answered(&id, self.wait_s, &context.cancel).await?;
         if let Some(error) = state.failure() {
             return Err(error);
         }
