@@ -27,6 +27,9 @@ const LEAD: f64 = 0.15;
 const ZOOM: f64 = 1.12;
 /// The volume of music below a voice.
 const MUSIC_VOLUME: f64 = 0.5;
+/// The size of captions, with which a line of the longest kind fits into the canvas, and the width of their outline.
+const CAPTION_SIZE: f64 = 8.0;
+const CAPTION_BORDER: f64 = 40.0;
 /// The most scenes of a video.
 const MOST_SCENES: usize = 60;
 /// Seconds that a scene lasts if nothing says how many there are.
@@ -489,9 +492,12 @@ pub(crate) fn timed_plan(
                     Some(words) => json!({ "align_to": id, "srt": words }),
                     None => json!({ "align_to": id, "script": text }),
                 };
+                // Readable on any picture.
+                caption["font_size"] = json!(CAPTION_SIZE);
+                caption["border_width"] = json!(CAPTION_BORDER);
                 if is_portrait(&wish.aspect_ratio) {
                     // Above the buttons and titles that apps lay over the bottom of tall videos.
-                    caption["transform_y"] = json!(-0.58);
+                    caption["transform_y"] = json!(-0.54);
                 }
                 subtitles.push(caption);
                 // A microsecond between two voices, as their lengths are rounded.
@@ -501,7 +507,8 @@ pub(crate) fn timed_plan(
                 let from = start + part * place as f64;
                 texts.push(json!({
                     "text": text, "start": round(from), "end": round(from + part),
-                    "position": "bottom", "font_size": 9, "border_width": 40, "track_name": "captions",
+                    "position": "bottom", "font_size": CAPTION_SIZE, "border_width": CAPTION_BORDER,
+                    "track_name": "captions",
                 }));
             }
         }
