@@ -18,7 +18,7 @@ mod wanted;
 mod wire;
 
 pub(crate) use assets::{ASSETS, AssetStore};
-pub(crate) use maker::{AssetOrder, MadeAsset, MakeContext, Maker};
+pub(crate) use maker::{AssetOrder, MadeAsset, MakeContext, Maker, Spent};
 pub(crate) use pool::{Provider, Providers};
 pub(crate) use price::Estimate;
 pub(crate) use price::rounded;

@@ -23,7 +23,7 @@ use crate::caller::Caller;
 use crate::error::{Error, Kind, Result};
 use crate::exec::{App, Context};
 use crate::manifest::OnFailure;
-use crate::providers::{AssetOrder, MadeAsset, MakeContext, Maker, Makes, Wanted};
+use crate::providers::{AssetOrder, MadeAsset, MakeContext, Maker, Makes, Spent, Wanted};
 use crate::sound::Listener;
 
 /// What the two branches share.
@@ -86,6 +86,7 @@ pub(super) async fn generate(
             stop: stop.clone(),
             retry_uncertain: spending.retry_uncertain,
             until,
+            spent: Spent::default(),
         },
         stop,
         abort: plan.on_failure.unwrap_or(app.manifest.sync.on_failure) == OnFailure::Abort,
@@ -131,7 +132,6 @@ pub(super) async fn generate(
     for Outcome { item, key, made } in voices.into_iter().chain(pictures) {
         match made {
             Ok(made) => {
-                report.cost += made.cost.unwrap_or(0.0);
                 report.assets.push(MadeRow {
                     item: items[item].path.clone(),
                     make: key.what().to_owned(),
@@ -163,8 +163,7 @@ pub(super) async fn generate(
     }
     of_voices::follow(items);
     report.ms = super::ms(started);
-    // Two orders for the same speech are one creation.
-    report.cost = (report.cost * 1e6).round() / 1e6;
+    report.cost = (generation.make.spent.total() * 1e6).round() / 1e6;
     Ok(Some(report))
 }
 

@@ -30,7 +30,7 @@ pub(crate) struct Spending {
 /// What was made for a run.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct MadeReport {
-    /// What this run cost at most.
+    /// What this run cost at most, with requests whose answers were lost.
     pub cost: f64,
     /// The word for the amount.
     pub currency: String,

@@ -22,7 +22,7 @@ use crate::exec::jobs::Handle;
 use crate::exec::{App, Context};
 use crate::local::LocalTool;
 use crate::local::preview_video;
-use crate::providers::{AssetOrder, Estimate, MakeContext, Makes, MaxCost, Wanted, rounded};
+use crate::providers::{AssetOrder, Estimate, MakeContext, Makes, MaxCost, Spent, Wanted, rounded};
 use crate::tool::Hints;
 
 /// The range of lengths, in seconds.
@@ -454,6 +454,7 @@ impl VideoRun {
                     retry_uncertain: spending.retry_uncertain,
                     until: std::time::Instant::now()
                         + Duration::from_secs_f64(limits.run_timeout_s),
+                    spent: Spent::default(),
                 };
                 let text = maker.make(&order, &make).await?;
                 let cost = text.cost.unwrap_or(0.0);

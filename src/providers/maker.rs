@@ -64,6 +64,21 @@ pub(crate) struct MakeContext {
     pub retry_uncertain: bool,
     /// The time limit of all orders.
     pub until: Instant,
+    pub spent: Spent,
+}
+
+/// What the orders of a run cost at most: also those whose answer was lost, and that may have been billed.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Spent(Arc<Mutex<f64>>);
+
+impl Spent {
+    fn add(&self, cost: f64) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) += cost;
+    }
+
+    pub(crate) fn total(&self) -> f64 {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl Maker {
@@ -393,6 +408,8 @@ impl Maker {
                     }
                 }
             }
+            // An earlier run paid for its task.
+            let cost = if is_taken_over { Some(0.0) } else { cost };
             let is_task = provider.makes() == Makes::Film;
             // What costs nothing, or can be ended at the provider, does not hold up the end of a run.
             let ends = is_task || creation::is_harmless(provider);
@@ -414,13 +431,20 @@ impl Maker {
             let ended = tokio::select! {
                 ended = work => ended,
                 // What was sent continues, and is kept when it arrives; a task is ended at the provider first.
-                () = context.cancel.cancelled(), if !is_task => return Err(cancelled()),
+                () = context.cancel.cancelled(), if !is_task => {
+                    context.spent.add(cost.unwrap_or(0.0));
+                    return Err(cancelled());
+                }
             };
-            let ended = ended.map_err(|error| {
-                CreationRefusal::uncertain(
+            let ended = ended.unwrap_or_else(|error| {
+                Err(CreationRefusal::uncertain(
                     Error::internal("making an asset was interrupted").source(error),
-                )
-            })?;
+                ))
+            });
+            let is_refused = matches!(&ended, Err(refusal) if refusal.accepted == Accepted::No);
+            if !is_refused {
+                context.spent.add(cost.unwrap_or(0.0));
+            }
             let refusal = match ended {
                 Ok(asset) => {
                     return Ok(MadeAsset {

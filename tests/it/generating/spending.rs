@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::{completed, compose, home_with, saved_plan};
 use crate::access::{add, bearer};
-use crate::support::services::{Route, Services};
+use crate::support::services::{Manner, Route, Services, ServicesSettings};
 use crate::support::{Home, McpOverHttp, until};
 
 /// Voices have a price by characters, pictures one each, and films have none.
@@ -32,6 +32,26 @@ fn priced(home: &Home) -> Value {
             "visuals": [{ "imagine": "a watch", "duration": 1 }, { "imagine": "a strap", "duration": 1 }],
         }),
     )
+}
+
+#[test]
+fn a_request_whose_answer_was_lost_counts_as_a_cost_and_a_refused_one_does_not() {
+    for (manner, cost) in [(Manner::ResetAfter, 0.4), (Manner::Refused, 0.2)] {
+        let services = Services::with(ServicesSettings::default(), move |asked| {
+            match asked.route {
+                Route::Speech => manner,
+                _ => Manner::Good,
+            }
+        });
+        let home = home_with(&sections(&services, "max_cost = 1"));
+        let mut client = home.connected();
+        let reply = compose(&mut client, &priced(&home), &json!({})).expect("the pictures");
+        assert_eq!(reply["status"], "partial", "{reply:#}");
+        assert_eq!(
+            reply["report"]["made"]["cost"], cost,
+            "{manner:?}: {reply:#}"
+        );
+    }
 }
 
 #[test]
