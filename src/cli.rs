@@ -3,6 +3,7 @@
 //! Lower modules fail with [`Error`]. This module turns it into one line on stderr, a hint and an exit code.
 
 mod access_options;
+mod ask;
 mod call;
 mod completions;
 mod compose;
@@ -11,6 +12,7 @@ mod connect;
 mod doctor;
 mod drafts;
 mod engine;
+mod health;
 mod init;
 mod lint;
 mod listener;
@@ -179,6 +181,7 @@ enum Command {
     Connect(connect::Connect),
     Disconnect(connect::disconnect::Disconnect),
     Stats(stats::Stats),
+    Health(health::AskHealth),
     Token(token::TokenCommand),
     Completions(completions::Completions),
 }
@@ -298,6 +301,10 @@ fn execute(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Stats(stats) => {
             options.settings()?;
             wait_here(stats.run())
+        }
+        Command::Health(health) => {
+            options.settings()?;
+            wait_here(health.run())
         }
         Command::Token(token) => token.run(&options.settings()?),
         Command::Engine(engine) => {

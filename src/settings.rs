@@ -6,6 +6,7 @@
 mod choices;
 mod folders;
 mod os;
+mod secret;
 mod storage_keys;
 
 use std::collections::BTreeMap;
@@ -83,11 +84,14 @@ pub(crate) const VARIABLES: &[(&str, &str)] = &[
         storage_keys::KEY_ID,
         "the access key for object storage (`[storage]` in `tools.toml`)",
     ),
+    (storage_keys::KEY_ID_FILE, "a file with the access key"),
     (storage_keys::SECRET, "its secret"),
+    (storage_keys::SECRET_FILE, "a file with its secret"),
     (
         storage_keys::SESSION,
         "the session token, if the access key is a temporary one",
     ),
+    (storage_keys::SESSION_FILE, "a file with the session token"),
 ];
 
 const API_URL: &str = "CAPCUT_API_URL";
@@ -307,7 +311,7 @@ impl Settings {
             tokens_file: path(None, TOKENS_FILE),
             tools: tools(given.tools, env)?,
             token: text(env, TOKEN)?,
-            storage_keys: StorageKeys::of(own),
+            storage_keys: StorageKeys::of(own)?,
             drafts_dir: path(given.drafts_dir, DRAFTS_DIR),
             cache_dir: path(None, CACHE_DIR),
             capcut_dirs: drafts_dirs(os, own, Edition::Capcut),

@@ -2,18 +2,14 @@
 
 use std::fmt::Write as _;
 use std::process::ExitCode;
-use std::time::Duration;
 
 use clap::Args;
 
-use super::monitor;
+use super::{ask, monitor};
 use crate::cli;
 use crate::error::{Error, Kind, Result};
 use crate::media::shown;
 use crate::metrics::Snapshot;
-
-/// The limit of an answer, in bytes.
-const MAX_BYTES: usize = 16 << 20;
 
 /// Prints statistics of a running server: calls, errors, times, retries, lanes and breakers.
 ///
@@ -31,7 +27,7 @@ pub(super) struct Stats {
 
 impl Stats {
     pub(super) async fn run(self) -> anyhow::Result<ExitCode> {
-        let text = fetch(&address(&self.url)).await?;
+        let text = fetch(&ask::page(&self.url, "/metrics")).await?;
         let snapshot = Snapshot::parse(&text).map_err(|error| {
             Error::new(
                 Kind::Unavailable,
@@ -47,51 +43,19 @@ impl Stats {
     }
 }
 
-/// The full address, for a site or for the page itself.
-fn address(url: &str) -> String {
-    let url = if url.contains("://") {
-        url.to_owned()
-    } else {
-        format!("http://{url}")
-    };
-    let site = url.trim_end_matches('/');
-    if site.ends_with("/metrics") {
-        site.to_owned()
-    } else {
-        format!("{site}/metrics")
-    }
-}
-
 async fn fetch(url: &str) -> Result<String> {
-    let place = shown(url);
-    let fault = |what: String| {
-        Error::new(Kind::Unavailable, what).hint(format!(
-            "start the server with `--metrics {}`, and name another address with `--url`",
-            monitor::USUAL
-        ))
-    };
-    // Another part of the process may already have installed it.
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    let client = reqwest::Client::builder()
-        .connect_timeout(Duration::from_secs(5))
-        .timeout(Duration::from_secs(15))
-        .no_proxy()
-        .build()
-        .map_err(|error| Error::internal("cannot create an HTTP client").source(error))?;
-    let broken =
-        |error: reqwest::Error| fault(format!("{place}: no answer")).source(error.without_url());
-    let mut response = client.get(url).send().await.map_err(broken)?;
-    if !response.status().is_success() {
-        return Err(fault(format!("{place}: HTTP {}", response.status())));
-    }
-    let mut text = Vec::new();
-    while let Some(chunk) = response.chunk().await.map_err(broken)? {
-        text.extend_from_slice(&chunk);
-        if text.len() > MAX_BYTES {
-            return Err(fault(format!("{place}: more than {MAX_BYTES} bytes")));
+    let hint = format!(
+        "start the server with `--metrics {}`, and name another address with `--url`",
+        monitor::USUAL
+    );
+    match ask::get(url).await {
+        Ok((status, text)) if status.is_success() => Ok(text),
+        Ok((status, _)) => {
+            let what = format!("{}: HTTP {status}", shown(url));
+            Err(Error::new(Kind::Unavailable, what).hint(hint))
         }
+        Err(error) => Err(error.hint(hint)),
     }
-    Ok(String::from_utf8_lossy(&text).into_owned())
 }
 
 fn table(snapshot: &Snapshot) -> String {
@@ -231,19 +195,6 @@ mod tests {
             (600.0, "600 s"),
         ] {
             assert_eq!(seconds(time), expected);
-        }
-    }
-
-    #[test]
-    fn a_site_and_its_page_are_the_same_address() {
-        for url in [
-            "http://h:1",
-            "http://h:1/",
-            "http://h:1/metrics",
-            "h:1",
-            "h:1/metrics/",
-        ] {
-            assert_eq!(address(url), "http://h:1/metrics", "{url}");
         }
     }
 }

@@ -1,11 +1,15 @@
-//! The credentials of object storage, which come from the environment only.
+//! The credentials of object storage, which come from the environment or from files that it names.
 
-use super::{Env, value};
+use super::{Env, secret};
+use crate::error::Result;
 use crate::secrets::Hidden;
 
 pub(super) const KEY_ID: &str = "AWS_ACCESS_KEY_ID";
+pub(super) const KEY_ID_FILE: &str = "AWS_ACCESS_KEY_ID_FILE";
 pub(super) const SECRET: &str = "AWS_SECRET_ACCESS_KEY";
+pub(super) const SECRET_FILE: &str = "AWS_SECRET_ACCESS_KEY_FILE";
 pub(super) const SESSION: &str = "AWS_SESSION_TOKEN";
+pub(super) const SESSION_FILE: &str = "AWS_SESSION_TOKEN_FILE";
 
 /// The credentials; `None` for those that are not set.
 #[derive(Clone, Debug, Default)]
@@ -16,17 +20,11 @@ pub(crate) struct StorageKeys {
 }
 
 impl StorageKeys {
-    /// A value that is not text counts as not set: an error could show it.
-    pub(super) fn of(env: Env<'_>) -> Self {
-        let read = |variable| {
-            let text = value(env, variable)?.into_string().ok()?;
-            let text = text.trim();
-            (!text.is_empty()).then(|| Hidden(text.to_owned()))
-        };
-        Self {
-            key_id: read(KEY_ID),
-            secret: read(SECRET),
-            session: read(SESSION),
-        }
+    pub(super) fn of(env: Env<'_>) -> Result<Self> {
+        Ok(Self {
+            key_id: secret::of(env, KEY_ID, KEY_ID_FILE)?,
+            secret: secret::of(env, SECRET, SECRET_FILE)?,
+            session: secret::of(env, SESSION, SESSION_FILE)?,
+        })
     }
 }

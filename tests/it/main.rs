@@ -24,6 +24,7 @@ mod field;
 mod flows;
 mod front;
 mod generating;
+mod health;
 mod heard;
 mod hostile;
 mod http;

@@ -64,6 +64,46 @@ fn a_server_does_not_start_without_credentials() {
 }
 
 #[test]
+fn credentials_come_from_files_that_variables_name() {
+    let server = Server::start(|_| Answer::new(403, "application/xml", "<Error/>"));
+    let mut home = home(&server.url, "");
+    let file = home.path().join("tools.toml").display().to_string();
+    let folder = tempfile::tempdir().expect("a folder");
+    let secret = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        fs::write(&path, text).expect("a file");
+        path.display().to_string()
+    };
+    let (key_id, key) = (secret("id", &format!("{KEY_ID}\n")), secret("key", SECRET));
+    home.set("AWS_ACCESS_KEY_ID_FILE", &key_id);
+    let both = home.run(&["config", "check", &file]);
+    assert_eq!(both.code, 2, "{both:?}");
+    assert!(both.stderr.contains("are both set"), "{both:?}");
+    assert_eq!(server.asked().len(), 0);
+
+    home.set("AWS_ACCESS_KEY_ID", "")
+        .set("AWS_SECRET_ACCESS_KEY", "")
+        .set("AWS_SECRET_ACCESS_KEY_FILE", &key);
+    home.run(&["config", "check", &file]);
+    let asked = server.asked();
+    let signed = asked.first().expect("a request").headers["authorization"].clone();
+    assert!(
+        signed.contains(&format!("Credential={KEY_ID}/")),
+        "{signed}"
+    );
+
+    home.set("AWS_SECRET_ACCESS_KEY_FILE", "/nowhere/key");
+    let missing = home.run(&["serve", "--http", "127.0.0.1:0"]);
+    assert_eq!(missing.code, 2, "{missing:?}");
+    assert!(
+        missing
+            .stderr
+            .contains("`AWS_SECRET_ACCESS_KEY_FILE`: /nowhere/key cannot be read"),
+        "{missing:?}"
+    );
+}
+
+#[test]
 fn what_is_wrong_with_a_bucket_is_said_by_config_check_doctor_and_readiness() {
     for (status, code, expected) in [
         (403, "InvalidAccessKeyId", "AWS_ACCESS_KEY_ID"),
