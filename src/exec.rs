@@ -14,6 +14,7 @@ mod recovery;
 mod retry;
 mod routing;
 mod settling;
+mod sweep;
 #[cfg(test)]
 pub(crate) mod testing;
 #[cfg(test)]
@@ -35,7 +36,7 @@ use tokio_util::sync::CancellationToken;
 use crate::backend::{Failure, Reached, Servers};
 use crate::breaker::Breaker;
 use crate::caller::Caller;
-use crate::delivery::saved::SavedDrafts;
+use crate::delivery::saved::{SavedDrafts, part_of};
 use crate::draft::evidence::Leaves;
 use crate::draft::ids::DraftId;
 use crate::engine::{self, Engine};
@@ -45,9 +46,9 @@ use crate::manifest::{Manifest, Route};
 use crate::media::MediaStore;
 use crate::memory;
 use crate::metrics::{self, Metrics};
-use crate::providers::{AssetStore, Maker, Providers};
+use crate::providers::{ASSETS, AssetStore, Maker, Providers};
 use crate::settings::{BackendChoice, Settings};
-use crate::storage::Storage;
+use crate::storage::{Storage, UserName};
 use crate::styles;
 use crate::tool::{Hints, Request, Spec, Tool as _, Turn};
 use crate::tools::generate_draft_url::GenerateDraftUrl;
@@ -145,10 +146,42 @@ pub(crate) struct App {
     breakers: Arc<Mutex<HashMap<String, Breaker>>>,
     homes: routing::OriginCache,
     lists: ledger::Lists,
+    /// What drafts need of the bucket.
+    needs: sweep::KnownNeeds,
 }
 
 /// The tenant of drafts that the user of this process made.
 pub(crate) const LOCAL_TENANT: &str = "local";
+
+/// The name of a journal as a user of the storage.
+fn user_of(journal: &Arc<Journal>) -> UserName {
+    let journal = Arc::clone(journal);
+    Arc::new(move || {
+        let journal = Arc::clone(&journal);
+        async move { Ok(part_of(&journal.id().await?)) }.boxed()
+    })
+}
+
+/// The media of a tenant: those that are fetched are also in the bucket, if there is one.
+fn media_of(
+    storage: &Storage,
+    tenant: &str,
+    settings: &Settings,
+    manifest: &Manifest,
+    journal: &Arc<Journal>,
+) -> MediaStore {
+    let limits = manifest.limits.media.clone();
+    let Ok(data) = settings.data_dir() else {
+        return MediaStore::new(limits, None);
+    };
+    let copies = Storage::media_copies(data);
+    let shared = storage.media(tenant, copies, limits.cache_bytes, user_of(journal));
+    let shared = shared.unwrap_or_else(|error| {
+        tracing::warn!("fetched media are not shared: {}", error.cause());
+        None
+    });
+    MediaStore::sharing(limits, Some(data), shared)
+}
 
 /// How long the end of a process waits for the answers of providers.
 const LAST_ANSWERS: Duration = Duration::from_secs(10);
@@ -176,17 +209,21 @@ impl App {
             styles::keep_in(data.to_owned());
         }
         let journal = journal::of(settings.data_dir().ok(), manifest.journal.sync);
-        let media = MediaStore::new(manifest.limits.media.clone(), settings.data_dir().ok());
+        let storage = Arc::new(Storage::new(
+            manifest.storage.clone(),
+            settings.storage_keys.clone(),
+        ));
+        let media = media_of(&storage, LOCAL_TENANT, &settings, &manifest, &journal);
         let engine = Arc::new(Engine::new(
             settings.edition,
             media.clone(),
             Arc::clone(&journal),
             options,
         ));
-        let mut app = Self::of(settings, manifest, engine, media, journal);
+        let mut app = Self::of(settings, manifest, engine, media, journal, storage);
         let providers = Providers::new(&app.manifest.providers, &app.manifest.generate);
         app.maker = app.maker_of(&Arc::new(providers));
-        app.restore_uploads();
+        app.restore_files();
         Ok(Arc::new(app))
     }
 
@@ -198,14 +235,15 @@ impl App {
         options.memory_bytes = self.manifest.limits.memory_bytes;
         let data = settings.data_dir().ok();
         let journal = journal::of(data, self.manifest.journal.sync);
-        let media = MediaStore::new(self.manifest.limits.media.clone(), data);
+        let media = media_of(&self.storage, tenant, &settings, &self.manifest, &journal);
         let engine = Arc::new(Engine::new(
             settings.edition,
             media.clone(),
             Arc::clone(&journal),
             options,
         ));
-        let mut app = Self::of(settings, Arc::clone(&self.manifest), engine, media, journal);
+        let (manifest, storage) = (Arc::clone(&self.manifest), Arc::clone(&self.storage));
+        let mut app = Self::of(settings, manifest, engine, media, journal, storage);
         app.tenant = tenant.into();
         app.servers.addresses.clone_from(&self.servers.addresses);
         app.servers.sender = self.servers.sender.clone();
@@ -213,23 +251,29 @@ impl App {
         app.metrics = Arc::clone(&self.metrics);
         app.pulse = self.pulse.clone();
         app.breakers = Arc::clone(&self.breakers);
-        app.storage = Arc::clone(&self.storage);
         app.maker = self
             .maker
             .as_ref()
             .and_then(|maker| app.maker_of(&maker.providers));
-        app.restore_uploads();
+        app.restore_files();
         Ok(Arc::new(app))
     }
 
     /// Makes the assets of this tenant.
     fn maker_of(&self, providers: &Arc<Providers>) -> Option<Arc<Maker>> {
         let data = self.settings.data_dir().ok()?;
+        let most = self.manifest.storage.cache_bytes;
+        let (folder, user) = (data.join(ASSETS), user_of(&self.journal));
+        let shared = self.storage.media(&self.tenant, folder, most, user);
+        let shared = shared.unwrap_or_else(|error| {
+            tracing::warn!("what providers make is not shared: {}", error.cause());
+            None
+        });
         Some(Arc::new(Maker::new(
             Arc::clone(providers),
             Arc::clone(&self.journal),
             self.engine.runner(),
-            AssetStore::new(data, self.media.clone()),
+            AssetStore::new(data, self.media.clone(), shared),
         )))
     }
 
@@ -258,6 +302,7 @@ impl App {
         engine: Arc<Engine>,
         media: MediaStore,
         journal: Arc<Journal>,
+        storage: Arc<Storage>,
     ) -> Self {
         Self {
             servers: Servers::new(&settings, &manifest, &media),
@@ -265,16 +310,14 @@ impl App {
             lanes: Arc::new(lanes::Lanes::new(&manifest)),
             metrics: Arc::new(Metrics::new()),
             saved: OnceLock::new(),
-            storage: Arc::new(Storage::new(
-                manifest.storage.clone(),
-                settings.storage_keys.clone(),
-            )),
+            storage,
             maker: None,
             turns: turns::Turns::default(),
             pulse: pulse::Pulse::default(),
             breakers: Arc::default(),
             homes: routing::OriginCache::default(),
             lists: ledger::Lists::default(),
+            needs: sweep::KnownNeeds::default(),
             jobs: jobs::Jobs::new(journal.clone(), engine.runner()),
             settings,
             manifest,

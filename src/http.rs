@@ -78,6 +78,10 @@ const CONNECTIONS: Connections = Connections {
 };
 /// How often idle sessions and unused tenants are looked for.
 const TENDED: Duration = Duration::from_secs(5);
+/// How often the storage of tenants is swept, if no other server has done so.
+const SWEPT: Duration = Duration::from_mins(10);
+/// When that is done first after the start.
+const FIRST_SWEPT: Duration = Duration::from_mins(1);
 /// How long calls that are under way may take after the server is told to stop.
 const LAST_CALLS: Duration = Duration::from_secs(10);
 
@@ -720,6 +724,16 @@ pub(crate) async fn serve(
             }
         })
     };
+    let swept = {
+        let server = Arc::clone(&server);
+        tokio::spawn(async move {
+            tokio::time::sleep(FIRST_SWEPT).await;
+            loop {
+                server.tenants.sweep().await;
+                tokio::time::sleep(SWEPT).await;
+            }
+        })
+    };
     let answering = {
         let server = Arc::clone(&server);
         move |received| {
@@ -740,6 +754,7 @@ pub(crate) async fn serve(
     let closed = accept(listener, accepted, answering, stop).await;
     awake.abort();
     tended.abort();
+    swept.abort();
     let under_way = CALLS - server.calls.available_permits();
     if under_way > 0 {
         tracing::info!("stopping: {under_way} calls are still under way");

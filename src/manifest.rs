@@ -311,6 +311,8 @@ pub(crate) struct Limits {
 pub(crate) struct DeliverySection {
     /// How long a link is valid, in seconds.
     pub link_s: u64,
+    /// How long versions are kept, in seconds, apart from the last one of each draft.
+    pub kept_s: u64,
     /// Maximum number of versions of a draft that a server keeps.
     pub versions: usize,
     /// Maximum size of all versions that a server keeps for a tenant.
@@ -326,6 +328,7 @@ impl DeliverySection {
     pub(crate) fn limits(&self) -> DeliveryLimits {
         DeliveryLimits {
             link: Duration::from_secs(self.link_s),
+            age: Duration::from_secs(self.kept_s),
             versions: self.versions,
             bytes: self.kept_bytes,
         }
@@ -537,6 +540,11 @@ impl Manifest {
             (1..=86_400).contains(&served.link_s),
             delivery("link_s"),
             "must be a number of seconds from 1 to 86400",
+        );
+        check(
+            served.kept_s >= 3600,
+            delivery("kept_s"),
+            "must be a number of seconds, at least 3600",
         );
         check(served.versions > 0, delivery("versions"), POSITIVE);
         check(served.pull_bytes > 0, delivery("pull_bytes"), POSITIVE);

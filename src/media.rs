@@ -31,9 +31,10 @@ use tokio_util::sync::CancellationToken;
 use crate::caller::{Access, Caller, Unread, refused_file};
 use crate::error::{Error, Kind, Result};
 use crate::regular_file::{self, Links};
+use crate::storage::ContentStore;
 use crate::units::Micros;
 
-pub(crate) use cache::{Removed, prune_older};
+pub(crate) use cache::{MADE, NeededMedia, Removed, prune_older, remove_expired, source_key};
 pub(crate) use limits::MediaLimits;
 pub(crate) use source::shown;
 
@@ -280,11 +281,20 @@ impl MediaStore {
     /// Does not access disk or network: HTTP clients are created on first use. Fetched files are cached in the
     /// folder `data`, if there is one.
     pub(crate) fn new(limits: MediaLimits, data: Option<&Path>) -> Self {
+        Self::sharing(limits, data, None)
+    }
+
+    /// The same, but fetched files are in `shared` if that is given, and the folder has copies of them.
+    pub(crate) fn sharing(
+        limits: MediaLimits,
+        data: Option<&Path>,
+        shared: Option<ContentStore>,
+    ) -> Self {
         Self {
             inner: Arc::new(Inner {
                 clients: Clients::default(),
                 flights: Flights::default(),
-                cache: Cache::new(data, &limits),
+                cache: Cache::new(data, &limits, shared),
                 copying: Semaphore::new(COPIES),
                 restore: OnceLock::new(),
                 limits,

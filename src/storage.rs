@@ -5,19 +5,21 @@
 //! stores, [`copies`] has the files of a bucket that calls use on this machine.
 
 mod attachment;
+mod content;
 #[cfg(test)]
 mod contract;
 mod copies;
 mod folder;
 mod s3;
 mod section;
+mod turns;
 
 use std::io;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use async_trait::async_trait;
 use futures::Stream;
@@ -31,15 +33,19 @@ use crate::secrets;
 use crate::settings::StorageKeys;
 
 pub(crate) use attachment::attachment;
+pub(crate) use content::{ContentStore, NoteFile, UserName, YOUNG, remove_copies};
 pub(crate) use folder::FolderStore;
 pub(crate) use section::{LinksOf, StorageKind, StorageSection};
+pub(crate) use turns::KeyedTurns;
 
 use s3::{Bucket, S3Store};
 
 /// The folder in a tenant's data folder with its saved drafts, and that with its uploaded files.
 const SAVED: &str = "delivery";
 pub(crate) const UPLOADS: &str = "files";
-/// The folder in [`UPLOADS`] with copies of files that are in a bucket.
+/// The folder in a tenant's data folder with media by content, and the key of those in a bucket.
+const MEDIA: &str = "media";
+/// The folder in [`UPLOADS`] and [`MEDIA`] with copies of files that are in a bucket.
 const COPIES: &str = ".copies";
 /// How long the result of a probe counts.
 const PROBED: Duration = Duration::from_secs(10);
@@ -79,6 +85,23 @@ impl NewBlob {
     }
 }
 
+/// A file of a store.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct StoredFile {
+    pub key: String,
+    pub bytes: u64,
+    /// When it was put, by the clock of the store.
+    pub modified: SystemTime,
+}
+
+impl StoredFile {
+    /// How long ago it was put; zero if that is in the future.
+    pub(crate) fn age(&self) -> Duration {
+        let age = SystemTime::now().duration_since(self.modified);
+        age.unwrap_or_default()
+    }
+}
+
 /// Files under keys. A key has parts between slashes; see [`is_key`].
 #[async_trait]
 pub(crate) trait BlobStore: Send + Sync {
@@ -88,8 +111,11 @@ pub(crate) trait BlobStore: Send + Sync {
     /// Moves a file into the store, unless there is one with this key: then the result is `false`.
     async fn put(&self, key: &str, blob: NewBlob) -> Result<bool>;
 
-    /// The size of a file; `None` if there is none.
-    async fn size(&self, key: &str) -> Result<Option<u64>>;
+    /// Moves a file into the store, in place of one with this key. Of several at the same time one stays, whole.
+    async fn replace(&self, key: &str, blob: NewBlob) -> Result<()>;
+
+    /// A file without its content; `None` if there is none.
+    async fn find(&self, key: &str) -> Result<Option<StoredFile>>;
 
     /// SHA-256 of a file; `None` if there is none.
     async fn sha256(&self, key: &str) -> Result<Option<String>>;
@@ -115,8 +141,8 @@ pub(crate) trait BlobStore: Send + Sync {
     async fn restore(&self, path: &Path) -> Result<()>;
 
     /// The keys that begin with `prefix`, which is empty or ends with a slash, and are after the key `after`; in
-    /// ascending order, with their sizes.
-    async fn list(&self, prefix: &str, after: Option<&str>) -> Result<Vec<(String, u64)>>;
+    /// ascending order.
+    async fn list(&self, prefix: &str, after: Option<&str>) -> Result<Vec<StoredFile>>;
 
     /// Removes a file; it is no error if there is none.
     async fn delete(&self, key: &str) -> Result<()>;
@@ -141,7 +167,13 @@ fn invalid_key() -> Error {
     Error::internal("a key of the store is not valid")
 }
 
-/// Where this process keeps saved drafts and uploaded files.
+/// Whether a text is a SHA-256 in hexadecimal digits, as this program writes it.
+pub(crate) fn is_sha256(text: &str) -> bool {
+    let is_digit = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+    text.len() == 64 && text.bytes().all(is_digit)
+}
+
+/// Where this process keeps saved drafts, uploaded files and media.
 pub(crate) struct Storage {
     section: StorageSection,
     keys: StorageKeys,
@@ -245,6 +277,23 @@ impl Storage {
         Ok(Arc::new(store))
     }
 
+    /// The media of a tenant in the bucket, with copies of at most `most` bytes in a folder of this machine; `None` if there
+    /// is no bucket.
+    pub(crate) fn media(
+        &self,
+        tenant: &str,
+        folder: PathBuf,
+        most: u64,
+        user: UserName,
+    ) -> Result<Option<ContentStore>> {
+        if !self.is_bucket() {
+            return Ok(None);
+        }
+        let root = format!("{}/{MEDIA}", of_tenant(tenant));
+        let store = S3Store::new(self.bucket()?, &root, folder.clone(), None);
+        Ok(Some(ContentStore::new(Arc::new(store), folder, most, user)))
+    }
+
     /// The bytes that a tenant has in the bucket, as of a few seconds ago; 0 for a folder.
     pub(crate) async fn used(&self, tenant: &str) -> Result<u64> {
         if !self.is_bucket() {
@@ -253,9 +302,38 @@ impl Storage {
         self.bucket()?.used(&of_tenant(tenant)).await
     }
 
-    /// The folder in a data folder whose files are also in the bucket.
+    /// The size of a tenant's objects is found out again when it is needed.
+    pub(crate) fn forget_used(&self, tenant: &str) -> Result<()> {
+        if self.is_bucket() {
+            self.bucket()?.changed(&format!("{}/", of_tenant(tenant)));
+        }
+        Ok(())
+    }
+
+    /// The tenants that have something in the bucket.
+    pub(crate) async fn tenants(&self) -> Result<Vec<String>> {
+        if !self.is_bucket() {
+            return Ok(Vec::new());
+        }
+        self.bucket()?.folders(TENANTS).await
+    }
+
+    /// Aborts uploads to the bucket that broke off; returns how many there were.
+    pub(crate) async fn abort_abandoned(&self) -> Result<usize> {
+        if !self.is_bucket() {
+            return Ok(0);
+        }
+        s3::abort_abandoned(&*self.bucket()?).await
+    }
+
+    /// The folder in a data folder with copies of uploaded files.
     pub(crate) fn copies(data: &Path) -> PathBuf {
         data.join(UPLOADS).join(COPIES)
+    }
+
+    /// The folder in a data folder with copies of media.
+    pub(crate) fn media_copies(data: &Path) -> PathBuf {
+        data.join(MEDIA).join(COPIES)
     }
 
     /// Writes, reads, lists and deletes a small object. A result counts for some seconds, so that this can be called by
@@ -299,9 +377,12 @@ fn again(result: &Result<()>) -> Result<()> {
     }
 }
 
+/// The start of the keys of tenants.
+const TENANTS: &str = "t";
+
 /// The start of a tenant's keys.
 fn of_tenant(tenant: &str) -> String {
-    format!("t/{tenant}")
+    format!("{TENANTS}/{tenant}")
 }
 
 fn hex(bytes: &[u8]) -> String {

@@ -93,16 +93,16 @@ impl Uploads {
     /// The files by name.
     pub(crate) async fn list(&self) -> Result<Vec<UploadedFile>> {
         let all = self.store.list("", None).await?;
-        let files = all.iter().filter(|(name, _)| checked(name).is_ok());
+        let files = all.iter().filter(|file| checked(&file.key).is_ok());
         Ok(files
-            .map(|(name, bytes)| UploadedFile::of(name, *bytes))
+            .map(|file| UploadedFile::of(&file.key, file.bytes))
             .collect())
     }
 
     /// Removes a file.
     pub(crate) async fn remove(&self, name: &str) -> Result<()> {
         checked(name)?;
-        if self.store.size(name).await?.is_none() {
+        if self.store.find(name).await?.is_none() {
             return Err(Error::not_found(format!(
                 "there is no file {:?}",
                 format!("{PREFIX}{name}")

@@ -57,7 +57,7 @@ pub(super) struct Doctor {
     #[arg(long)]
     empty_trash: bool,
     /// Removes previews, backups of replaced drafts, fetched media and trash that are older than `--older-than`. Saved
-    /// drafts stay.
+    /// drafts stay. With object storage, also what has expired there.
     #[arg(long, conflicts_with = "empty_trash")]
     prune: bool,
     /// The age in days for `--prune`; 0 removes all.
@@ -155,6 +155,7 @@ impl Doctor {
                 findings.push(kept::trash(&app.journal, forgotten).await);
                 if self.prune {
                     findings.extend(kept::prune(&app, age));
+                    findings.extend(kept::bucket(&app).await);
                 }
                 if self.test {
                     findings.push(trial::test(&app).await);

@@ -3,6 +3,8 @@
 //! A version has a zip file and, written after it, a small record. Records are listed by time, so that a program that
 //! watches for new versions asks only for those after the last one it knows.
 
+mod pruning;
+
 use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
@@ -30,8 +32,6 @@ const RECORD: u64 = 64 << 10;
 /// How many records are kept in memory, and read at the same time.
 const RECORDS_KNOWN: usize = 1_000;
 const RECORDS_AT_ONCE: usize = 8;
-/// A zip file without a record that is older was left by a process that was killed.
-const ABANDONED: Duration = Duration::from_hours(1);
 /// How long the size of all zip files is known: other processes may add some.
 const TOTAL: Duration = Duration::from_mins(1);
 
@@ -39,6 +39,8 @@ const TOTAL: Duration = Duration::from_mins(1);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct DeliveryLimits {
     pub link: Duration,
+    /// How long versions are kept, apart from the last one of a draft that is not in the trash.
+    pub age: Duration,
     /// Maximum number of versions of a draft.
     pub versions: usize,
     /// Maximum size of all zip files of a tenant; the newest version is kept in any case.
@@ -180,9 +182,9 @@ impl SavedDrafts {
     async fn own(&self, part: &str) -> Result<Vec<(String, u64)>> {
         let prefix = format!("{ARCHIVES}/{part}/");
         let archives = self.store.list(&prefix, None).await?;
-        let own = archives.into_iter().filter_map(|(key, bytes)| {
-            let version = key.strip_prefix(&prefix)?.strip_suffix(".zip")?;
-            Some((version.to_owned(), bytes))
+        let own = archives.into_iter().filter_map(|file| {
+            let version = file.key.strip_prefix(&prefix)?.strip_suffix(".zip")?;
+            Some((version.to_owned(), file.bytes))
         });
         Ok(own.collect())
     }
@@ -262,8 +264,8 @@ impl SavedDrafts {
         let key = format!("{prefix}{}.mp4", &blob.sha256[..16]);
         let earlier = self.store.list(&prefix, None).await?;
         self.store.put(&key, blob).await?;
-        for (other, _) in earlier.into_iter().filter(|(other, _)| *other != key) {
-            self.store.delete(&other).await?;
+        for other in earlier.into_iter().filter(|other| other.key != key) {
+            self.store.delete(&other.key).await?;
         }
         Ok(key)
     }
@@ -288,8 +290,8 @@ impl SavedDrafts {
             .into_iter()
             .flatten()
         {
-            if let Some(bytes) = store.size(key).await? {
-                return Ok(Some((&**store, bytes)));
+            if let Some(file) = store.find(key).await? {
+                return Ok(Some((&**store, file.bytes)));
             }
         }
         Ok(None)
@@ -304,8 +306,8 @@ impl SavedDrafts {
             .map(|after| format!("{RECORDS}/{after}"));
         let prefix = format!("{RECORDS}/");
         let records = self.store.list(&prefix, key.as_deref()).await?;
-        let versions = records.iter().filter_map(|(key, _)| {
-            let name = key.strip_prefix(RECORDS)?.strip_prefix('/')?;
+        let versions = records.iter().filter_map(|file| {
+            let name = file.key.strip_prefix(RECORDS)?.strip_prefix('/')?;
             Some(name.strip_suffix(".json")?.to_owned())
         });
         let newer = |version: &String| after.is_none_or(|after| version.as_str() > after);
@@ -327,93 +329,10 @@ impl SavedDrafts {
         }
         Ok(saved)
     }
-
-    /// Removes the oldest versions beyond the limits, but not `kept`. `own` are the versions of its draft before it.
-    async fn prune(&self, own: Vec<(String, u64)>, kept: &SavedVersion) -> Result<()> {
-        let mut left = self.limits.versions.max(1) - 1;
-        let mut removed = 0;
-        for (version, bytes) in own.into_iter().rev() {
-            if self.version(&version).await?.is_none() {
-                // Another process may be about to write its record.
-                if !is_abandoned(&version) {
-                    continue;
-                }
-            } else if left > 0 {
-                left -= 1;
-                continue;
-            }
-            self.remove(&version).await?;
-            removed += bytes;
-        }
-        let mut total = self.total.lock().await;
-        let known = total.filter(|(when, _)| when.elapsed() < TOTAL);
-        let (when, bytes) = match known {
-            Some((when, bytes)) => (when, (bytes + kept.bytes).saturating_sub(removed)),
-            None => {
-                let archives = self.store.list(&format!("{ARCHIVES}/"), None).await?;
-                (
-                    Instant::now(),
-                    archives.iter().map(|(_, bytes)| bytes).sum(),
-                )
-            }
-        };
-        let bytes = if bytes > self.limits.bytes {
-            self.prune_to_size(kept).await?
-        } else {
-            bytes
-        };
-        *total = Some((when, bytes));
-        Ok(())
-    }
-
-    /// Removes the oldest versions of all drafts until the others are within the limit. Returns the size of those.
-    async fn prune_to_size(&self, kept: &SavedVersion) -> Result<u64> {
-        let archives = self.store.list(&format!("{ARCHIVES}/"), None).await?;
-        let mut total: u64 = archives.iter().map(|(_, bytes)| bytes).sum();
-        let mut versions: Vec<(&str, u64)> = archives
-            .iter()
-            .filter_map(|(key, bytes)| {
-                let version = key.rsplit('/').next()?.strip_suffix(".zip")?;
-                Some((version, *bytes))
-            })
-            .filter(|(version, _)| *version != kept.version)
-            .collect();
-        versions.sort_unstable();
-        for (version, bytes) in versions {
-            if total <= self.limits.bytes {
-                break;
-            }
-            self.remove(version).await?;
-            total = total.saturating_sub(bytes);
-        }
-        Ok(total)
-    }
-
-    async fn remove(&self, version: &str) -> Result<()> {
-        // The record first: what is listed is there.
-        self.store
-            .delete(&format!("{RECORDS}/{version}.json"))
-            .await?;
-        self.records.remove(version);
-        let draft = version.splitn(3, '-').nth(2).unwrap_or_default();
-        self.store
-            .delete(&format!("{ARCHIVES}/{draft}/{version}.zip"))
-            .await
-    }
-}
-
-/// Whether a version is so old that no process is still about to write its record.
-fn is_abandoned(version: &str) -> bool {
-    let time = time_of(version).map(Duration::from_micros);
-    let age = time.and_then(|time| {
-        let time = UNIX_EPOCH.checked_add(time)?;
-        SystemTime::now().duration_since(time).ok()
-    });
-    age.is_some_and(|age| age > ABANDONED)
 }
 
 /// An id of a draft as a part of keys; ids of other programs may have any characters.
-fn part_of(draft: &str) -> String {
+pub(crate) fn part_of(draft: &str) -> String {
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
     if !draft.is_empty() && draft.len() <= 100 && draft.bytes().all(is_plain) {
         draft.to_owned()
@@ -428,6 +347,7 @@ fn time_of(version: &str) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashSet;
     use std::fs;
 
     use super::*;
@@ -442,7 +362,8 @@ mod tests {
             let folder = tempfile::tempdir().unwrap();
             let key = Arc::new(LinkKey::of(folder.path()).unwrap());
             let limits = DeliveryLimits {
-                link: Duration::from_mins(1),
+                link: Duration::ZERO,
+                age: Duration::from_hours(24),
                 versions,
                 bytes,
             };
@@ -503,10 +424,75 @@ mod tests {
         it.save("a", "1").await;
         let last = it.save("b", "1").await;
         assert_eq!(it.names(None, 10).await, [last.version]);
+        it.drafts.remove_retired().await.unwrap();
         assert_eq!(
             it.drafts.store.list("drafts/", None).await.unwrap().len(),
             1
         );
+    }
+
+    #[tokio::test]
+    async fn a_version_that_is_not_listed_any_more_can_be_downloaded_until_its_links_expire() {
+        let mut it = Fixture::new(1, u64::MAX);
+        it.drafts.limits.link = Duration::from_mins(1);
+        let first = it.save("a", "1").await;
+        let second = it.save("a", "2").await;
+        let listed = it.names(None, 10).await;
+        assert_eq!(listed, std::slice::from_ref(&second.version));
+        let key = first.archive_key();
+        assert!(it.drafts.archive(&key).await.unwrap().is_some());
+        let third = it.save("a", "3").await;
+        assert!(it.drafts.archive(&key).await.unwrap().is_some());
+        it.drafts.limits.link = Duration::ZERO;
+        it.drafts.remove_expired(&HashSet::new()).await.unwrap();
+        assert!(it.drafts.archive(&key).await.unwrap().is_none());
+        assert_eq!(it.names(None, 10).await, [third.version]);
+        assert!(
+            it.drafts
+                .store
+                .list("retired/", None)
+                .await
+                .unwrap()
+                .is_empty()
+        );
+        assert_eq!(
+            it.drafts.store.list("drafts/", None).await.unwrap().len(),
+            1
+        );
+    }
+
+    #[tokio::test]
+    async fn old_versions_expire_but_not_the_last_one_of_a_draft_that_is_there() {
+        let mut it = Fixture::new(5, u64::MAX);
+        for (draft, content) in [("a", "1"), ("a", "2"), ("b", "1"), ("b", "2")] {
+            it.save(draft, content).await;
+        }
+        let live = HashSet::from(["a".to_owned()]);
+        assert_eq!(
+            it.drafts.remove_expired(&live).await.unwrap(),
+            0,
+            "they are young"
+        );
+        it.drafts.limits.age = Duration::ZERO;
+        // A zip file whose record is about to be written.
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+        let arriving = format!("{:016x}-00-a", now.as_micros());
+        let blob = NewBlob::of(it.drafts.store.scratch().unwrap(), b"zip".to_vec());
+        let key = format!("drafts/a/{arriving}.zip");
+        assert!(
+            it.drafts
+                .store
+                .put(&key, blob.await.unwrap())
+                .await
+                .unwrap()
+        );
+        assert_eq!(it.drafts.remove_expired(&live).await.unwrap(), 3);
+        let left = it.drafts.list(None, None, 10).await.unwrap();
+        assert_eq!(left.len(), 1);
+        assert_eq!(left[0].draft_id, "a");
+        assert!(it.drafts.store.find(&key).await.unwrap().is_some());
+        assert_eq!(it.drafts.latest("a").await.unwrap(), Some(left[0].clone()));
+        assert_eq!(it.drafts.latest("b").await.unwrap(), None);
     }
 
     #[tokio::test]

@@ -41,9 +41,9 @@ impl App {
         Ok(Uploads::new(store))
     }
 
-    /// From now on a call that needs an uploaded file, maybe one that was uploaded long ago, gets it from the bucket if it
-    /// is not on this machine.
-    pub(super) fn restore_uploads(&self) {
+    /// From now on a call that needs an uploaded file or a file that a provider made, maybe long ago, gets it from the bucket
+    /// if it is not on this machine.
+    pub(super) fn restore_files(&self) {
         let Some(data) = self
             .settings
             .data_dir()
@@ -54,9 +54,22 @@ impl App {
         };
         let (storage, tenant) = (Arc::clone(&self.storage), Arc::clone(&self.tenant));
         let (data, copies) = (data.to_owned(), Storage::copies(data));
+        let made = self
+            .maker
+            .as_ref()
+            .and_then(|maker| maker.assets().shared());
         self.media.restore_with(move |path: &Path| {
             let path = path.to_owned();
-            if !path.starts_with(&copies) || path.is_file() {
+            if path.is_file() {
+                return None;
+            }
+            if let Some(made) = &made
+                && made.content_of(&path).is_some()
+            {
+                let made = Arc::clone(made);
+                return Some(async move { made.restore(&path).await }.boxed());
+            }
+            if !path.starts_with(&copies) {
                 return None;
             }
             let store = storage.uploads(&data, &tenant);
@@ -71,7 +84,8 @@ impl App {
         }
         let data = self.settings.data_dir()?.to_owned();
         let in_bucket = self.storage.used(&self.tenant).await?;
-        let used = tokio::task::spawn_blocking(move || size(&data, &Storage::copies(&data))).await;
+        let copies = [Storage::copies(&data), Storage::media_copies(&data)];
+        let used = tokio::task::spawn_blocking(move || size(&data, &copies)).await;
         let used = used.map_err(io::Error::other).flatten().map_err(|error| {
             Error::new(
                 Kind::Unavailable,
@@ -97,7 +111,7 @@ impl App {
                 .hint("delete drafts that are no longer needed with `delete_draft`"));
             }
         }
-        if WRITE_FILES.contains(&spec.name) && self.has_no_bytes_left().await? {
+        if WRITE_FILES.contains(&spec.name) && !self.has_space().await? {
             return Err(Error::conflict(format!(
                 "all of the {} bytes for files are in use (`limits.tenant_bytes`)",
                 self.manifest.limits.tenant_bytes
@@ -105,6 +119,17 @@ impl App {
             .hint("delete drafts and uploaded files that are no longer needed"));
         }
         Ok(())
+    }
+
+    /// Whether something more may be stored, if need be after what no draft needs has been removed from the bucket.
+    async fn has_space(&self) -> Result<bool> {
+        if !self.has_no_bytes_left().await? {
+            return Ok(true);
+        }
+        if let Err(error) = self.sweep_for_space().await {
+            tracing::warn!("no space was made in the storage: {}", error.cause());
+        }
+        Ok(!self.has_no_bytes_left().await?)
     }
 
     /// Whether nothing more may be stored. What a bucket has does not count while it does not answer: drafts are saved on
@@ -134,9 +159,9 @@ impl App {
     }
 }
 
-/// The bytes of all files below a folder, apart from one folder in it. Links are not followed, and what is removed meanwhile
+/// The bytes of all files below a folder, apart from some folders in it. Links are not followed, and what is removed meanwhile
 /// does not count.
-fn size(folder: &Path, except: &Path) -> io::Result<u64> {
+fn size(folder: &Path, except: &[PathBuf]) -> io::Result<u64> {
     let mut total = 0;
     let mut folders: Vec<PathBuf> = vec![folder.to_owned()];
     while let Some(folder) = folders.pop() {
@@ -150,7 +175,7 @@ fn size(folder: &Path, except: &Path) -> io::Result<u64> {
             match entry.metadata() {
                 Ok(metadata) if metadata.is_dir() => {
                     let folder = entry.path();
-                    if folder != except {
+                    if !except.contains(&folder) {
                         folders.push(folder);
                     }
                 }
@@ -171,7 +196,7 @@ mod tests {
     #[test]
     fn the_size_of_a_folder_is_that_of_its_files() {
         let folder = tempfile::tempdir().expect("a folder");
-        let size = |folder: &Path| size(folder, &folder.join("copies"));
+        let size = |folder: &Path| size(folder, &[folder.join("copies")]);
         assert_eq!(size(&folder.path().join("missing")).expect("nothing"), 0);
         fs::create_dir(folder.path().join("in")).expect("a folder");
         fs::write(folder.path().join("a"), [0; 10]).expect("written");

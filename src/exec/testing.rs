@@ -19,6 +19,7 @@ use crate::local::{self, DecodedCall};
 use crate::manifest::Manifest;
 use crate::media::MediaStore;
 use crate::settings::{BackendChoice, Given, Os, Settings};
+use crate::storage::Storage;
 use crate::tools::Caller;
 
 /// What goes wrong with one request.
@@ -177,12 +178,14 @@ pub(crate) fn app_on(
         Arc::clone(&journal),
         engine::EngineOptions::new(&settings),
     );
+    let storage = Arc::new(Storage::folder());
     Arc::new(App::of(
         settings,
         Arc::new(manifest),
         Arc::new(engine),
         media,
         journal,
+        storage,
     ))
 }
 

@@ -226,6 +226,34 @@ impl Tenants {
         }
     }
 
+    /// Removes what has expired from the storage of all tenants that have something there.
+    pub(super) async fn sweep(&self) {
+        let Some(shared) = &self.shared else {
+            return;
+        };
+        let names = match shared.app.storage.tenants().await {
+            Ok(names) => names,
+            Err(error) => {
+                return tracing::warn!("the storage is not swept: {}", error.cause());
+            }
+        };
+        let is_tenant = |name: &String| name.parse::<TenantName>().is_ok();
+        for name in names.iter().filter(|name| is_tenant(name)) {
+            if let Err(error) = shared.sweep(self.open(name), name).await {
+                tracing::warn!("the storage of {name:?} is not swept: {}", error.cause());
+            }
+        }
+    }
+
+    /// The tenant of this name, if it is open.
+    fn open(&self, name: &str) -> Option<Arc<App>> {
+        if name == LOCAL_TENANT {
+            return self.local.app.clone();
+        }
+        let others = self.others.lock().unwrap_or_else(PoisonError::into_inner);
+        others.get(name).and_then(|tenant| tenant.app.clone())
+    }
+
     /// Closes a tenant, unless a request has it.
     fn close(&self, tenant: Arc<Tenant>) {
         let mut others = self.others.lock().unwrap_or_else(PoisonError::into_inner);
@@ -249,6 +277,15 @@ impl Tenants {
 }
 
 impl Shared {
+    /// Sweeps the storage of a tenant, which need not be open.
+    async fn sweep(&self, open: Option<Arc<App>>, name: &str) -> Result<()> {
+        let app = match open {
+            Some(app) => app,
+            None => self.app.for_tenant(name)?,
+        };
+        app.sweep_storage().await
+    }
+
     fn tenant(&self, app: Arc<App>) -> Tenant {
         if let Some(key) = &self.link_key
             && let Err(error) = app.deliver_saves(key)

@@ -1,93 +1,102 @@
-//! A cache on disk of media fetched from the web, shared by the drafts of all processes.
+//! A cache of media fetched from the web, shared by the drafts of all processes: in a folder of this machine, or in a
+//! bucket, so that all servers that use it have the same media.
 //!
-//! An entry is a file and a note. Both are named by a hash of the address and the caller's access, so that no
-//! address is visible and no entry is returned to a caller that could not have fetched it. The note is written
-//! last and contains the file's name, size and modification time: without a matching note there is no entry. A
-//! file in use has a shared lock; only files that can be locked exclusively are removed.
+//! Entries have a key of the address and the caller's access, so that no address is visible and no entry is returned to a
+//! caller that could not have fetched it.
+
+mod expiry;
+mod folder;
+mod shared;
 
 use std::collections::HashMap;
-use std::fs::{self, File};
-use std::io::{self, Read, Write as _};
+use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
-use std::time::{Duration, Instant, SystemTime};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use reqwest::Url;
-use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use super::MediaLimits;
 use super::http::Validators;
+use super::probe::Depth;
+use super::{Facts, MediaLimits, blocking, cancellable, probed};
 use crate::caller::Access;
-use crate::regular_file::{self, Links};
-use crate::sorting;
+use crate::error::{Error, Kind, Result};
+use crate::storage::{ContentStore, KeyedTurns};
+
+pub(crate) use expiry::{MADE, NeededMedia, remove_expired, source_key};
+use folder::{FolderCache, FolderEntry};
+pub(crate) use folder::{Removed, prune_older};
+use shared::{SharedCache, SharedEntry};
 
 /// How long a confirmation from the server is used: all drafts of a batch share one.
 const FRESH: Duration = Duration::from_mins(1);
-const NOTE: &str = "json";
-const MEDIA: &str = "media";
-const PART: &str = "part";
 
 pub(super) struct Cache {
-    folder: PathBuf,
-    most_bytes: u64,
-    age: Duration,
+    kept: CacheKind,
     /// When the server last confirmed an entry to this process.
     confirmed: Mutex<HashMap<CacheKey, Instant>>,
-    turns: Mutex<HashMap<CacheKey, Weak<tokio::sync::Mutex<()>>>>,
+    turns: KeyedTurns<CacheKey>,
+}
+
+enum CacheKind {
+    Folder(Arc<FolderCache>),
+    Shared(Box<SharedCache>),
 }
 
 /// The key of an entry.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(super) struct CacheKey(String);
-
-#[derive(Debug, Serialize, Deserialize)]
-struct CacheNote {
-    file: String,
-    bytes: u64,
-    /// When the file was written: a different time means that another program changed it.
-    written: Option<SystemTime>,
-    /// When the server last confirmed that the file is current.
-    confirmed: SystemTime,
-    validators: Validators,
+pub(super) struct CacheKey {
+    /// A hash of the address and the access.
+    id: String,
+    /// A hash of the address.
+    url: String,
 }
 
 /// An entry in use, which is not removed.
-#[derive(Debug)]
-pub(super) struct CacheEntry {
+pub(super) enum CacheEntry {
+    Folder(FolderEntry),
+    Shared(SharedEntry),
+}
+
+/// A file of an entry.
+pub(super) struct CachedFile {
     pub path: PathBuf,
-    file: File,
-    note: CacheNote,
+    pub file: File,
+    /// Whether other files may be links to it.
+    pub may_be_linked: bool,
 }
 
-impl CacheEntry {
-    pub(super) fn validators(&self) -> Option<&Validators> {
-        let validators = &self.note.validators;
-        validators.are_there().then_some(validators)
-    }
-
-    /// Writes its bytes to another file.
-    pub(super) fn copy_to(&mut self, to: &mut File) -> io::Result<u64> {
-        io::copy(&mut self.file, to)
-    }
+/// What was found for a key.
+#[derive(Default)]
+pub(super) struct CacheLookup {
+    pub entry: Option<CacheEntry>,
+    /// Why it is not known whether there is an entry.
+    pub failure: Option<Error>,
 }
 
-/// What was removed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Removed {
-    pub files: u64,
-    pub bytes: u64,
+/// The content of a new entry.
+pub(super) enum NewContent {
+    Bytes(Vec<u8>),
+    File(PathBuf),
 }
 
 impl Cache {
     /// The cache; `None` if it is disabled.
-    pub(super) fn new(data: Option<&Path>, limits: &MediaLimits) -> Option<Self> {
+    pub(super) fn new(
+        data: Option<&Path>,
+        limits: &MediaLimits,
+        shared: Option<ContentStore>,
+    ) -> Option<Self> {
+        let data = data.filter(|_| limits.cache_bytes > 0)?;
+        let kept = match shared {
+            Some(content) => CacheKind::Shared(Box::new(SharedCache::new(content))),
+            None => CacheKind::Folder(Arc::new(FolderCache::new(data, limits))),
+        };
         Some(Self {
-            folder: folder(data.filter(|_| limits.cache_bytes > 0)?),
-            most_bytes: limits.cache_bytes,
-            age: Duration::from_secs(limits.cache_age_s),
+            kept,
             confirmed: Mutex::default(),
-            turns: Mutex::default(),
+            turns: KeyedTurns::default(),
         })
     }
 
@@ -96,62 +105,78 @@ impl Cache {
         hash.update(access.fetch_key());
         hash.update([0]);
         hash.update(url.as_str());
-        CacheKey(
-            hash.finalize()
-                .iter()
-                .fold(String::new(), |text, byte| format!("{text}{byte:02x}")),
-        )
+        CacheKey {
+            id: hex(&hash.finalize()),
+            url: key_of_url(url),
+        }
     }
 
     /// Held while an entry is fetched, so that other requests for it wait.
     pub(super) fn turn(&self, key: &CacheKey) -> Arc<tokio::sync::Mutex<()>> {
-        let mut turns = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
-        turns.retain(|_, turn| turn.strong_count() > 0);
-        if let Some(turn) = turns.get(key).and_then(Weak::upgrade) {
-            return turn;
-        }
-        let turn = Arc::default();
-        turns.insert(key.clone(), Arc::downgrade(&turn));
-        turn
+        self.turns.of(key)
     }
 
-    pub(super) fn is_fresh(&self, key: &CacheKey) -> bool {
+    /// Whether the server has confirmed the entry a moment ago.
+    pub(super) fn is_fresh(&self, key: &CacheKey, entry: &CacheEntry) -> bool {
         let confirmed = self
             .confirmed
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        confirmed.get(key).is_some_and(|at| at.elapsed() < FRESH)
+        let is_known = confirmed.get(key).is_some_and(|at| at.elapsed() < FRESH);
+        // To another server, for a shared cache.
+        is_known || matches!(entry, CacheEntry::Shared(entry) if entry.is_fresh())
     }
 
-    /// The entry, if it is complete and not too old.
-    pub(super) fn find(&self, key: &CacheKey) -> Option<CacheEntry> {
-        let note = self.note(key)?;
-        let path = self.folder.join(&note.file);
-        let file = regular_file::open(&path, Links::Refuse).ok()?;
-        file.try_lock_shared().ok()?;
-        let there = file.metadata().ok()?;
-        let is_whole = there.len() == note.bytes && there.modified().ok() == note.written;
-        let age = SystemTime::now().duration_since(note.confirmed).ok()?;
-        (is_whole && age < self.age).then_some(CacheEntry { path, file, note })
-    }
-
-    fn note(&self, key: &CacheKey) -> Option<CacheNote> {
-        let note = self.folder.join(&key.0).with_extension(NOTE);
-        let note = regular_file::read(&note, 64 << 10, Links::Refuse).ok()?;
-        let note: CacheNote = serde_json::from_slice(&note).ok()?;
-        // A file name of this cache, not a path.
-        note.file
-            .starts_with(&key.0)
-            .then_some(note)
-            .filter(|note| Path::new(&note.file).file_name() == Some(note.file.as_ref()))
+    /// Looks for an entry. It is looked for outside the threads that answer clients, because the disk may be slow.
+    pub(super) async fn look(&self, key: &CacheKey) -> CacheLookup {
+        let found = match &self.kept {
+            CacheKind::Folder(folder) => {
+                let (folder, key) = (Arc::clone(folder), key.clone());
+                let found = blocking(move || Ok(folder.find(&key.id))).await;
+                found.map(|entry| entry.map(CacheEntry::Folder))
+            }
+            CacheKind::Shared(shared) => {
+                let found = shared.find(key).await;
+                found.map(|entry| entry.map(CacheEntry::Shared))
+            }
+        };
+        match found {
+            Ok(entry) => CacheLookup {
+                entry,
+                failure: None,
+            },
+            Err(error) => {
+                tracing::warn!("fetched media cannot be looked up: {}", error.cause());
+                CacheLookup {
+                    entry: None,
+                    failure: Some(error),
+                }
+            }
+        }
     }
 
     /// Records that the server confirmed the entry.
-    pub(super) fn confirm(&self, key: &CacheKey, kept: &mut CacheEntry) {
+    pub(super) async fn confirm(&self, key: &CacheKey, entry: &mut CacheEntry) {
         self.remember(key);
-        kept.note.confirmed = SystemTime::now();
-        if let Err(error) = self.write_note(key, &kept.note) {
-            tracing::debug!(%error, "the note of a cached file cannot be written");
+        match (&self.kept, entry) {
+            (CacheKind::Folder(folder), CacheEntry::Folder(entry)) => {
+                let (folder, key) = (Arc::clone(folder), key.clone());
+                let note = entry.confirmed();
+                let written = blocking(move || {
+                    folder.write_confirmed(&key.id, &note);
+                    Ok(())
+                });
+                if let Err(error) = written.await {
+                    tracing::debug!(
+                        "the note of a cached file is not written: {}",
+                        error.cause()
+                    );
+                }
+            }
+            (CacheKind::Shared(shared), CacheEntry::Shared(entry)) => {
+                shared.confirm(key, entry).await;
+            }
+            _ => {}
         }
     }
 
@@ -165,160 +190,82 @@ impl Cache {
     }
 
     /// Caches a fetched file. Errors are only logged: the file is then fetched again the next time.
-    pub(super) fn keep(&self, key: &CacheKey, content: impl Read, validators: Validators) {
-        if let Err(error) = self.try_to_keep(key, content, validators) {
-            tracing::info!(%error, folder = %self.folder.display(), "a fetched file is not cached");
-        }
-    }
-
-    fn try_to_keep(
+    pub(super) async fn keep(
         &self,
         key: &CacheKey,
-        content: impl Read,
+        content: NewContent,
+        facts: &Facts,
         validators: Validators,
-    ) -> io::Result<()> {
-        regular_file::create_own_folder(&self.folder)?;
-        let mut part = self.part()?;
-        let bytes = io::copy(
-            &mut content.take(self.most_bytes.saturating_add(1)),
-            &mut part,
-        )?;
-        if bytes > self.most_bytes {
-            return Ok(());
-        }
-        // Complete before it gets its name.
-        part.as_file().sync_all()?;
-        let written = part.as_file().metadata()?.modified().ok();
-        let before = self.note(key);
-        let file = format!("{}-{:08x}.{MEDIA}", key.0, fastrand::u32(..));
-        // Locked before it gets its name, so that it is not removed before its note exists.
-        part.as_file().lock_shared()?;
-        let part = part.persist(self.folder.join(&file))?;
-        let note = CacheNote {
-            file,
-            bytes,
-            written,
-            confirmed: SystemTime::now(),
-            validators,
-        };
-        self.write_note(key, &note)?;
-        self.remember(key);
-        drop(part);
-        if let Some(before) = before {
-            remove_unused(&self.folder.join(before.file));
-        }
-        self.shrink();
-        Ok(())
-    }
-
-    /// A temporary file, readable by the owner only.
-    fn part(&self) -> io::Result<tempfile::NamedTempFile> {
-        let suffix = format!(".{PART}");
-        tempfile::Builder::new()
-            .suffix(&suffix)
-            .tempfile_in(&self.folder)
-    }
-
-    fn write_note(&self, key: &CacheKey, note: &CacheNote) -> io::Result<()> {
-        let mut part = self.part()?;
-        part.write_all(&serde_json::to_vec(note)?)?;
-        part.persist(self.folder.join(&key.0).with_extension(NOTE))?;
-        Ok(())
-    }
-
-    /// Removes entries that are too old or exceed the size limit.
-    fn shrink(&self) {
-        prune(&self.folder, self.age, self.most_bytes);
-    }
-}
-
-fn folder(data: &Path) -> PathBuf {
-    data.join("media")
-}
-
-/// Removes the fetched media in this data folder that were not confirmed for `age`, unless they are in use.
-pub(crate) fn prune_older(data: &Path, age: Duration) -> Removed {
-    prune(&folder(data), age, u64::MAX)
-}
-
-fn prune(folder: &Path, age: Duration, most_bytes: u64) -> Removed {
-    let mut removed = Removed::default();
-    let now = SystemTime::now();
-    let ago = |time: SystemTime| now.duration_since(time).unwrap_or_default();
-    let mut entries: Vec<(SystemTime, PathBuf, Option<CacheNote>, u64)> = Vec::new();
-    if !fs::symlink_metadata(folder).is_ok_and(|there| there.is_dir()) {
-        return removed;
-    }
-    for file in fs::read_dir(folder).into_iter().flatten().flatten() {
-        let path = file.path();
-        let Some(there) = file.metadata().ok().filter(fs::Metadata::is_file) else {
-            continue;
-        };
-        let written = there.modified().unwrap_or(SystemTime::UNIX_EPOCH);
-        match path.extension().and_then(|ending| ending.to_str()) {
-            Some(MEDIA) => {
-                let note = note_of(&path);
-                let since = note.as_ref().map_or(written, |note| note.confirmed);
-                entries.push((since, path, note, there.len()));
+    ) {
+        let is_kept = match &self.kept {
+            CacheKind::Folder(folder) => {
+                let (folder, id) = (Arc::clone(folder), key.id.clone());
+                blocking(move || Ok(folder.keep(&id, &content, validators))).await
             }
-            // Left by a killed process; a running download keeps writing to its file.
-            Some(PART) if ago(written) >= FRESH.max(age) => removed.file(&path, there.len()),
-            // A note whose file was removed.
-            Some(NOTE) if ago(written) >= FRESH => {
-                let note = regular_file::read(&path, 64 << 10, Links::Refuse).ok();
-                let note = note.and_then(|note| serde_json::from_slice::<CacheNote>(&note).ok());
-                if note.is_none_or(|note| !folder.join(note.file).exists()) {
-                    removed.file(&path, there.len());
-                }
+            CacheKind::Shared(shared) => shared
+                .keep(key, content, facts, validators)
+                .await
+                .map(|()| true),
+        };
+        match is_kept {
+            Ok(true) => self.remember(key),
+            Ok(false) => {}
+            Err(error) => tracing::warn!("a fetched file is not cached: {}", error.cause()),
+        }
+    }
+
+    /// The file of an entry; `None` if it has been removed from a shared cache.
+    ///
+    /// # Errors
+    /// If the shared cache does not answer.
+    pub(super) async fn file(&self, entry: CacheEntry) -> Result<Option<CachedFile>> {
+        match (&self.kept, entry) {
+            (_, CacheEntry::Folder(entry)) => Ok(Some(entry.into_file())),
+            (CacheKind::Shared(shared), CacheEntry::Shared(entry)) => shared.file(&entry).await,
+            (CacheKind::Folder(_), CacheEntry::Shared(_)) => Ok(None),
+        }
+    }
+}
+
+impl CacheEntry {
+    pub(super) fn validators(&self) -> Option<&Validators> {
+        let validators = match self {
+            Self::Folder(entry) => entry.validators(),
+            Self::Shared(entry) => entry.validators(),
+        };
+        validators.are_there().then_some(validators)
+    }
+
+    /// What is known about the file.
+    pub(super) async fn facts(self, limits: &MediaLimits, shown: String) -> Result<Facts> {
+        match self {
+            Self::Folder(entry) => {
+                let CachedFile { path, file, .. } = entry.into_file();
+                cancellable(limits, move |guard| {
+                    // It is in use until it has been read.
+                    let _file = file;
+                    probed(&path, &shown, guard, Depth::Facts)
+                })
+                .await
             }
-            _ => {}
+            Self::Shared(entry) => Ok(entry.into_facts()),
         }
     }
-    sorting::sort_by_key(&mut entries, |(since, ..)| *since);
-    let mut all: u64 = entries.iter().map(|(.., bytes)| bytes).sum();
-    for (since, path, note, bytes) in entries {
-        // A file that was replaced while it was in use.
-        let is_replaced = note.is_none() && ago(since) >= FRESH;
-        if !(is_replaced || ago(since) >= age || all > most_bytes) || !remove_unused(&path) {
-            continue;
-        }
-        all -= bytes;
-        removed.files += 1;
-        removed.bytes += bytes;
-        if note.is_some() {
-            let _ = fs::remove_file(note_path(&path));
-        }
+
+    /// Whether it is used although the source could not be asked. A draft on any server has to find its media, also after a
+    /// link has expired or a host is gone; what a caller may not fetch stays refused.
+    pub(super) fn stands_in(&self, failure: &Error) -> bool {
+        let is_refused = matches!(failure.kind, Kind::InvalidArgument | Kind::Internal);
+        matches!(self, Self::Shared(_)) && !is_refused
     }
-    removed
 }
 
-/// The note that names this file, if one does.
-fn note_of(media: &Path) -> Option<CacheNote> {
-    let note = regular_file::read(&note_path(media), 64 << 10, Links::Refuse).ok()?;
-    let note: CacheNote = serde_json::from_slice(&note).ok()?;
-    (media.file_name() == Some(note.file.as_ref())).then_some(note)
+/// A hash of an address.
+pub(super) fn key_of_url(url: &Url) -> String {
+    hex(&Sha256::digest(url.as_str()))
 }
 
-fn note_path(media: &Path) -> PathBuf {
-    let name = media.file_stem().unwrap_or_default().to_string_lossy();
-    let key = name.split('-').next().unwrap_or_default();
-    media.with_file_name(format!("{key}.{NOTE}"))
-}
-
-/// Removes a file unless it is in use; returns whether it was removed.
-fn remove_unused(path: &Path) -> bool {
-    let Ok(file) = regular_file::open(path, Links::Refuse) else {
-        return false;
-    };
-    file.try_lock().is_ok() && fs::remove_file(path).is_ok()
-}
-
-impl Removed {
-    /// Removes a file, and counts it where that worked.
-    pub(crate) fn file(&mut self, path: &Path, bytes: u64) {
-        if fs::remove_file(path).is_ok() {
-            self.files += 1;
-            self.bytes += bytes;
-        }
-    }
+fn hex(bytes: &[u8]) -> String {
+    let digits = bytes.iter().map(|byte| format!("{byte:02x}"));
+    digits.collect()
 }

@@ -1,6 +1,7 @@
 //! Fetches a source to a path, with a temporary name next to it until it is known to be complete. Downloads are
 //! cached, and downloaded again only if they changed on the server.
 
+use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -8,11 +9,11 @@ use reqwest::Url;
 use tempfile::TempPath;
 use tokio::sync::Semaphore;
 
-use super::cache::{Cache, CacheEntry, CacheKey};
+use super::cache::{Cache, CacheEntry, CacheKey, CachedFile, NewContent};
 use super::http::{self, Brought, Http, Validators};
 use super::probe::Depth;
 use super::reader::Guard;
-use super::{Facts, Fetched, Inner, LocalFile, MediaLimits, blocking, cancellable, probed};
+use super::{Facts, Fetched, Inner, LocalFile, MediaLimits, cancellable, probed};
 use crate::error::{Error, Result};
 
 /// Probes `url`: the cached copy if it is still current, else the server.
@@ -23,74 +24,67 @@ pub(super) async fn facts(
     inner: Arc<Inner>,
 ) -> Result<Facts> {
     let limits = &inner.limits;
-    if inner.cache.is_none() {
+    let Some(cache) = &inner.cache else {
         return Ok(http::facts(http, url, shown, limits).await?.0);
-    }
+    };
     let key = Cache::key(http.access(), &url);
-    if let Some(kept) = found(&inner, &key).await?
-        && let Some(kept) = current(http, (&url, &shown), &inner, &key, kept).await?
-    {
-        return cancellable(limits, move |guard| {
-            probed(&kept.path, &shown, guard, Depth::Facts)
-        })
-        .await;
-    }
-    let (facts, came) = http::facts(http, url, shown, limits).await?;
-    if let Some((bytes, validators)) = came {
-        let inner = Arc::clone(&inner);
-        blocking(move || {
-            if let Some(cache) = &inner.cache {
-                cache.keep(&key, bytes.as_slice(), validators);
-            }
-            Ok(())
-        })
-        .await?;
-    }
-    Ok(facts)
-}
-
-/// The cached copy. It is looked for outside the threads that answer clients, because the disk may be slow.
-async fn found(inner: &Arc<Inner>, key: &CacheKey) -> Result<Option<CacheEntry>> {
-    let (inner, key) = (Arc::clone(inner), key.clone());
-    blocking(move || Ok(inner.cache.as_ref().and_then(|cache| cache.find(&key)))).await
-}
-
-/// Notes that the server has just confirmed the cached copy.
-async fn confirmed(inner: &Arc<Inner>, key: &CacheKey, mut kept: CacheEntry) -> Result<CacheEntry> {
-    let (inner, key) = (Arc::clone(inner), key.clone());
-    blocking(move || {
-        if let Some(cache) = &inner.cache {
-            cache.confirm(&key, &mut kept);
+    let mut found = cache.look(&key).await;
+    let asked = async {
+        if let Some(entry) = &mut found.entry
+            && is_current(http, (&url, &shown), cache, &key, entry).await?
+        {
+            return Ok(None);
         }
-        Ok(kept)
-    })
-    .await
+        let facts = http::facts(http, url.clone(), shown.clone(), limits).await;
+        facts.map(Some)
+    };
+    let asked = asked.await;
+    match (asked, found.entry) {
+        (Ok(Some((facts, came))), _) => {
+            if let Some((bytes, validators)) = came {
+                let content = NewContent::Bytes(bytes);
+                cache.keep(&key, content, &facts, validators).await;
+            }
+            Ok(facts)
+        }
+        (Ok(None), Some(entry)) => entry.facts(limits, shown).await,
+        (Ok(None), None) => Err(Error::internal("a source without a copy was not probed")),
+        (Err(error), Some(entry)) if entry.stands_in(&error) => {
+            stands_in(&shown, &error);
+            entry.facts(limits, shown).await
+        }
+        (Err(error), _) => Err(found.failure.unwrap_or(error)),
+    }
 }
 
-/// The cached copy if it is current: the server confirmed it recently, or confirms it now.
-async fn current(
+fn stands_in(shown: &str, error: &Error) {
+    tracing::info!(
+        "{shown} is not available any more: what was fetched earlier is used ({})",
+        error.cause()
+    );
+}
+
+/// Whether the cached copy is current: the server confirmed it recently, or confirms it now.
+async fn is_current(
     http: &Http,
     (url, shown): (&Url, &str),
-    inner: &Arc<Inner>,
+    cache: &Cache,
     key: &CacheKey,
-    kept: CacheEntry,
-) -> Result<Option<CacheEntry>> {
-    if inner
-        .cache
-        .as_ref()
-        .is_some_and(|cache| cache.is_fresh(key))
-    {
+    entry: &mut CacheEntry,
+) -> Result<bool> {
+    if cache.is_fresh(key, entry) {
         // The caller's access and the host's address may have changed.
         http.may_ask(url, shown).await?;
-        return Ok(Some(kept));
+        return Ok(true);
     }
-    let Some(known) = kept.validators() else {
-        return Ok(None);
+    let Some(known) = entry.validators() else {
+        return Ok(false);
     };
     if !http.is_unchanged(url, shown, known).await? {
-        return Ok(None);
+        return Ok(false);
     }
-    confirmed(inner, key, kept).await.map(Some)
+    cache.confirm(key, entry).await;
+    Ok(true)
 }
 
 pub(super) async fn download(
@@ -101,43 +95,71 @@ pub(super) async fn download(
     inner: &Arc<Inner>,
     progress: &(dyn Fn(u64, Option<u64>) + Send + Sync),
 ) -> Result<Fetched> {
+    let limits = &inner.limits;
+    let source = || (url, shown.clone());
     let Some(cache) = &inner.cache else {
-        let (brought, _) =
-            downloaded(http, (url, shown), to, (None, &inner.limits), progress).await?;
-        return brought.ok_or_else(|| Error::internal("a download returned no file"));
+        let (brought, _) = downloaded(http, source(), to, (None, limits), progress).await?;
+        return brought.ok_or_else(unbrought);
     };
     let key = Cache::key(http.access(), url);
     // Other downloads of the same source wait here, and then find the cached copy.
     let turn = cache.turn(&key);
     let _turn = turn.lock().await;
-    let mut kept = found(inner, &key).await?;
-    if let Some(kept) = kept.take_if(|_| cache.is_fresh(&key)) {
-        http.may_ask(url, &shown).await?;
-        return given(kept, to, shown, &inner.limits, progress).await;
-    }
-    let known = kept.as_ref().and_then(|kept| kept.validators().cloned());
-    let source = (url, shown.clone());
-    let (brought, validators) =
-        downloaded(http, source, to, (known.as_ref(), &inner.limits), progress).await?;
-    let Some(fetched) = brought else {
-        let Some(kept) = kept else {
-            return Err(Error::internal("a download returned no file"));
-        };
-        let kept = confirmed(inner, &key, kept).await?;
-        return given(kept, to, shown, &inner.limits, progress).await;
+    let mut found = cache.look(&key).await;
+    let given = async |entry| match cache.file(entry).await? {
+        Some(file) => given(file, to, shown.clone(), limits, progress)
+            .await
+            .map(Some),
+        None => Ok(None),
     };
-    drop(kept);
-    if let Some(validators) = validators {
-        let (inner, to) = (Arc::clone(inner), to.to_owned());
-        blocking(move || {
-            if let (Some(cache), Ok(file)) = (&inner.cache, std::fs::File::open(&to)) {
-                cache.keep(&key, file, validators);
-            }
-            Ok(())
-        })
-        .await?;
+    let mut failure = found.failure;
+    if let Some(entry) = found.entry.take_if(|entry| cache.is_fresh(&key, entry)) {
+        http.may_ask(url, &shown).await?;
+        match given(entry).await {
+            Ok(Some(fetched)) => return Ok(fetched),
+            Ok(None) => {}
+            Err(error) => failure = Some(error),
+        }
     }
-    Ok(fetched)
+    let known = found
+        .entry
+        .as_ref()
+        .and_then(CacheEntry::validators)
+        .cloned();
+    let mut brought = downloaded(http, source(), to, (known.as_ref(), limits), progress).await;
+    if let Ok((None, _)) = brought
+        && let Some(mut entry) = found.entry.take()
+    {
+        cache.confirm(&key, &mut entry).await;
+        match given(entry).await {
+            Ok(Some(fetched)) => return Ok(fetched),
+            // The content is not in the cache any more.
+            Ok(None) => {}
+            Err(error) => failure = Some(error),
+        }
+        brought = downloaded(http, source(), to, (None, limits), progress).await;
+    }
+    match (brought, found.entry) {
+        (Ok((Some(fetched), validators)), entry) => {
+            // It is replaced now.
+            drop(entry);
+            if let Some(validators) = validators {
+                let content = NewContent::File(to.to_owned());
+                cache.keep(&key, content, &fetched.facts, validators).await;
+            }
+            Ok(fetched)
+        }
+        (Ok((None, _)), _) => Err(unbrought()),
+        (Err(error), Some(entry)) if entry.stands_in(&error) => {
+            stands_in(&shown, &error);
+            given(entry).await?.ok_or(error)
+        }
+        (Err(error), _) => Err(failure.unwrap_or(error)),
+    }
+}
+
+fn unbrought() -> Error {
+    Error::internal("a download returned no file")
 }
 
 /// The downloaded file with its validators; `None` if the source has not changed.
@@ -169,7 +191,7 @@ async fn downloaded(
 /// Stores the cached copy at its target: as a link if requested and possible, else as a copy, which shares
 /// blocks if the file system supports it.
 async fn given(
-    mut kept: CacheEntry,
+    kept: CachedFile,
     to: &Path,
     shown: String,
     limits: &MediaLimits,
@@ -178,8 +200,9 @@ async fn given(
     let (link, to) = (limits.hard_links, to.to_owned());
     let fetched = cancellable(limits, move |guard| {
         let (mut file, path) = temporary_for(&to)?;
-        if !link || !is_linked(&kept.path, &path) {
-            kept.copy_to(&mut file).map_err(|error| {
+        let mut from = kept.file;
+        if !(link && kept.may_be_linked && is_linked(&kept.path, &path)) {
+            io::copy(&mut from, &mut file).map_err(|error| {
                 Error::media(format!("the cached copy of {shown} cannot be read")).source(error)
             })?;
         }

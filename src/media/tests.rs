@@ -72,4 +72,5 @@ async fn facts_agree_with_the_reference() {
 mod field;
 mod formats;
 mod kept;
+mod shared;
 mod web;

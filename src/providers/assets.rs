@@ -1,8 +1,11 @@
-//! Finished assets, as files by the hash of their content below the data folder.
+//! Finished assets, as files by the hash of their content below the data folder, and in the bucket if there is one.
+//!
+//! A file whose name is a whole SHA-256 is in the bucket and may be a copy; one with half of it is only on this machine.
 
 use std::fs::{self, File};
 use std::io::{Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use capcut_sound::{SoundError, wave_header, write_wave};
@@ -14,8 +17,9 @@ use super::section::Makes;
 use super::service::VoicedWord;
 use crate::caller::Caller;
 use crate::error::{Error, Result};
-use crate::media::{Facts, MediaStore};
+use crate::media::{Facts, MADE, MediaStore};
 use crate::regular_file::{self, Links};
+use crate::storage::ContentStore;
 use crate::units::Micros;
 
 /// The folder below the data folder.
@@ -51,13 +55,54 @@ pub(crate) struct Asset {
 pub(crate) struct AssetStore {
     folder: PathBuf,
     media: MediaStore,
+    shared: Option<Arc<ContentStore>>,
 }
 
 impl AssetStore {
-    pub(crate) fn new(data: &Path, media: MediaStore) -> Self {
+    /// `shared` is the bucket, with copies in the folder [`ASSETS`].
+    pub(crate) fn new(data: &Path, media: MediaStore, shared: Option<ContentStore>) -> Self {
         Self {
             folder: data.join(ASSETS),
             media,
+            shared: shared.map(Arc::new),
+        }
+    }
+
+    /// The bucket, if there is one.
+    pub(crate) fn shared(&self) -> Option<Arc<ContentStore>> {
+        self.shared.clone()
+    }
+
+    /// Makes sure that the file of an asset is on this machine, and in the bucket, if there is one. `None` if it is not there
+    /// any more. The name of the file may change.
+    ///
+    /// # Errors
+    /// If the bucket does not answer.
+    pub(super) async fn bring(&self, mut asset: Asset) -> Result<Option<Asset>> {
+        let Some(shared) = &self.shared else {
+            return Ok(self.path(&asset).map(|_| asset));
+        };
+        let named = self.folder.join(&asset.file);
+        let extension = named.extension().and_then(|ending| ending.to_str());
+        let here = self.path(&asset);
+        let is_in_bucket = match shared.content_of(&named) {
+            Some(sha256) => {
+                if here.is_none() {
+                    let found = shared.local(sha256, extension, asset.bytes).await?;
+                    return Ok(found.map(|_| asset));
+                }
+                shared.has(sha256, asset.bytes).await?
+            }
+            None => false,
+        };
+        match here {
+            Some(here) if !is_in_bucket => {
+                // It was made while the bucket was away, or before there was one, or was removed behind our back.
+                let kept = put(shared, &here, extension).await?;
+                asset.file = name_of(&kept);
+                Ok(Some(asset))
+            }
+            here => Ok(here.map(|_| asset)),
         }
     }
 
@@ -130,12 +175,7 @@ impl AssetStore {
                 }
             }
         };
-        let folder = self.folder.clone();
-        let stored = tokio::task::spawn_blocking(move || store(part, &folder, extension));
-        let (file, bytes) = stored
-            .await
-            .map_err(|error| Error::internal("an asset was not kept").source(error))?
-            .map_err(|error| unkept(&self.folder, error))?;
+        let (file, bytes) = self.store(part, extension).await?;
         let seconds = facts.as_ref().and_then(|facts| match makes {
             Makes::Speech => Some(facts.audio_duration.unwrap_or(facts.duration)),
             Makes::Film => Some(facts.duration),
@@ -150,6 +190,24 @@ impl AssetStore {
             height: facts.as_ref().and_then(|facts| side(facts.height)),
             words,
         })
+    }
+
+    /// Gives a complete file its name; returns that and the size. What was paid for is kept also while the bucket is away.
+    async fn store(&self, part: NamedTempFile, extension: &'static str) -> Result<(String, u64)> {
+        if let Some(shared) = &self.shared {
+            let bytes = part.as_file().metadata();
+            let bytes = bytes.map_err(|error| unkept(&self.folder, error))?.len();
+            match put(shared, part.path(), Some(extension)).await {
+                Ok(kept) => return Ok((name_of(&kept), bytes)),
+                Err(error) => tracing::warn!("an asset is not in the bucket: {}", error.cause()),
+            }
+        }
+        let folder = self.folder.clone();
+        let stored = tokio::task::spawn_blocking(move || store(part, &folder, extension));
+        stored
+            .await
+            .map_err(|error| Error::internal("an asset was not kept").source(error))?
+            .map_err(|error| unkept(&self.folder, error))
     }
 
     /// A speech as WAV, which states its true length, with silence at its end. `None` for what only FFmpeg decodes.
@@ -233,6 +291,20 @@ fn fits(facts: &Facts, makes: Makes) -> Result<()> {
         "the answer is not {wanted} but {} file",
         facts.format.extension()
     )))
+}
+
+/// Puts a file into the bucket, with a note that it was made; returns the path of its copy.
+async fn put(shared: &ContentStore, file: &Path, extension: Option<&str>) -> Result<PathBuf> {
+    let kept = shared.keep_copy_of(file, extension).await?;
+    if let Some(sha256) = shared.content_of(&kept) {
+        shared.put_note(MADE, sha256, b"{}".to_vec()).await?;
+    }
+    Ok(kept)
+}
+
+fn name_of(path: &Path) -> String {
+    let name = path.file_name().unwrap_or_default();
+    name.to_string_lossy().into_owned()
 }
 
 /// The message does not name the temporary file.

@@ -203,7 +203,7 @@ impl Maker {
                 .creation(&key(provider, wanted, index > 0))
                 .await?;
             if let Some(row) = row.filter(|row| row.state == CreationState::Made)
-                && let Some(asset) = self.asset(&row)
+                && let Some(asset) = self.asset(&row).await?
             {
                 return Ok(Some(MadeAsset {
                     asset,
@@ -217,9 +217,12 @@ impl Maker {
     }
 
     /// The asset of a finished creation, if its file is still there.
-    fn asset(&self, row: &CreationRow) -> Option<Asset> {
-        let asset: Asset = serde_json::from_str(row.found.as_deref()?).ok()?;
-        self.assets.path(&asset).map(|_| asset)
+    async fn asset(&self, row: &CreationRow) -> Result<Option<Asset>> {
+        let found = row.found.as_deref();
+        match found.and_then(|found| serde_json::from_str(found).ok()) {
+            Some(asset) => self.assets.bring(asset).await,
+            None => Ok(None),
+        }
     }
 
     /// Makes an asset, or returns it if it is there.
@@ -447,8 +450,11 @@ impl Maker {
             }
             let refusal = match ended {
                 Ok(asset) => {
+                    // It is kept in any case. Nothing stands in for it while the bucket is away.
+                    let brought = self.assets.bring(asset).await;
+                    let brought = brought.map_err(CreationRefusal::uncertain)?;
                     return Ok(MadeAsset {
-                        asset,
+                        asset: brought.ok_or_else(|| CreationRefusal::uncertain(gone()))?,
                         by: provider.name().to_owned(),
                         cost,
                         is_kept: false,
@@ -493,14 +499,16 @@ impl Maker {
             replaced.map_err(CreationRefusal::refused)
         };
         match row.state {
-            CreationState::Made => match self.asset(&row) {
-                Some(asset) => Ok(Settled::Made(asset)),
-                // Its file was removed: it is made, and paid, again.
-                None => {
-                    replace(Some(&row.set_aside())).await?;
-                    Ok(Settled::Free)
+            CreationState::Made => {
+                match self.asset(&row).await.map_err(CreationRefusal::refused)? {
+                    Some(asset) => Ok(Settled::Made(asset)),
+                    // Its file was removed: it is made, and paid, again.
+                    None => {
+                        replace(Some(&row.set_aside())).await?;
+                        Ok(Settled::Free)
+                    }
                 }
-            },
+            }
             CreationState::Uncertain if *retry_uncertain => {
                 *retry_uncertain = false;
                 replace(Some(&row.set_aside())).await?;
@@ -622,6 +630,10 @@ impl Drop for ActiveCreation {
             }
         }
     }
+}
+
+fn gone() -> Error {
+    Error::media("a file that was made is not there any more").hint("run again: it is recreated")
 }
 
 /// Identifies what a provider is asked for, with the settings that decide about the result.

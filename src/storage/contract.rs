@@ -15,7 +15,7 @@ use sha2::{Digest as _, Sha256};
 
 use self::server::start_s3_server;
 use super::section::{LinksOf, StorageKind, StorageSection};
-use super::{BlobStore, FolderStore, NewBlob, Storage, hex};
+use super::{BlobStore, ContentStore, FolderStore, NewBlob, Storage, UserName, hex};
 use crate::error::{Error, Kind};
 use crate::secrets::Hidden;
 use crate::settings::StorageKeys;
@@ -50,14 +50,20 @@ fn temporary(folder: &Path) -> usize {
 
 /// `large` has more bytes than are sent in one request.
 async fn contract(store: &dyn BlobStore, large: usize) {
-    assert_eq!(store.size("drafts/a/1.zip").await.unwrap(), None);
+    assert_eq!(store.find("drafts/a/1.zip").await.unwrap(), None);
     assert_eq!(store.sha256("drafts/a/1.zip").await.unwrap(), None);
     assert_eq!(store.bytes("drafts/a/1.zip", 99).await.unwrap(), None);
     assert!(put(store, "drafts/a/1.zip", b"0123456789").await);
     assert!(!put(store, "drafts/a/1.zip", b"other").await);
     assert!(put(store, "drafts/b/2.zip", b"b").await);
     assert!(put(store, "drafts2/c", b"c").await);
-    assert_eq!(store.size("drafts/a/1.zip").await.unwrap(), Some(10));
+    let found = store
+        .find("drafts/a/1.zip")
+        .await
+        .unwrap()
+        .expect("it is there");
+    assert_eq!((&*found.key, found.bytes), ("drafts/a/1.zip", 10));
+    assert!(found.age() < Duration::from_mins(10), "{found:?}");
     let hash = hex(&Sha256::digest(b"0123456789"));
     assert_eq!(store.sha256("drafts/a/1.zip").await.unwrap(), Some(hash));
     let bytes = store.bytes("drafts/a/1.zip", 10).await.unwrap();
@@ -77,7 +83,12 @@ async fn contract(store: &dyn BlobStore, large: usize) {
         Err(_) => true,
     };
     assert!(beyond);
-    let listed = async |prefix, after| store.list(prefix, after).await.expect("a list");
+    let listed = async |prefix, after| {
+        let files = store.list(prefix, after).await.expect("a list");
+        let files = files.into_iter();
+        let rows: Vec<(String, u64)> = files.map(|file| (file.key, file.bytes)).collect();
+        rows
+    };
     let all = [
         ("drafts/a/1.zip".to_owned(), 10),
         ("drafts/b/2.zip".to_owned(), 1),
@@ -116,7 +127,7 @@ async fn contract(store: &dyn BlobStore, large: usize) {
         let is_listed = listed("", None).await.iter().any(|(key, _)| key == name);
         assert!(is_listed, "{name}");
         store.delete(name).await.unwrap();
-        assert_eq!(store.size(name).await.unwrap(), None, "{name}");
+        assert_eq!(store.find(name).await.unwrap(), None, "{name}");
     }
     let content: Vec<u8> = (0..large).map(|at| (at / 7) as u8).collect();
     assert!(put(store, "large.bin", &content).await);
@@ -134,8 +145,129 @@ async fn contract(store: &dyn BlobStore, large: usize) {
     let stored = read(store, "race.txt", 0..100).await;
     assert_eq!(stored, [b'0' + winner as u8; 100]);
     store.delete("race.txt").await.unwrap();
+    replaced(store, large).await;
     // What could not be put leaves nothing.
     assert_eq!(temporary(store.scratch().unwrap()), 0);
+}
+
+/// A file that takes the place of another one, also while it is read.
+async fn replaced(store: &dyn BlobStore, large: usize) {
+    let replace = async |key: &str, content: &[u8]| {
+        let blob = new(store, content).await;
+        store.replace(key, blob).await
+    };
+    replace("note.json", b"one").await.unwrap();
+    replace("note.json", b"second").await.unwrap();
+    assert_eq!(read(store, "note.json", 0..6).await, b"second");
+    assert!(!put(store, "note.json", b"third").await);
+    let old = vec![b'a'; large];
+    assert!(put(store, "large.bin", &old).await);
+    replace("large.bin", &vec![b'b'; large]).await.unwrap();
+    let now = read(store, "large.bin", 0..large as u64).await;
+    assert!(now.iter().all(|byte| *byte == b'b'));
+    // One of several stays, whole.
+    let race = (0..6_u8).map(|number| async move {
+        let blob = new(store, &[b'0' + number; 100]).await;
+        store.replace("note.json", blob).await
+    });
+    for replaced in futures::future::join_all(race).await {
+        replaced.unwrap();
+    }
+    let stored = read(store, "note.json", 0..100).await;
+    assert!(stored.iter().all(|byte| *byte == stored[0]));
+    for key in ["", "../x", "a//b", ".new/x"] {
+        assert!(replace(key, b"x").await.is_err(), "{key}");
+        assert!(store.find(key).await.is_err(), "{key}");
+    }
+    for key in ["note.json", "large.bin"] {
+        store.delete(key).await.unwrap();
+    }
+}
+
+/// Files by their content, of two machines with one store.
+async fn contents(store: &Arc<dyn BlobStore>) {
+    let (one, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let open = |folder: &Path| {
+        let name: UserName = Arc::new(|| Box::pin(async { Ok("drafts".to_owned()) }));
+        ContentStore::new(Arc::clone(store), folder.to_owned(), 1 << 20, name)
+    };
+    let (first, second) = (open(one.path()), open(other.path()));
+    let keep = async |store: &ContentStore, content: &'static [u8]| {
+        let blob = store.new_blob(move || Ok(content)).await.unwrap();
+        let sha256 = blob.sha256.clone();
+        (store.keep(blob, Some("wav")).await, sha256)
+    };
+    let (path, hash) = keep(&first, b"speech").await;
+    let path = path.unwrap();
+    assert_eq!(hash, hex(&Sha256::digest(b"speech")));
+    assert_eq!(path, one.path().join(format!("{hash}.wav")));
+    assert_eq!(fs::read(&path).unwrap(), b"speech");
+    assert_eq!(first.content_of(&path), Some(&*hash));
+    assert!(second.has(&hash, 6).await.unwrap());
+    assert!(!second.has(&hash, 7).await.unwrap());
+    // On another machine, where nothing is yet; many calls at the same time.
+    let needed = (0..8).map(|_| second.local(&hash, Some("wav"), 6));
+    for found in futures::future::join_all(needed).await {
+        let there = found.unwrap().expect("a copy");
+        assert_eq!(there, other.path().join(format!("{hash}.wav")));
+        assert_eq!(fs::read(&there).unwrap(), b"speech");
+    }
+    let there = other.path().join(format!("{hash}.wav"));
+    fs::remove_file(&there).unwrap();
+    second.restore(&there).await.unwrap();
+    assert_eq!(fs::read(&there).unwrap(), b"speech");
+    second.restore(&other.path().join("0.wav")).await.unwrap();
+    // The same content from two machines at the same time.
+    let both = futures::future::join(keep(&first, b"race"), keep(&second, b"race")).await;
+    assert_eq!(both.0.0.unwrap().file_name(), both.1.0.unwrap().file_name());
+    // Content that is not what its key says is removed, and can be put again.
+    let key = format!("sha256/{hash}");
+    for damaged in [&b"forged"[..], b"cut"] {
+        let blob = new(&**store, damaged).await;
+        store.replace(&key, blob).await.unwrap();
+        fs::remove_file(&there).unwrap();
+        assert_eq!(second.local(&hash, Some("wav"), 6).await.unwrap(), None);
+        assert!(!there.exists());
+        assert_eq!(store.find(&key).await.unwrap(), None);
+        let error = second.restore(&there).await.unwrap_err();
+        assert!(
+            error.message.contains("not in object storage any more"),
+            "{error}"
+        );
+        keep(&first, b"speech").await.0.unwrap();
+        second.restore(&there).await.unwrap();
+        assert_eq!(fs::read(&there).unwrap(), b"speech");
+    }
+    // Content of another size is replaced at once.
+    let blob = new(&**store, b"longer than it").await;
+    store.replace(&key, blob).await.unwrap();
+    keep(&first, b"speech").await.0.unwrap();
+    assert!(first.has(&hash, 6).await.unwrap());
+    // Only hashes are keys.
+    for hash in [
+        "",
+        "../x",
+        &hash[1..],
+        &hash.to_uppercase(),
+        &format!("{hash}/x"),
+    ] {
+        assert!(first.has(hash, 1).await.is_err(), "{hash}");
+        assert!(first.local(hash, None, 1).await.is_err(), "{hash}");
+    }
+    assert_eq!(first.note("urls/a", "b").await.unwrap(), None);
+    first.put_note("urls/a", "b", b"1".to_vec()).await.unwrap();
+    second
+        .put_note("urls/a", "b", b"22".to_vec())
+        .await
+        .unwrap();
+    assert_eq!(
+        first.note("urls/a", "b").await.unwrap().as_deref(),
+        Some(&b"22"[..])
+    );
+    assert!(first.note("../a", "b").await.is_err());
+    for folder in [one.path(), other.path()] {
+        assert_eq!(temporary(folder), 0);
+    }
 }
 
 /// A file that calls use by its path.
@@ -157,11 +289,13 @@ async fn local(store: &dyn BlobStore) {
 async fn a_folder_is_a_store() {
     let folder = tempfile::tempdir().unwrap();
     let store = FolderStore::new(folder.path().join("store"));
-    assert_eq!(store.list("", None).await.unwrap(), []);
+    assert!(store.list("", None).await.unwrap().is_empty());
     contract(&store, 1 << 20).await;
     local(&store).await;
     let link = store.link("a.mp4", "a", Duration::from_mins(1)).await;
     assert_eq!(link.unwrap(), None);
+    let store: Arc<dyn BlobStore> = Arc::new(FolderStore::new(folder.path().join("media")));
+    contents(&store).await;
 }
 
 /// A running S3 server with one bucket.
@@ -219,6 +353,7 @@ async fn a_bucket_is_a_store(is_virtual_hosted: bool) {
     storage.probe().await.unwrap();
     let saved = storage.saved(data.path(), "tenant").unwrap();
     contract(&*saved, (20 << 20) + 3).await;
+    contents(&saved).await;
     let uploads = storage.uploads(data.path(), "tenant").unwrap();
     contract_of_uploads(&server, &uploads, data.path()).await;
 }
@@ -271,7 +406,7 @@ async fn contract_of_uploads(server: &S3Server, uploads: &Arc<dyn BlobStore>, da
     // Tenants do not share anything.
     let foreign = storage.uploads(other_data.path(), "other").unwrap();
     assert_eq!(foreign.local("b.mp4").await.unwrap(), None);
-    assert_eq!(foreign.list("", None).await.unwrap(), []);
+    assert!(foreign.list("", None).await.unwrap().is_empty());
     assert_eq!(storage.used("other").await.unwrap(), 0);
     assert!(storage.used("tenant").await.unwrap() >= 5);
 }

@@ -1,22 +1,24 @@
 //! The files of a bucket that calls use on this machine: complete copies, of which those that were not used for the longest
 //! time are removed.
 //!
-//! A copy's path has an id of the content, so that a draft which uses a file never gets another one of the same name.
+//! A copy's path has an id of the content, so that a draft which uses a file never gets another one of the same name. A copy
+//! of a file that has a name of its own is `ID/NAME`, others are `SHA256` or `SHA256.EXTENSION`.
 
-use std::fs::{self, File, FileTimes};
+use std::fs::{self, DirEntry, File, FileTimes};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use tempfile::TempPath;
 
 use super::folder::{scratch, unusable};
+use super::is_sha256;
 use crate::error::Result;
 use crate::sorting;
 
 /// Copies that were used more recently are not removed: a call may be reading them.
 const IN_USE: Duration = Duration::from_mins(10);
 
-/// A folder with copies: `ID/NAME`.
+/// A folder with copies; it may have other files, too.
 #[derive(Clone, Debug)]
 pub(super) struct Copies {
     folder: PathBuf,
@@ -40,6 +42,20 @@ impl Copies {
         let mut parts = path.strip_prefix(&self.folder).ok()?.iter();
         let (id, name) = (parts.next()?.to_str()?, parts.next()?.to_str()?);
         parts.next().is_none().then_some((id, name))
+    }
+
+    /// Where the copy of a file without a name is.
+    pub(super) fn path_of_content(&self, sha256: &str, extension: Option<&str>) -> PathBuf {
+        self.folder.join(match extension {
+            Some(extension) => format!("{sha256}.{extension}"),
+            None => sha256.to_owned(),
+        })
+    }
+
+    /// The SHA-256 of a path of [`Self::path_of_content`].
+    pub(super) fn content_of<'a>(&self, path: &'a Path) -> Option<&'a str> {
+        let is_here = path.parent() == Some(&self.folder);
+        content_of(path).filter(|_| is_here)
     }
 
     /// Whether a copy with this size is there; it counts as used now.
@@ -85,33 +101,89 @@ impl Copies {
     }
 
     fn remove_unused(&self) {
-        let mut all = Vec::new();
-        let mut total = 0;
-        for folder in fs::read_dir(&self.folder).into_iter().flatten().flatten() {
-            for entry in fs::read_dir(folder.path()).into_iter().flatten().flatten() {
-                if let Ok(there) = entry.metadata() {
-                    total += there.len();
-                    let last = there.accessed().or_else(|_| there.modified());
-                    all.push((
-                        last.unwrap_or(SystemTime::UNIX_EPOCH),
-                        there.len(),
-                        entry.path(),
-                    ));
-                }
-            }
-        }
-        sorting::sort_by_key(&mut all, |(last, ..)| *last);
-        let now = SystemTime::now();
-        for (last, bytes, path) in all {
-            let is_in_use = now.duration_since(last).unwrap_or_default() < IN_USE;
-            if total <= self.most || is_in_use {
+        let all = self.all();
+        let mut total: u64 = all.iter().map(|copy| copy.bytes).sum();
+        for copy in all {
+            if total <= self.most || copy.unused() < IN_USE {
                 break;
             }
-            if fs::remove_file(&path).is_ok() {
-                total -= bytes;
-                let _ = path.parent().map(fs::remove_dir);
+            if copy.remove(&self.folder) {
+                total -= copy.bytes;
             }
         }
+    }
+
+    /// Removes the copies that were not used for some time; returns how many there were, and their size.
+    pub(super) fn remove_older(&self, age: Duration) -> (u64, u64) {
+        let (mut files, mut bytes) = (0, 0);
+        for copy in self.all() {
+            if copy.unused() >= age.max(IN_USE) && copy.remove(&self.folder) {
+                files += 1;
+                bytes += copy.bytes;
+            }
+        }
+        (files, bytes)
+    }
+
+    /// All copies; first the one that was not used for the longest time.
+    fn all(&self) -> Vec<StoredCopy> {
+        let mut all = Vec::new();
+        let files_in = |folder: &Path| fs::read_dir(folder).into_iter().flatten().flatten();
+        for entry in files_in(&self.folder) {
+            match entry.file_type() {
+                Ok(kind) if kind.is_dir() => {
+                    all.extend(files_in(&entry.path()).filter_map(|copy| StoredCopy::of(&copy)));
+                }
+                Ok(kind) if kind.is_file() && content_of(&entry.path()).is_some() => {
+                    all.extend(StoredCopy::of(&entry));
+                }
+                _ => {}
+            }
+        }
+        sorting::sort_by_key(&mut all, |copy| copy.used);
+        all
+    }
+}
+
+/// The SHA-256 that is a file's name, apart from its extension.
+fn content_of(path: &Path) -> Option<&str> {
+    let stem = path.file_stem()?.to_str()?;
+    is_sha256(stem).then_some(stem)
+}
+
+struct StoredCopy {
+    path: PathBuf,
+    bytes: u64,
+    used: SystemTime,
+}
+
+impl StoredCopy {
+    fn of(entry: &DirEntry) -> Option<Self> {
+        let there = entry.metadata().ok()?;
+        let used = there.accessed().or_else(|_| there.modified());
+        Some(Self {
+            path: entry.path(),
+            bytes: there.len(),
+            used: used.unwrap_or(SystemTime::UNIX_EPOCH),
+        })
+    }
+
+    fn unused(&self) -> Duration {
+        let unused = SystemTime::now().duration_since(self.used);
+        unused.unwrap_or_default()
+    }
+
+    /// Removes it, and its own folder in `folder`.
+    fn remove(&self, folder: &Path) -> bool {
+        let is_removed = fs::remove_file(&self.path).is_ok();
+        if let Some(own) = self
+            .path
+            .parent()
+            .filter(|own| is_removed && *own != folder)
+        {
+            let _ = fs::remove_dir(own);
+        }
+        is_removed
     }
 }
 
@@ -164,6 +236,29 @@ mod tests {
         assert!(!Copies::is_there(&a, 11), "another size");
         copies.remove("a.mp4");
         assert!(!a.exists() && c.is_file());
+    }
+
+    #[test]
+    fn copies_without_a_name_share_a_folder_with_other_files() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let copies = Copies::new(folder.path().to_owned(), 0);
+        let hash = "0123456789abcdef".repeat(4);
+        let speech = copies.path_of_content(&hash, Some("wav"));
+        let other = folder.path().join("0123.wav");
+        let long = folder.path().join(format!("{hash}0"));
+        for path in [&speech, &other, &long] {
+            fs::write(path, "x").expect("written");
+            last_used(path, Duration::from_hours(2));
+        }
+        assert_eq!(copies.content_of(&speech), Some(&*hash));
+        assert_eq!(copies.content_of(&other), None);
+        assert_eq!(
+            copies.content_of(&folder.path().join("a").join(&hash)),
+            None
+        );
+        assert_eq!(copies.remove_older(Duration::from_hours(3)), (0, 0));
+        assert_eq!(copies.remove_older(Duration::from_hours(1)), (1, 1));
+        assert!(!speech.exists() && other.exists() && long.exists());
     }
 
     #[test]

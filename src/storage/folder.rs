@@ -11,9 +11,10 @@ use hyper::body::Bytes;
 use sha2::{Digest as _, Sha256};
 use tokio::io::{AsyncReadExt as _, AsyncSeekExt as _};
 
-use super::{BlobStore, BlobStream, NewBlob, blocking, hex, invalid_key, is_key};
+use super::{BlobStore, BlobStream, NewBlob, StoredFile, blocking, hex, invalid_key, is_key};
 use crate::error::{Error, Kind, Result};
 use crate::regular_file::{self, Links};
+use crate::sorting;
 
 /// How much of a file is read at a time.
 const PIECE: usize = 256 << 10;
@@ -64,10 +65,21 @@ impl BlobStore for FolderStore {
         .await
     }
 
-    async fn size(&self, key: &str) -> Result<Option<u64>> {
+    async fn replace(&self, key: &str, blob: NewBlob) -> Result<()> {
+        let path = self.path(key)?;
+        blocking(move || {
+            let folder = path.parent().unwrap_or(Path::new("."));
+            fs::create_dir_all(folder).map_err(|error| unusable(folder, error))?;
+            let put = blob.file.persist(&path);
+            put.map_err(|error| unusable(&path, error.error))
+        })
+        .await
+    }
+
+    async fn find(&self, key: &str) -> Result<Option<StoredFile>> {
         let path = self.path(key)?;
         match tokio::fs::symlink_metadata(&path).await {
-            Ok(file) if file.is_file() => Ok(Some(file.len())),
+            Ok(file) if file.is_file() => Ok(Some(stored(key.to_owned(), &file))),
             Ok(_) => Ok(None),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(unusable(&path, error)),
@@ -125,7 +137,7 @@ impl BlobStore for FolderStore {
     }
 
     async fn local(&self, key: &str) -> Result<Option<PathBuf>> {
-        let is_there = self.size(key).await?.is_some();
+        let is_there = self.find(key).await?.is_some();
         Ok(if is_there {
             Some(self.path(key)?)
         } else {
@@ -137,7 +149,7 @@ impl BlobStore for FolderStore {
         Ok(())
     }
 
-    async fn list(&self, prefix: &str, after: Option<&str>) -> Result<Vec<(String, u64)>> {
+    async fn list(&self, prefix: &str, after: Option<&str>) -> Result<Vec<StoredFile>> {
         let prefix = prefix.trim_end_matches('/').to_owned();
         let folder = if prefix.is_empty() {
             self.root.clone()
@@ -165,13 +177,13 @@ impl BlobStore for FolderStore {
                     };
                     match entry.metadata() {
                         Ok(there) if there.is_dir() => folders.push((entry.path(), key)),
-                        Ok(there) if there.is_file() => found.push((key, there.len())),
+                        Ok(there) if there.is_file() => found.push(stored(key, &there)),
                         _ => {}
                     }
                 }
             }
-            found.retain(|(key, _)| after.as_deref().is_none_or(|after| &**key > after));
-            found.sort();
+            found.retain(|file| after.as_deref().is_none_or(|after| *file.key > *after));
+            sorting::sort_by(&mut found, |a, b| a.key.cmp(&b.key));
             Ok(found)
         })
         .await
@@ -193,6 +205,14 @@ impl BlobStore for FolderStore {
 
     async fn link(&self, _key: &str, _name: &str, _valid: Duration) -> Result<Option<String>> {
         Ok(None)
+    }
+}
+
+fn stored(key: String, file: &fs::Metadata) -> StoredFile {
+    StoredFile {
+        key,
+        bytes: file.len(),
+        modified: file.modified().unwrap_or(SystemTime::UNIX_EPOCH),
     }
 }
 

@@ -10,7 +10,7 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -32,10 +32,17 @@ use super::attachment::attachment;
 use super::copies::Copies;
 use super::folder::{scratch, unusable};
 use super::section::StorageSection;
-use super::{BlobStore, BlobStream, LinksOf, NewBlob, blocking, hex, invalid_key, is_key};
+use super::turns::KeyedTurns;
+use super::{
+    BlobStore, BlobStream, LinksOf, NewBlob, StoredFile, blocking, hex, invalid_key, is_key,
+    is_sha256,
+};
 use crate::error::{Error, Result};
 use crate::settings::StorageKeys;
+use crate::sorting;
 use failure::Failures;
+use put::IfPresent;
+pub(super) use put::abort_abandoned;
 use transport::Transport;
 
 /// The metadata of an object with the SHA-256 of its content.
@@ -74,7 +81,7 @@ pub(super) struct Bucket {
     used: Mutex<HashMap<String, (Instant, u64)>>,
     /// Of the calls that put the same key, or need the same copy, one at a time does so: a service need not decide between
     /// those of one server. Copies have absolute paths, keys have none.
-    turns: Mutex<HashMap<PathBuf, Weak<tokio::sync::Mutex<()>>>>,
+    turns: KeyedTurns<PathBuf>,
 }
 
 /// What is known about an object without its content.
@@ -140,7 +147,7 @@ impl Bucket {
             links: section.links,
             is_seen: AtomicBool::new(false),
             used: Mutex::default(),
-            turns: Mutex::default(),
+            turns: KeyedTurns::default(),
         })
     }
 
@@ -219,7 +226,7 @@ impl Bucket {
         }))
     }
 
-    async fn list(&self, prefix: &str, after: Option<&str>) -> Result<Vec<(String, u64)>> {
+    async fn list(&self, prefix: &str, after: Option<&str>) -> Result<Vec<StoredFile>> {
         let root = format!("{}{prefix}", self.prefix);
         let at = self.path(prefix.trim_end_matches('/'))?;
         let found = match after {
@@ -229,19 +236,34 @@ impl Bucket {
             }
             None => self.s3.list(Some(&at)),
         };
-        let mut found: Vec<(String, u64)> = found
+        let mut found: Vec<StoredFile> = found
             .try_filter_map(|object| {
                 let key = object.location.as_ref().strip_prefix(&root);
                 let key = key.filter(|key| is_key(key)).map(str::to_owned);
-                std::future::ready(Ok(key.map(|key| (key, object.size))))
+                let file = key.map(|key| StoredFile {
+                    key,
+                    bytes: object.size,
+                    modified: object.last_modified.into(),
+                });
+                std::future::ready(Ok(file))
             })
             .try_collect()
             .await
             .map_err(|error| self.failed(error))?;
         self.is_seen.store(true, Ordering::Relaxed);
         // Not every service sorts by the bytes of the keys.
-        found.sort();
+        sorting::sort_by(&mut found, |a, b| a.key.cmp(&b.key));
         Ok(found)
+    }
+
+    /// The parts of keys between `prefix/` and the next slash.
+    pub(super) async fn folders(&self, prefix: &str) -> Result<Vec<String>> {
+        let found = self.s3.list_with_delimiter(Some(&self.path(prefix)?)).await;
+        let found = found.map_err(|error| self.failed(error))?;
+        let names = found.common_prefixes.iter();
+        Ok(names
+            .filter_map(|folder| folder.filename().map(str::to_owned))
+            .collect())
     }
 
     async fn delete(&self, key: &str) -> Result<()> {
@@ -282,18 +304,6 @@ impl Bucket {
         self.delete(PROBE).await
     }
 
-    /// The turn to put a key, or to fetch the copy at a path.
-    fn turn_of(&self, path: &Path) -> Arc<tokio::sync::Mutex<()>> {
-        let mut turns = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
-        turns.retain(|_, turn| turn.strong_count() > 0);
-        let known = turns.get(path).and_then(Weak::upgrade);
-        known.unwrap_or_else(|| {
-            let turn = Arc::default();
-            turns.insert(path.to_owned(), Arc::downgrade(&turn));
-            turn
-        })
-    }
-
     /// The size of all objects below a key.
     pub(super) async fn used(&self, root: &str) -> Result<u64> {
         let known = |used: &HashMap<String, (Instant, u64)>| {
@@ -304,24 +314,20 @@ impl Bucket {
             return Ok(bytes);
         }
         let all = self.list(&format!("{root}/"), None).await?;
-        let bytes = all.iter().map(|(_, bytes)| bytes).sum();
+        let bytes = all.iter().map(|file| file.bytes).sum();
         let mut used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
         used.insert(root.to_owned(), (Instant::now(), bytes));
         Ok(bytes)
     }
 
     /// From now on the size of the objects below a key that contains `key` has to be found out again.
-    fn changed(&self, key: &str) {
+    pub(super) fn changed(&self, key: &str) {
         let mut used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
         used.retain(|root, _| {
             let below = key.strip_prefix(&**root);
             !below.is_some_and(|below| below.starts_with('/'))
         });
     }
-}
-
-fn is_sha256(text: &str) -> bool {
-    text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
 /// The objects below a key of a bucket.
@@ -362,7 +368,7 @@ impl S3Store {
 
     /// Makes sure that the copy of an object is at `path`.
     async fn fetch(&self, key: &str, facts: &ObjectFacts, path: &Path) -> Result<()> {
-        let lock = self.bucket.turn_of(path);
+        let lock = self.bucket.turns.of(path);
         let _turn = lock.lock().await;
         let (to, bytes) = (path.to_owned(), facts.bytes);
         if blocking(move || Ok(Copies::is_there(&to, bytes))).await? {
@@ -405,9 +411,9 @@ impl BlobStore for S3Store {
 
     async fn put(&self, key: &str, blob: NewBlob) -> Result<bool> {
         let full = self.key(key)?;
-        let turn = self.bucket.turn_of(Path::new(&full));
+        let turn = self.bucket.turns.of(Path::new(&full));
         let _turn = turn.lock().await;
-        let is_new = put::put(&self.bucket, &full, &blob).await?;
+        let is_new = put::put(&self.bucket, &full, &blob, IfPresent::Keep).await?;
         if is_new {
             self.bucket.changed(&full);
         }
@@ -422,9 +428,22 @@ impl BlobStore for S3Store {
         Ok(is_new)
     }
 
-    async fn size(&self, key: &str) -> Result<Option<u64>> {
+    async fn replace(&self, key: &str, blob: NewBlob) -> Result<()> {
+        let full = self.key(key)?;
+        let turn = self.bucket.turns.of(Path::new(&full));
+        let _turn = turn.lock().await;
+        put::put(&self.bucket, &full, &blob, IfPresent::Replace).await?;
+        self.bucket.changed(&full);
+        Ok(())
+    }
+
+    async fn find(&self, key: &str) -> Result<Option<StoredFile>> {
         let found = self.bucket.find(&self.key(key)?).await?;
-        Ok(found.map(|facts| facts.bytes))
+        Ok(found.map(|facts| StoredFile {
+            key: key.to_owned(),
+            bytes: facts.bytes,
+            modified: facts.modified,
+        }))
     }
 
     async fn sha256(&self, key: &str) -> Result<Option<String>> {
@@ -490,7 +509,7 @@ impl BlobStore for S3Store {
         }
     }
 
-    async fn list(&self, prefix: &str, after: Option<&str>) -> Result<Vec<(String, u64)>> {
+    async fn list(&self, prefix: &str, after: Option<&str>) -> Result<Vec<StoredFile>> {
         if !prefix.is_empty() {
             self.key(prefix.trim_end_matches('/'))?;
         }
@@ -499,7 +518,10 @@ impl BlobStore for S3Store {
         let found = self.bucket.list(&root, after).await?;
         let found = found.into_iter();
         Ok(found
-            .map(|(key, bytes)| (format!("{prefix}{key}"), bytes))
+            .map(|file| StoredFile {
+                key: format!("{prefix}{}", file.key),
+                ..file
+            })
             .collect())
     }
 

@@ -2,6 +2,7 @@
 
 mod bucket;
 mod failures;
+mod media;
 mod server;
 
 use std::fs;

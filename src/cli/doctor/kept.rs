@@ -73,6 +73,18 @@ pub(super) fn prune(app: &App, age: Duration) -> Vec<Finding> {
     .into()
 }
 
+/// Removes what has expired from object storage, if there is any.
+pub(super) async fn bucket(app: &App) -> Option<Finding> {
+    const WHAT: &str = "stored objects";
+    if !app.storage.is_bucket() {
+        return None;
+    }
+    Some(match app.sweep(0).await {
+        Ok(swept) => Finding::ok(WHAT, swept.to_string()),
+        Err(error) => broken(WHAT, &error),
+    })
+}
+
 /// When `lint --fix` made a backup, in microseconds. Its name ends with the second, plus a number if there were several
 /// in one second.
 fn made_by_lint(name: &str) -> Option<i64> {

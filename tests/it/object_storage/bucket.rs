@@ -116,8 +116,18 @@ fn links_expire() {
         served.output("/add_text", &text).expect("a text");
         assert_eq!(status(&link_of(&served, &json!(draft))), 200);
     }
-    assert_eq!(s3.objects("team/t/local/drafts").len(), 2);
     assert_eq!(s3.objects("team/t/local/index").len(), 2);
+    // The zip files stay as long as someone may be downloading them.
+    s3.age(std::time::Duration::from_secs(2));
+    let text = json!({ "draft_id": draft, "text": "4", "start": 0, "end": 1, "track_name": "4" });
+    served.output("/add_text", &text).expect("a text");
+    link_of(&served, &json!(draft));
+    assert_eq!(s3.objects("team/t/local/index").len(), 2);
+    assert_eq!(
+        s3.objects("team/t/local/drafts").len(),
+        3,
+        "one has just been taken out of the list"
+    );
 }
 
 #[test]

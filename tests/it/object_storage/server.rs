@@ -11,6 +11,7 @@ use std::process::Child;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::thread;
+use std::time::Duration;
 
 use tempfile::TempDir;
 
@@ -93,6 +94,37 @@ impl S3 {
         }
         found.sort();
         found
+    }
+}
+
+impl S3 {
+    /// Makes all objects this much older.
+    pub(super) fn age(&self, by: Duration) {
+        for path in self.objects("") {
+            let file = fs::File::options()
+                .write(true)
+                .open(&path)
+                .expect("an object");
+            let modified = file
+                .metadata()
+                .and_then(|found| found.modified())
+                .expect("a time");
+            file.set_modified(modified - by).expect("set");
+        }
+    }
+
+    /// How many parts of unfinished uploads the server keeps.
+    pub(super) fn parts(&self) -> usize {
+        let files = fs::read_dir(self.folder.path())
+            .expect("a folder")
+            .flatten();
+        let names = files.map(|file| file.file_name());
+        names
+            .filter(|name| {
+                let name = name.to_string_lossy();
+                name.starts_with(".upload_id-") && name.contains(".part-")
+            })
+            .count()
     }
 }
 
