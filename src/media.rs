@@ -245,6 +245,8 @@ pub(crate) struct Fetched {
     pub bytes: u64,
     /// The facts of that file, read from the disk.
     pub facts: Facts,
+    /// The source is not available any more: this is what was fetched earlier.
+    pub is_earlier: bool,
 }
 
 /// How many files are copied at the same time: more are not faster, and would slow down other parts of a save.

@@ -209,6 +209,10 @@ pub(crate) async fn save_document(
             files: needed.len() as u64,
             message: "writing the draft".to_owned(),
         });
+        let earlier: Vec<String> = fetched
+            .iter()
+            .filter_map(|file| file.note.clone())
+            .collect();
         let mut job = PackageJob {
             id,
             name,
@@ -227,6 +231,7 @@ pub(crate) async fn save_document(
             running,
             notes,
         };
+        job.notes.extend(earlier);
         blocking(move || {
             let (documents, marker) = job.written(&staging)?;
             job.free();

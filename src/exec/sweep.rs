@@ -94,7 +94,7 @@ impl App {
             return Ok(());
         }
         let swept = self.sweep(0).await?;
-        tracing::debug!("object storage of {:?}: {swept}", self.tenant);
+        tracing::info!("object storage of {:?}: {swept}", self.tenant);
         Ok(())
     }
 

@@ -152,7 +152,9 @@ pub(super) async fn download(
         (Ok((None, _)), _) => Err(unbrought()),
         (Err(error), Some(entry)) if entry.stands_in(&error) => {
             stands_in(&shown, &error);
-            given(entry).await?.ok_or(error)
+            let mut fetched = given(entry).await?.ok_or(error)?;
+            fetched.is_earlier = true;
+            Ok(fetched)
         }
         (Err(error), _) => Err(failure.unwrap_or(error)),
     }
@@ -298,7 +300,11 @@ fn finish(path: TempPath, to: &Path, shown: &str, guard: Guard) -> Result<Fetche
     // If both are links to one file, renaming one to the other keeps both.
     std::fs::remove_file(temporary).ok();
     facts.bytes = Some(bytes);
-    Ok(Fetched { bytes, facts })
+    Ok(Fetched {
+        bytes,
+        facts,
+        is_earlier: false,
+    })
 }
 
 fn unwritable(to: &Path, error: std::io::Error) -> Error {

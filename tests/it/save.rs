@@ -524,7 +524,7 @@ fn a_locked_list_of_drafts_is_waited_for_and_its_holder_named() {
 
 /// The executable with a limit for the size of the files that it writes, in blocks of 512 bytes.
 #[cfg(unix)]
-fn limited(home: &Home, blocks: u32, line: &[&str]) -> crate::support::Ran {
+pub(crate) fn limited(home: &Home, blocks: u32, line: &[&str]) -> crate::support::Ran {
     let command = home.command(&[""; 0]);
     let mut limited = std::process::Command::new("sh");
     limited

@@ -31,6 +31,8 @@ pub(super) struct FetchedFile {
     pub bytes: u64,
     /// The file was already there and belongs to the user or the app.
     pub is_own: bool,
+    /// What to say about it.
+    pub note: Option<String>,
     facts: Facts,
 }
 
@@ -237,6 +239,10 @@ pub(super) async fn fetch_one(
         inside: format!("assets/{kind}/{name}"),
         bytes: fetched.bytes,
         is_own: false,
+        note: fetched.is_earlier.then(|| {
+            let source = shown(&needed.source);
+            format!("{}: {source} is not available any more; what was fetched from there earlier is used", needed.place)
+        }),
         facts,
     })
 }
@@ -284,6 +290,7 @@ async fn keep_one(
         is_own: !staging
             .marker_before()
             .is_some_and(|marker| marker.files.contains_key(&parts.join("/"))),
+        note: None,
         facts,
     })
 }

@@ -10,6 +10,8 @@ use super::server::S3;
 use super::{home, no_secrets};
 use crate::access::{add, bearer};
 use crate::generating::{completed, made, paid, saved_plan};
+#[cfg(unix)]
+use crate::save::limited;
 use crate::support::services::{KEY, Route, Services};
 use crate::support::{Answer, Home, Served, Server, http, media, media_server, until};
 
@@ -85,6 +87,16 @@ fn media_of_the_web_are_fetched_once_for_all_servers_and_outlive_their_source() 
     forget_files(&one);
     age_notes(&s3);
     assert_eq!(saved_clip(&one, &draft, "later").expect("saved"), clip);
+    forget_files(&one);
+    let folder = one.path().join("last");
+    let saved = json!({ "draft_id": draft, "draft_folder": folder });
+    let saved = one.call("save_draft", &saved).expect("saved");
+    assert!(
+        saved["notes"]
+            .to_string()
+            .contains("not available any more"),
+        "{saved}"
+    );
     let again = other.call("create_draft", &json!({})).expect("a draft")["draft_id"].clone();
     add_clip(&other, &again, &url).expect("it is known");
     no_secrets(&one, &[]);
@@ -463,4 +475,38 @@ fn servers_that_save_the_same_draft_at_the_same_time_give_links_that_work() {
     }
     // Two that were saved in the same moment stay until the next save.
     assert!((1..=2).contains(&s3.objects("team/t/local/index").len()));
+}
+
+#[cfg(unix)]
+#[test]
+fn a_disk_without_space_for_a_copy_leaves_nothing_and_the_bucket_whole() {
+    let s3 = S3::start();
+    let mut clip = fs::read(media("clip.mp4")).expect("an example");
+    let length: u32 = 3 << 20;
+    clip.extend(length.to_be_bytes());
+    clip.extend(b"free");
+    clip.resize(clip.len() + length as usize - 8, 7);
+    let source = Server::start({
+        let clip = clip.clone();
+        move |_| Answer::new(200, "video/mp4", clip.clone())
+    });
+    let (one, other) = (home(&s3.url, ""), home(&s3.url, ""));
+    let url = format!("{}/large.mp4", source.url);
+    let draft = draft_with(&one, &url);
+    saved_clip(&one, &draft, "saved").expect("saved");
+    assert_eq!(s3.objects(CONTENT).len(), 1);
+    let theirs = draft_with(&other, &url);
+    source.refuse(true);
+    let folder = other.path().join("full");
+    let save = json!({ "draft_id": theirs, "draft_folder": folder }).to_string();
+    // A third of the file, in blocks of 512 bytes.
+    let blocks = u32::try_from(clip.len()).expect("few bytes") / 512 / 3;
+    let ran = limited(&other, blocks, &["call", "save_draft", "--json", &save]);
+    assert!(ran.code > 0, "{ran:?}");
+    let copies = fs::read_dir(other.data().join("media/.copies"));
+    assert_eq!(copies.map_or(0, Iterator::count), 0, "{ran:?}");
+    let left = fs::read_dir(&folder).into_iter().flatten().flatten();
+    let drafts = left.filter(|entry| !entry.file_name().to_string_lossy().starts_with('.'));
+    assert_eq!(drafts.count(), 0);
+    assert_eq!(saved_clip(&other, &theirs, "later").expect("saved"), clip);
 }
