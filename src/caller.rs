@@ -32,6 +32,16 @@ impl Manner {
     }
 }
 
+/// The right of a process to write for a job: it ends when another process takes the job over.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Fence {
+    pub job: Arc<str>,
+    /// How often a process began to run the job, with this one.
+    pub attempt: u32,
+    /// The part of the job that is meant, such as a row of a batch, from 0.
+    pub part: u32,
+}
+
 /// The caller of a tool; cheap to clone.
 #[derive(Clone, Debug)]
 pub(crate) struct Caller {
@@ -43,6 +53,8 @@ pub(crate) struct Caller {
     pub styles: Styles,
     /// The start of the addresses at which it reaches this server, if saved drafts are delivered to it by links.
     pub site: Option<Arc<str>>,
+    /// The job that makes its calls: they are not recorded once another process has taken the job over.
+    pub fence: Option<Fence>,
 }
 
 impl Caller {
@@ -55,6 +67,7 @@ impl Caller {
             run: None,
             styles: Styles::default(),
             site: None,
+            fence: None,
         }
     }
 
@@ -71,6 +84,7 @@ impl Caller {
             run: None,
             styles: Styles::default(),
             site: None,
+            fence: None,
         }
     }
 
@@ -146,6 +160,11 @@ impl Caller {
         is_file && self.access.is_open()
     }
 
+    /// Where it is, if it is a client of a listener.
+    pub(crate) fn from(&self) -> Option<From> {
+        self.access.0.as_ref().map(|rules| rules.from)
+    }
+
     /// Whether its calls wait for a slot in a full lane; other calls are refused immediately, with a hint to retry
     /// later.
     pub(crate) fn waits_for_slots(&self) -> bool {
@@ -154,7 +173,8 @@ impl Caller {
 }
 
 /// Where a client of a listener is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub(crate) enum From {
     /// On this machine, without a proxy in between.
     Here,

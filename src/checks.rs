@@ -381,7 +381,7 @@ fn services_of_the_examples_start_commands_that_exist() {
             checked += 1;
         }
     }
-    assert_eq!(checked, 4, "two units, launchd, Windows");
+    assert_eq!(checked, 5, "three units, launchd, Windows");
 }
 
 #[test]

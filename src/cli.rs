@@ -31,6 +31,7 @@ mod stats;
 mod token;
 mod tool_options;
 pub(crate) mod tools;
+mod worker;
 
 use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
@@ -119,6 +120,16 @@ struct Options {
         help_heading = "Options of every command"
     )]
     data_dir: Option<PathBuf>,
+    /// The PostgreSQL database that keeps drafts, jobs and tokens, for several machines: postgres://USER@HOST/DATABASE.
+    /// Other programs can see a password in an option; set CAPCUT_MCP_STORE or CAPCUT_MCP_STORE_FILE instead.
+    #[arg(
+        long,
+        global = true,
+        value_name = "URL",
+        value_hint = ValueHint::Url,
+        help_heading = "Options of every command"
+    )]
+    store: Option<String>,
     /// A file that overrides individual keys of the built-in `tools.toml`.
     #[arg(
         long,
@@ -163,6 +174,7 @@ struct Options {
 enum Command {
     Serve(serve::Serve),
     Engine(engine::EngineCommand),
+    Worker(worker::Worker),
     Call(call::CallCommand),
     Tools(tools::Tools),
     Compose(compose::Compose),
@@ -306,7 +318,11 @@ fn execute(cli: Cli) -> anyhow::Result<ExitCode> {
             options.settings()?;
             wait_here(health.run())
         }
-        Command::Token(token) => token.run(&options.settings()?),
+        Command::Token(token) => wait_here(token.run(options.settings()?)),
+        Command::Worker(worker) => {
+            let settings = options.settings_of_server(ToolsGiven::default(), None)?;
+            worker.run(settings)
+        }
         Command::Engine(engine) => {
             let settings = options.settings_of_engine(engine.listener.audit_log())?;
             engine.run(settings)
@@ -343,6 +359,7 @@ impl Options {
     fn settings_with(self, given: Given, calls: Calls) -> Result<Settings> {
         let settings = Settings::current(Given {
             data_dir: self.data_dir,
+            store: self.store,
             config_file: self.config,
             api_url: self.api_url,
             backend: self.backend,

@@ -92,7 +92,11 @@ pub(crate) async fn compose(
     context: &Context,
 ) -> Result<RunReport> {
     let started = Instant::now();
-    let run = format!("{:016x}", fastrand::u64(..));
+    let run = match &context.caller.fence {
+        // Every attempt at a job is the same run.
+        Some(fence) => DraftId::of_job(&fence.job, fence.part).to_string(),
+        None => format!("{:016x}", fastrand::u64(..)),
+    };
     let context = &Context {
         caller: context.caller.in_run(Some(run.into())),
         ..context.clone()

@@ -240,7 +240,7 @@ impl Engine {
         Self {
             edition,
             media,
-            runner: Arc::new(Runner::new(&*journal)),
+            runner: Arc::new(Runner::new(&journal)),
             journal,
             drafts: HeldDrafts::new(options.memory_bytes),
             options,
@@ -292,7 +292,17 @@ impl Engine {
 
     /// Creates an empty draft.
     pub(crate) async fn create(&self, new: NewDraft, call: &Call) -> Result<DraftId> {
-        self.create_as(&new_id(), new, call).await
+        let Some(fence) = &call.caller.fence else {
+            return self.create_as(&new_id(), new, call).await;
+        };
+        let of_job = DraftId::of_job(&fence.job, fence.part);
+        match self.create_as(&of_job, new.clone(), call).await {
+            // The job makes another draft, or one in the place of a draft that was deleted.
+            Err(error) if error.kind == Kind::Conflict => {
+                self.create_as(&new_id(), new, call).await
+            }
+            created => created,
+        }
     }
 
     /// Creates an empty draft with an id of the caller's choice; an error if the id is invalid or exists.

@@ -33,6 +33,7 @@ use futures::future::BoxFuture;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
+use crate::access::TenantName;
 use crate::backend::{Failure, Reached, Servers};
 use crate::breaker::Breaker;
 use crate::caller::Caller;
@@ -208,7 +209,11 @@ impl App {
         if let Ok(data) = settings.data_dir() {
             styles::keep_in(data.to_owned());
         }
-        let journal = journal::of(settings.data_dir().ok(), manifest.journal.sync);
+        let store = match &settings.store {
+            Some(address) => journal::in_postgres(&address.0)?,
+            None => journal::in_folder(settings.data_dir().ok(), manifest.journal.sync),
+        };
+        let journal = Arc::new(Journal::new(store, TenantName::local()));
         let storage = Arc::new(Storage::new(
             manifest.storage.clone(),
             settings.storage_keys.clone(),
@@ -228,14 +233,20 @@ impl App {
     }
 
     /// The same process for another tenant, with a data folder of its own.
-    pub(crate) fn for_tenant(&self, tenant: &str) -> Result<Arc<Self>> {
-        let settings = self.settings.for_tenant(tenant)?;
+    pub(crate) fn for_tenant(&self, tenant: &TenantName) -> Result<Arc<Self>> {
+        let settings = self.settings.for_tenant(tenant.as_str())?;
         let mut options = engine::EngineOptions::new(&settings);
         options.link.clone_from(self.engine.link_prefix());
         options.memory_bytes = self.manifest.limits.memory_bytes;
-        let data = settings.data_dir().ok();
-        let journal = journal::of(data, self.manifest.journal.sync);
-        let media = media_of(&self.storage, tenant, &settings, &self.manifest, &journal);
+        let store = Arc::clone(self.journal.store());
+        let journal = Arc::new(Journal::new(store, tenant.clone()));
+        let media = media_of(
+            &self.storage,
+            tenant.as_str(),
+            &settings,
+            &self.manifest,
+            &journal,
+        );
         let engine = Arc::new(Engine::new(
             settings.edition,
             media.clone(),
@@ -244,7 +255,7 @@ impl App {
         ));
         let (manifest, storage) = (Arc::clone(&self.manifest), Arc::clone(&self.storage));
         let mut app = Self::of(settings, manifest, engine, media, journal, storage);
-        app.tenant = tenant.into();
+        app.tenant = tenant.as_str().into();
         app.servers.addresses.clone_from(&self.servers.addresses);
         app.servers.sender = self.servers.sender.clone();
         app.lanes = Arc::clone(&self.lanes);
@@ -318,7 +329,14 @@ impl App {
             homes: routing::OriginCache::default(),
             lists: ledger::Lists::default(),
             needs: sweep::KnownNeeds::default(),
-            jobs: jobs::Jobs::new(journal.clone(), engine.runner()),
+            jobs: jobs::Jobs::new(
+                journal.clone(),
+                engine.runner(),
+                jobs::JobTerms {
+                    are_queued: settings.are_jobs_queued,
+                    lease: Duration::from_secs_f64(manifest.limits.job_lease_s),
+                },
+            ),
             settings,
             manifest,
             engine,

@@ -23,6 +23,7 @@ mod tests;
 mod texts;
 mod tls;
 mod visitors;
+mod workers;
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -60,7 +61,7 @@ use answer::{Answer, AnswerBody};
 use body::{Body, Unreadable};
 use calls::busy;
 use eager::Eager;
-pub(crate) use health::health;
+pub(crate) use health::{health, ready};
 pub(crate) use listener::{AcceptOptions, Connections, Received, accept};
 use newer::Endpoint;
 use receive::{Receiver, Unreceived};
@@ -114,6 +115,10 @@ pub(crate) struct ServerOptions {
     pub tls: Option<Tls>,
     /// The start of links to saved drafts; without it, it is the address of the listener as the client sees it.
     pub public_url: Option<Arc<str>>,
+    /// Serves no session of MCP: each request is answered by itself.
+    pub is_stateless: bool,
+    /// Runs jobs and serves nothing.
+    pub is_worker: bool,
 }
 
 impl ServerOptions {
@@ -124,7 +129,7 @@ impl ServerOptions {
 
     /// Whether clients can download saved drafts. An API without a public address answers as the reference server does.
     fn delivers(&self) -> bool {
-        self.tools.is_some() || self.public_url.is_some()
+        self.tools.is_some() || self.public_url.is_some() || self.is_worker
     }
 }
 
@@ -186,10 +191,18 @@ impl HttpServer {
     ///
     /// # Errors
     /// For a choice of tools that leaves none, or names unknown ones, and for a storage without credentials.
-    pub(crate) fn of(app: &Arc<App>, options: ServerOptions, admission: Admission) -> Result<Self> {
+    pub(crate) async fn of(
+        app: &Arc<App>,
+        options: ServerOptions,
+        admission: Admission,
+    ) -> Result<Self> {
         app.storage.open()?;
         let link_key = if options.delivers() {
-            let key = app.settings.data_dir().and_then(LinkKey::of);
+            let key = if app.journal.store().is_shared() {
+                LinkKey::shared(&app.journal).await
+            } else {
+                app.settings.data_dir().and_then(LinkKey::of)
+            };
             // Everything else works without it.
             let key = key.inspect_err(|error| {
                 tracing::error!(
@@ -211,6 +224,7 @@ impl HttpServer {
             app: Arc::clone(app),
             allowed: options.allowed,
             tools,
+            is_stateless: options.is_stateless,
             calls: Arc::clone(&calls),
             stop: stop.clone(),
             link_key: link_key.clone(),
@@ -227,6 +241,11 @@ impl HttpServer {
         server.link_key = link_key;
         server.public_url = options.public_url;
         Ok(server)
+    }
+
+    /// See [`Tenants::end_jobs`].
+    pub(crate) async fn end_jobs(&self) {
+        self.tenants.end_jobs().await;
     }
 
     fn new(tenants: Tenants, calls: Arc<Semaphore>, stop: CancellationToken) -> Self {
@@ -406,7 +425,7 @@ impl HttpServer {
                 let health = if is_known {
                     health
                 } else {
-                    health::only_state(works)
+                    health::only_state(works, &health)
                 };
                 answer::json(stated(works), health)
             }
@@ -415,7 +434,7 @@ impl HttpServer {
                 let ready = if is_known {
                     ready
                 } else {
-                    health::only_state(works)
+                    health::only_state(works, &ready)
                 };
                 answer::json(stated(works), ready)
             }
@@ -710,8 +729,13 @@ fn is_json(headers: &HeaderMap) -> bool {
 pub(crate) async fn serve(
     listener: TcpListener,
     server: Arc<HttpServer>,
+    workers: Option<usize>,
     stop: impl Future<Output = ()>,
 ) {
+    let no_more_jobs = CancellationToken::new();
+    if let Some(most) = workers.filter(|most| *most > 0) {
+        tokio::spawn(Arc::clone(&server).work(most, no_more_jobs.clone()));
+    }
     let eager = Eager::default();
     let awake = tokio::spawn(eager.clone().stay_awake());
     let tended = {
@@ -752,6 +776,7 @@ pub(crate) async fn serve(
         tls: server.tls.clone(),
     };
     let closed = accept(listener, accepted, answering, stop).await;
+    no_more_jobs.cancel();
     awake.abort();
     tended.abort();
     swept.abort();

@@ -45,6 +45,7 @@ use crate::args::{Call, Object, to_value};
 use crate::caller::{Caller, Manner};
 use crate::draft::ids::DraftId;
 use crate::error::{Error, Result};
+use crate::exec::jobs::{Handle, JobCall};
 use crate::exec::{self, App, Context};
 use crate::tool::{self, Hints, Request, Spec};
 use crate::tools::ROUTED;
@@ -80,6 +81,17 @@ pub(crate) trait LocalTool:
         app: &Arc<App>,
         context: &Context,
     ) -> impl Future<Output = Result<Self::Reply>> + Send;
+}
+
+/// A local tool whose calls are jobs: another process may run them.
+pub(crate) trait JobTool: LocalTool {
+    /// Does the work of the call. An earlier attempt at the job may have done a part of it.
+    fn work(
+        &self,
+        app: &Arc<App>,
+        handle: &Handle,
+        context: &Context,
+    ) -> impl Future<Output = Result<Value>> + Send;
 }
 
 /// Declares the local tools, in the order that clients see.
@@ -126,6 +138,75 @@ local! {
     validate_draft::ValidateDraft,
     recover_draft::RecoverDraft,
     health_check::HealthCheck,
+}
+
+/// The work of a job.
+type JobWork = BoxFuture<'static, Result<Value>>;
+
+/// Runs a job that a worker has taken from the queue: a call of the tool `kind` by `caller`.
+pub(crate) fn job(
+    kind: &str,
+    app: Arc<App>,
+    call: JobCall,
+    (handle, caller): (Handle, Caller),
+) -> JobWork {
+    match kind {
+        compose_draft::ComposeDraft::NAME => {
+            work::<compose_draft::ComposeDraft>(app, call, handle, caller)
+        }
+        compose_batch::ComposeBatch::NAME => {
+            work::<compose_batch::ComposeBatch>(app, call, handle, caller)
+        }
+        generate_video::GenerateVideo::NAME => {
+            work::<generate_video::GenerateVideo>(app, call, handle, caller)
+        }
+        preview_video::PreviewVideo::NAME => {
+            work::<preview_video::PreviewVideo>(app, call, handle, caller)
+        }
+        _ => {
+            let spec = ROUTED.iter().find(|spec| spec.name == kind);
+            let unknown = Error::internal(format!(
+                "the job is a call of {kind:?}, which this version has not"
+            ))
+            .hint("use the same version on all machines");
+            let spec = spec.ok_or(unknown);
+            Box::pin(async move { routed(spec?, app, call, (handle, caller)).await })
+        }
+    }
+}
+
+/// Runs a job that is a call of a tool of the API.
+async fn routed(
+    spec: &'static Spec,
+    app: Arc<App>,
+    call: JobCall,
+    (handle, caller): (Handle, Caller),
+) -> Result<Value> {
+    let context = handle.context(caller, None);
+    let Value::Object(arguments) = call.arguments else {
+        return Err(Error::internal(
+            "the arguments of the job are not an object",
+        ));
+    };
+    let request = spec.request(arguments, &context.caller, Normalized::default())?;
+    if let Some(draft) = request.draft() {
+        handle.draft(draft);
+    }
+    app.run(request, context).await
+}
+
+fn work<T: JobTool>(app: Arc<App>, call: JobCall, handle: Handle, caller: Caller) -> JobWork {
+    Box::pin(async move {
+        let tool: T = serde_json::from_value(call.arguments).map_err(|error| {
+            Error::internal(format!(
+                "the call of `{}` in the job cannot be read",
+                T::NAME
+            ))
+            .source(error)
+        })?;
+        let context = handle.context(caller, None);
+        tool.work(&app, &handle, &context).await
+    })
 }
 
 /// Every tool, in the order that clients see.

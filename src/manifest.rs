@@ -299,6 +299,10 @@ pub(crate) struct Limits {
     pub tenant_drafts: usize,
     /// Maximum number of jobs of one tenant that run at the same time.
     pub tenant_jobs: usize,
+    /// How long the lease of a running job lasts if its process ends unexpectedly, in seconds.
+    pub job_lease_s: f64,
+    /// Maximum number of jobs of a tenant that wait or run, where workers take them from a queue.
+    pub tenant_queue: usize,
     /// Maximum size of the drafts that the engine keeps in memory.
     pub memory_bytes: usize,
     pub media: MediaLimits,
@@ -612,6 +616,7 @@ impl Manifest {
             ("after_client_s", self.limits.after_client_s),
             ("request_pause_s", self.limits.request_pause_s),
             ("request_timeout_s", self.limits.request_timeout_s),
+            ("job_lease_s", self.limits.job_lease_s),
         ] {
             check(positive(s), format!("limits.{key}"), POSITIVE);
         }
@@ -621,6 +626,7 @@ impl Manifest {
             ("memory_bytes", self.limits.memory_bytes),
             ("tenant_drafts", self.limits.tenant_drafts),
             ("tenant_jobs", self.limits.tenant_jobs),
+            ("tenant_queue", self.limits.tenant_queue),
         ] {
             check(bytes > 0, format!("limits.{key}"), POSITIVE);
         }

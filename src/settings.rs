@@ -34,6 +34,11 @@ pub(crate) const VARIABLES: &[(&str, &str)] = &[
         "`--data-dir`: the folder for drafts, media and the journal",
     ),
     (
+        STORE,
+        "`--store`: the PostgreSQL database that keeps drafts, jobs and tokens, `postgres://…`",
+    ),
+    (STORE_FILE, "a file with that address"),
+    (
         CONFIG,
         "`--config`: a file that overrides keys of `tools.toml`",
     ),
@@ -112,6 +117,8 @@ const LOG_FORMAT: &str = "CAPCUT_MCP_LOG_FORMAT";
 const AUDIT_LOG: &str = "CAPCUT_MCP_AUDIT_LOG";
 const TOKENS: &str = "CAPCUT_MCP_TOKENS";
 const TOKENS_FILE: &str = "CAPCUT_MCP_TOKENS_FILE";
+const STORE: &str = "CAPCUT_MCP_STORE";
+const STORE_FILE: &str = "CAPCUT_MCP_STORE_FILE";
 const METRICS: &str = "CAPCUT_MCP_METRICS";
 
 /// The keys of the user's settings file that stand for a variable, which overrides them.
@@ -135,6 +142,10 @@ pub(crate) struct Settings {
     pub os: Os,
     /// The folder for drafts, media and the journal; see [`Settings::data_dir`].
     data_dir: Option<PathBuf>,
+    /// The address of the database that keeps drafts, jobs and tokens; `None`: files in the data folder.
+    pub store: Option<Hidden>,
+    /// Whether workers take jobs from a queue; otherwise the process that accepts a job runs it.
+    pub are_jobs_queued: bool,
     /// A file that overrides individual keys of `tools.toml`.
     pub config_file: Option<ConfigFile>,
     /// The address of the CapCut API, without a trailing slash; `None` if not set.
@@ -177,6 +188,7 @@ pub(crate) struct Settings {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Given {
     pub data_dir: Option<PathBuf>,
+    pub store: Option<String>,
     pub config_file: Option<PathBuf>,
     pub api_url: Option<String>,
     pub backend: Option<BackendChoice>,
@@ -225,7 +237,7 @@ pub(crate) struct ConfigFile {
 }
 
 /// The folder with the data folders of the tenants of a server.
-const TENANTS_DIR: &str = "tenants";
+pub(crate) const TENANTS_DIR: &str = "tenants";
 
 /// Reads a variable.
 pub(crate) type Env<'a> = &'a dyn Fn(&str) -> Option<OsString>;
@@ -290,6 +302,11 @@ impl Settings {
         Ok(Self {
             os,
             data_dir: path(given.data_dir, DATA_DIR).or(defaults.data_dir),
+            store: match given.store.filter(|url| !url.trim().is_empty()) {
+                Some(url) => Some(Hidden(url.trim().to_owned())),
+                None => secret::of(own, STORE, STORE_FILE)?,
+            },
+            are_jobs_queued: false,
             config_file,
             api_url,
             backend: choice_or(given.backend, env, BACKEND, given.default_backend)?,
@@ -816,6 +833,7 @@ mod tests {
         let given = Given {
             api_url: Some("https://api.example".into()),
             data_dir: Some("/given".into()),
+            store: None,
             config_file: Some("/given/tools.toml".into()),
             backend: Some(BackendChoice::Embedded),
             default_backend: BackendChoice::Auto,

@@ -20,7 +20,7 @@ use crate::error::Result;
 
 /// How the callers of a listener are identified.
 pub(crate) struct AccessSettings {
-    pub data_dir: PathBuf,
+    pub tokens: TokenStore,
     pub sources: TokenSources,
     pub jwt: JwtSection,
     pub rates: RateSection,
@@ -45,9 +45,8 @@ pub(crate) struct AccessGate {
 impl AccessGate {
     /// Fails if the tokens cannot be read, or if the listener at `address` would be open to a network without them.
     pub(crate) fn new(settings: AccessSettings, address: SocketAddr) -> Result<Self> {
-        let store = TokenStore::new(&settings.data_dir);
         let gate = Self {
-            tokens: LiveTokens::open(store, settings.sources)?,
+            tokens: LiveTokens::open(settings.tokens, settings.sources)?,
             jwt: JwtVerifier::new(&settings.jwt)?,
             rates: RateLimits::new(settings.rates),
             trusted_proxies: settings.trusted_proxies,
@@ -236,7 +235,7 @@ mod tests {
             other: rate,
         };
         let settings = AccessSettings {
-            data_dir: folder.to_owned(),
+            tokens: TokenStore::new(folder),
             sources: TokenSources::default(),
             jwt: JwtSection::off(),
             rates,
@@ -257,7 +256,9 @@ mod tests {
             admin: false,
         };
         let store = TokenStore::new(folder.path());
-        let new = store.add(&alice, rights, None).expect("added");
+        let new = store
+            .change(&|all| crate::access::tokens::add(all, &alice, rights, None))
+            .expect("added");
         let gate = gate(folder.path());
         let ask = async |header: &[&str], in_path: Option<&str>| {
             let mut headers = HeaderMap::new();

@@ -18,7 +18,9 @@ use crate::error::{Error, Result};
 use crate::secrets::TOKEN_PREFIX;
 
 pub(crate) use live::{LiveTokens, TokenSources};
-pub(crate) use store::TokenStore;
+pub(crate) use store::{
+    SharedTokens, TOKENS_KEY, TokenChange, TokenStore, add, changed, parsed, revoke, rotate,
+};
 
 /// The random bytes of a token.
 const RANDOM_BYTES: usize = 32;

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, ValueHint};
 
 use crate::access::AccessSettings;
-use crate::access::tokens::TokenSources;
+use crate::access::tokens::{TokenSources, TokenStore};
 use crate::error::{Error, Result};
 use crate::http::Tls;
 use crate::manifest::Manifest;
@@ -54,7 +54,7 @@ impl AccessOptions {
         manifest: &Manifest,
     ) -> Result<AccessSettings> {
         Ok(AccessSettings {
-            data_dir: settings.data_dir()?.to_owned(),
+            tokens: TokenStore::new(settings.data_dir()?),
             sources: TokenSources {
                 text: settings.tokens.as_ref().map(|tokens| tokens.0.clone()),
                 file: settings.tokens_file.clone(),

@@ -17,7 +17,7 @@ use crate::caller::Caller;
 use crate::cli;
 use crate::cli::shown::{Shown, Without};
 use crate::compose::batch::report::BatchReport;
-use crate::compose::batch::{self, BatchEntry, BatchOptions, OnError};
+use crate::compose::batch::{self, BatchEntry, BatchOptions, OnError, ReportPlace};
 use crate::compose::generated::Spending;
 use crate::compose::plan::{Plan, Save};
 use crate::compose::report::RunOutcome;
@@ -235,7 +235,11 @@ impl Compose {
             left: CancellationToken::new(),
             on_error: self.on_error,
             spending: self.spending()?,
-            report: self.report.clone(),
+            report: self
+                .report
+                .clone()
+                .map_or(ReportPlace::Nowhere, ReportPlace::File),
+            pauses_after: None,
         };
         let shown = Shown::new(Without::of(self.json));
         let total = entries.len();
@@ -255,7 +259,7 @@ impl Compose {
         })
         .await;
         shown.clear();
-        let lines = lines?;
+        let lines = lines?.lines;
         let BatchReport {
             outcome,
             complete,

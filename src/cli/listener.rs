@@ -4,6 +4,7 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use clap::Args;
 use reqwest::Url;
@@ -14,6 +15,7 @@ use super::access_options::AccessOptions;
 use super::monitor::Monitor;
 use super::names::ListenerNames;
 use crate::access::AccessGate;
+use crate::access::tokens::{SharedTokens, TOKENS_KEY, TokenStore};
 use crate::caller::Allowed;
 use crate::cli;
 use crate::engine::{self, EngineOptions};
@@ -22,6 +24,9 @@ use crate::exec::App;
 use crate::http::{self, HttpServer, ServerOptions};
 use crate::media;
 use crate::settings::{BackendChoice, Settings, ToolChoice};
+
+/// How many jobs a process runs at the same time, where jobs wait in a queue.
+pub(super) const WORKERS: usize = 4;
 
 /// What the clients of a listener may use.
 #[derive(Debug, Default, Args)]
@@ -38,6 +43,14 @@ pub(super) struct ListenerOptions {
     draft_domain: Option<String>,
     #[command(flatten)]
     access: AccessOptions,
+    /// How many jobs this process runs at the same time; further ones wait in a queue, from which any process that uses the
+    /// same store takes them. 0: none, only others. Default: 4 with `--store`; without it, each job begins at once.
+    #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u16).range(0..=256))]
+    workers: Option<u16>,
+    /// Serves MCP without sessions: each request is answered by itself. Clients of versions before 2026-07-28 then get no
+    /// progress of calls and cannot cancel them.
+    #[arg(long)]
+    stateless: bool,
     /// The address at which clients reach this server, such as https://capcut.example.com: the start of links to saved
     /// drafts. Default with `--http`: the host that a request names.
     #[arg(long, value_name = "URL", value_parser = parse_site)]
@@ -89,7 +102,7 @@ impl ListenerOptions {
         at: ListenerAddress,
         names: &ListenerNames,
         monitor: Monitor,
-        settings: Settings,
+        mut settings: Settings,
         tools: Option<ToolChoice>,
     ) -> Result<()> {
         if settings.backend == BackendChoice::Remote && self.draft_domain.is_some() {
@@ -106,6 +119,9 @@ impl ListenerOptions {
         let address = listener.local_addr().map_err(|error| {
             Error::internal("cannot determine the address of the listener").source(error)
         })?;
+        let workers = self.workers.map(usize::from);
+        let workers = workers.or_else(|| settings.store.as_ref().map(|_| WORKERS));
+        settings.are_jobs_queued = workers.is_some();
         let mut options = EngineOptions::new(&settings);
         if let Some(site) = &self.draft_domain {
             options.link = engine::link_at(site);
@@ -115,16 +131,22 @@ impl ListenerOptions {
             not_itself(app, address, at.is_of_http).await?;
         }
         let has_mcp = tools.is_some();
-        let gate = AccessGate::new(self.access.settings(&app.settings, &app.manifest)?, address)?;
+        let mut access = self.access.settings(&app.settings, &app.manifest)?;
+        if let Some(tokens) = shared_tokens(&app).await? {
+            access.tokens = TokenStore::Shared(tokens);
+        }
+        let gate = AccessGate::new(access, address)?;
         let options_of_server = ServerOptions {
             tools,
             allowed: Arc::new(Allowed::new(self.allow_host, self.allow_dir)),
             tls: self.access.tls()?,
             gate: Some(gate),
             public_url: self.public_url.map(Arc::from),
+            is_stateless: self.stateless,
+            is_worker: false,
         };
         let scheme = options_of_server.scheme();
-        let server = HttpServer::of(&app, options_of_server, names.admission())?;
+        let server = HttpServer::of(&app, options_of_server, names.admission()).await?;
         monitor.listen(&app, names).await?;
         if self.access.is_open_to_all() && !address.ip().is_loopback() {
             tracing::warn!(
@@ -159,10 +181,34 @@ impl ListenerOptions {
             tracing::info!("MCP clients connect to {scheme}://{address}/mcp");
         }
         tracing::info!("{who} answers at {scheme}://{address}");
-        http::serve(listener, Arc::new(server), end).await;
+        http::serve(listener, Arc::new(server), workers, end).await;
         app.finish_sent().await;
         Ok(())
     }
+}
+
+/// How often a server reads the tokens of a store that others change as well.
+const TOKENS_READ: Duration = Duration::from_millis(500);
+
+/// The tokens of a store that several servers use, which are read regularly from now on.
+async fn shared_tokens(app: &App) -> Result<Option<Arc<SharedTokens>>> {
+    if !app.journal.store().is_shared() {
+        return Ok(None);
+    }
+    let tokens = Arc::<SharedTokens>::default();
+    tokens.put(app.journal.value(TOKENS_KEY).await?);
+    let (journal, read) = (Arc::clone(&app.journal), Arc::clone(&tokens));
+    tokio::spawn(async move {
+        loop {
+            tokio::time::sleep(TOKENS_READ).await;
+            match journal.value(TOKENS_KEY).await {
+                Ok(bytes) => read.put(bytes),
+                // What was read last counts for some time.
+                Err(error) => tracing::debug!("the tokens cannot be read: {}", error.cause()),
+            }
+        }
+    });
+    Ok(Some(tokens))
 }
 
 /// Excludes this listener from the servers that calls are sent to. It is an error if it is the configured one.

@@ -118,8 +118,18 @@ async fn answer(app: &Arc<App>, admission: &Admission, received: &Received) -> R
             };
             (status, "application/json", format!("{health}\n"))
         }
+        Ok(_) if reads && request.uri().path() == "/ready" => {
+            let (works, ready) = http::ready(app).await;
+            let status = if works {
+                StatusCode::OK
+            } else {
+                StatusCode::SERVICE_UNAVAILABLE
+            };
+            (status, "application/json", format!("{ready}\n"))
+        }
         Ok(_) => {
-            let text = "This address serves only GET /metrics and GET /health.\n".to_owned();
+            let text =
+                "This address serves only GET /metrics, GET /health and GET /ready.\n".to_owned();
             (StatusCode::NOT_FOUND, plain, text)
         }
     };

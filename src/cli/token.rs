@@ -1,13 +1,16 @@
 //! `token`: makes, lists, revokes and rotates the tokens with which callers use a server over HTTP.
 
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
-use crate::access::tokens::{TokenEntry, TokenStore};
+use crate::access::tokens::{self, TOKENS_KEY, TokenChange, TokenEntry, TokenStore};
 use crate::access::{Rights, TenantName, utc};
 use crate::cli;
+use crate::error::Result;
+use crate::exec::App;
 use crate::printable::counted;
 use crate::settings::Settings;
 
@@ -72,8 +75,8 @@ enum TokenAction {
 }
 
 impl TokenCommand {
-    pub(super) fn run(self, settings: &Settings) -> anyhow::Result<ExitCode> {
-        let store = TokenStore::new(settings.data_dir()?);
+    pub(super) async fn run(self, settings: Settings) -> anyhow::Result<ExitCode> {
+        let store = TokenList::of(settings)?;
         match self.action {
             TokenAction::Add {
                 name,
@@ -82,14 +85,12 @@ impl TokenCommand {
                 expires,
                 json,
             } => {
-                let new = store.add(&name, Rights { read_only, admin }, expires)?;
+                let rights = Rights { read_only, admin };
+                let new = store
+                    .change(&|entries| tokens::add(entries, &name, rights, expires))
+                    .await?;
                 let same = |entry: &&TokenEntry| entry.name == name;
-                let count = store
-                    .read()?
-                    .unwrap_or_default()
-                    .iter()
-                    .filter(same)
-                    .count();
+                let count = store.read().await?.iter().filter(same).count();
                 let also = if count > 1 {
                     format!(" {name} has {} now.", counted(count, "token"))
                 } else {
@@ -99,7 +100,9 @@ impl TokenCommand {
                 print_new(&new.token, &new.entry, &made, json)
             }
             TokenAction::Rotate { which, json } => {
-                let (new, old) = store.rotate(&which)?;
+                let (new, old) = store
+                    .change(&|entries| tokens::rotate(entries, &which))
+                    .await?;
                 let made = format!(
                     "Made a token for {}. Servers refuse the old one, which ended with {}.",
                     described(&new.entry),
@@ -108,7 +111,7 @@ impl TokenCommand {
                 print_new(&new.token, &new.entry, &made, json)
             }
             TokenAction::List { json } => {
-                let mut entries = store.read()?.unwrap_or_default();
+                let mut entries = store.read().await?;
                 entries.sort_by(|a, b| (&a.name, a.created_s).cmp(&(&b.name, b.created_s)));
                 if json {
                     return cli::print(&cli::json_text(&entries.iter().map(row).collect()));
@@ -116,7 +119,9 @@ impl TokenCommand {
                 cli::print(&listed(&entries))
             }
             TokenAction::Revoke { which } => {
-                let revoked = store.revoke(&which)?;
+                let revoked = store
+                    .change(&|entries| tokens::revoke(entries, &which))
+                    .await?;
                 let ends: Vec<_> = revoked
                     .iter()
                     .map(|entry| format!("{} (…{})", entry.id, entry.ends_with))
@@ -127,7 +132,7 @@ impl TokenCommand {
                     revoked.first().map_or("", |entry| entry.name.as_str()),
                     ends.join(", "),
                 );
-                if store.read()?.unwrap_or_default().is_empty() {
+                if store.read().await?.is_empty() {
                     text.push_str("\nthere are no tokens left: a server serves only programs on its own machine, which need none");
                 }
                 cli::print(&text)
@@ -135,6 +140,52 @@ impl TokenCommand {
         }
     }
 }
+
+/// The list of tokens: a file in the data folder, or a value in a store that several servers use.
+enum TokenList {
+    File(TokenStore),
+    Shared(Arc<App>),
+}
+
+impl TokenList {
+    fn of(settings: Settings) -> Result<Self> {
+        if settings.store.is_some() {
+            return App::new(settings).map(Self::Shared);
+        }
+        Ok(Self::File(TokenStore::new(settings.data_dir()?)))
+    }
+
+    async fn read(&self) -> Result<Vec<TokenEntry>> {
+        match self {
+            Self::File(store) => Ok(store.read()?.unwrap_or_default()),
+            Self::Shared(app) => match app.journal.value(TOKENS_KEY).await? {
+                Some(bytes) => tokens::parsed(&bytes, PLACE),
+                None => Ok(Vec::new()),
+            },
+        }
+    }
+
+    async fn change<T>(&self, change: &TokenChange<'_, T>) -> Result<T> {
+        let app = match self {
+            Self::File(store) => return store.change(change),
+            Self::Shared(app) => app,
+        };
+        loop {
+            let seen = app.journal.value(TOKENS_KEY).await?;
+            let (new, done) = tokens::changed(seen.as_deref(), PLACE, change)?;
+            let set = app
+                .journal
+                .set_value(TOKENS_KEY, seen.as_deref(), Some(&new), None);
+            // Another command may have changed the list meanwhile.
+            if set.await? {
+                return Ok(done);
+            }
+        }
+    }
+}
+
+/// Where the tokens of several servers are, for people.
+const PLACE: &str = "the list of tokens in the database";
 
 /// Prints a new token on stdout, alone, so that a script can use it; the rest is for people.
 fn print_new(token: &str, entry: &TokenEntry, made: &str, json: bool) -> anyhow::Result<ExitCode> {

@@ -4,9 +4,10 @@ pub(crate) mod report;
 mod report_file;
 
 use std::collections::HashMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use clap::ValueEnum;
 use futures::{FutureExt as _, StreamExt as _};
@@ -16,7 +17,8 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
 use report::{BatchLine, PlanKey};
-use report_file::{BatchLog, ReportedLines};
+use report_file::BatchLog;
+pub(crate) use report_file::ReportPlace;
 
 use super::generated::{self, Spending};
 use super::plan::Plan;
@@ -24,11 +26,11 @@ use super::report::{RunOutcome, RunReport};
 use super::source::PlanSource;
 use super::table::TableRow;
 use super::{CheckedPlan, RunStart, canvas_of, check, compose, refuse};
-use crate::caller::Caller;
+use crate::caller::{Caller, Fence};
 use crate::draft::ids::DraftId;
 use crate::engine::marker;
 use crate::error::{Error, Kind, Result};
-use crate::exec::{App, Context, Step};
+use crate::exec::{App, Context, Step, jobs};
 use crate::providers::{Estimate, MaxCost};
 use crate::sorting;
 use crate::styles::Styles;
@@ -60,8 +62,18 @@ pub(crate) struct BatchOptions {
     pub on_error: OnError,
     /// What may be spent on all drafts together.
     pub spending: Spending,
-    /// The report file, with a line per draft; with it, a killed batch continues where it stopped.
-    pub report: Option<PathBuf>,
+    /// The report, with a line per draft; with it, a killed batch continues where it stopped.
+    pub report: ReportPlace,
+    /// No draft is begun after this time, so that other jobs go first; the batch continues later.
+    pub pauses_after: Option<Duration>,
+}
+
+/// What a batch has done.
+pub(crate) struct BatchEnd {
+    /// A line per draft, in the batch's order.
+    pub lines: Vec<BatchLine>,
+    /// Whether it paused before all drafts were begun.
+    pub is_paused: bool,
 }
 
 /// The most drafts of one batch.
@@ -95,22 +107,23 @@ impl BatchEntry {
     }
 }
 
-/// Creates all drafts, and returns the lines in the batch's order. `told` is called for each draft as it finishes.
+/// Creates all drafts. `told` is called for each draft as it finishes.
 pub(crate) async fn run(
     app: &Arc<App>,
     mut entries: Vec<BatchEntry>,
     options: &BatchOptions,
     context: &Context,
     told: &(dyn Fn(&BatchLine) + Send + Sync),
-) -> Result<Vec<BatchLine>> {
+) -> Result<BatchEnd> {
     permit_all(app, &entries, options.spending, context).await?;
     let keys = keys(&entries)?;
     tell_apart(&mut entries, &keys);
-    let (log, known) = BatchLog::open(options.report.as_deref())?;
+    let pauses_at = options.pauses_after.map(|time| Instant::now() + time);
     let batch = Arc::new(Batch {
         app: Arc::clone(app),
-        known,
-        log,
+        log: BatchLog::open(&options.report)?,
+        pauses_at,
+        is_paused: AtomicBool::new(false),
         stop: context.cancel.child_token(),
         options: options.clone(),
         caller: context.caller.clone(),
@@ -161,7 +174,10 @@ pub(crate) async fn run(
             .into_iter()
             .collect::<Result<_>>()?;
     sorting::sort_by_key(&mut lines, |line| line.index);
-    Ok(lines)
+    Ok(BatchEnd {
+        lines,
+        is_paused: batch.is_paused.load(Ordering::Relaxed),
+    })
 }
 
 /// The keys of the plans in a report.
@@ -206,9 +222,9 @@ fn tell_apart(entries: &mut [BatchEntry], keys: &[PlanKey]) {
 struct Batch {
     app: Arc<App>,
     options: BatchOptions,
-    /// The last lines of an earlier report.
-    known: ReportedLines,
     log: BatchLog,
+    pauses_at: Option<Instant>,
+    is_paused: AtomicBool,
     stop: CancellationToken,
     caller: Caller,
 }
@@ -227,10 +243,10 @@ impl BatchJob {
         if let Some(error) = self.entry.wrong.take() {
             let mut line = self.line("failed");
             line.errors = error.to_string().lines().map(str::to_owned).collect();
-            self.batch.log.add(&line)?;
+            self.batch.log.add(&self.key, &line).await?;
             return Ok(line);
         }
-        let before = self.batch.known.get(&self.key).cloned();
+        let before = self.batch.log.before(&self.key).await?;
         if let Some(line) = before.clone().filter(BatchLine::is_still_there) {
             return Ok(BatchLine {
                 index: self.index,
@@ -241,14 +257,37 @@ impl BatchJob {
         if self.batch.stop.is_cancelled() {
             return Ok(self.line("skipped"));
         }
+        if self.batch.pauses_at.is_some_and(|at| at <= Instant::now()) {
+            self.batch.is_paused.store(true, Ordering::Relaxed);
+            return Ok(self.line("skipped"));
+        }
         let checked = self.entry.checked.take();
-        let line = self
-            .run(before.and_then(|line| line.draft_id), checked)
-            .await?;
+        let draft = match before.and_then(|line| line.draft_id) {
+            None => self.draft_of_job().await?,
+            draft => draft,
+        };
+        let line = self.run(draft, checked).await?;
         if self.batch.options.on_error == OnError::Stop && !line.is_complete() {
             self.batch.stop.cancel();
         }
         Ok(line)
+    }
+
+    /// The draft that an earlier attempt at the job has made.
+    async fn draft_of_job(&self) -> Result<Option<DraftId>> {
+        match self.fence() {
+            Some(fence) if fence.attempt > 1 => {
+                jobs::draft_of(&self.batch.app.journal, &fence).await
+            }
+            _ => Ok(None),
+        }
+    }
+
+    /// The right of the job to write this draft.
+    fn fence(&self) -> Option<Fence> {
+        let fence = self.batch.caller.fence.clone()?;
+        let part = u32::try_from(self.index).unwrap_or(u32::MAX);
+        Some(Fence { part, ..fence })
     }
 
     fn line(&self, status: &str) -> BatchLine {
@@ -268,10 +307,13 @@ impl BatchJob {
             caller,
             ..
         } = &*self.batch;
-        let started = std::time::Instant::now();
+        let started = Instant::now();
         let context = Context {
             cancel: stop.child_token(),
-            ..Context::of(caller)
+            ..Context::of(&Caller {
+                fence: self.fence(),
+                ..caller.clone()
+            })
         };
         let mut line = self.line("started");
         for attempt in 0..=options.retries {
@@ -288,7 +330,7 @@ impl BatchJob {
             let known = |draft: &DraftId| {
                 let mut line = self.line("started");
                 line.draft_id = Some(draft.clone());
-                if let Err(error) = log.add(&line) {
+                if let Err(error) = log.add_begun(&line) {
                     *begun
                         .lock()
                         .unwrap_or_else(std::sync::PoisonError::into_inner) = Some(error);
@@ -332,7 +374,7 @@ impl BatchJob {
             }
         }
         line.ms = (started.elapsed().as_secs_f64() * 1e3).round();
-        log.add(&line)?;
+        log.add(&self.key, &line).await?;
         Ok(line)
     }
 }

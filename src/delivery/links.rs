@@ -12,9 +12,10 @@ use ring::rand::{SecureRandom as _, SystemRandom};
 use super::PATH;
 use crate::engine::marker::hex;
 use crate::error::{Error, Kind, Result};
+use crate::journal::Journal;
 use crate::regular_file::{self, Links, SMALL_BYTES};
 
-/// The file with the key, in the server's data folder.
+/// The file with the key, in the server's data folder; also its name in a store that several servers use.
 const FILE: &str = "links.key";
 
 /// The key with which a server signs its links.
@@ -59,6 +60,19 @@ impl LinkKey {
             .hint("remove the file: a new key is made, and earlier links are no longer valid")
         })?;
         Ok(Self(hmac::Key::new(hmac::HMAC_SHA256, &secret)))
+    }
+
+    /// The key that all servers with this store have; it is made when it is first needed.
+    pub(crate) async fn shared(journal: &Journal) -> Result<Self> {
+        loop {
+            if let Some(secret) = journal.value(FILE).await? {
+                return Ok(Self(hmac::Key::new(hmac::HMAC_SHA256, &secret)));
+            }
+            let secret = new_secret()
+                .map_err(|error| Error::internal("a key for links cannot be made").source(error))?;
+            // If another server has made one meanwhile, that one counts.
+            journal.set_value(FILE, None, Some(&secret), None).await?;
+        }
     }
 
     /// The address of the file at a server whose addresses begin with `site`, valid for some time from now.
@@ -126,12 +140,17 @@ fn from_hex(text: &str) -> Option<Vec<u8>> {
         .collect()
 }
 
-/// Makes a key, unless another process does so first. Only its owner can read it.
-fn create(data: &Path, path: &Path) -> io::Result<()> {
+fn new_secret() -> io::Result<[u8; 32]> {
     let mut secret = [0; 32];
     SystemRandom::new()
         .fill(&mut secret)
         .map_err(|_| io::Error::other("the system gives no random numbers"))?;
+    Ok(secret)
+}
+
+/// Makes a key, unless another process does so first. Only its owner can read it.
+fn create(data: &Path, path: &Path) -> io::Result<()> {
+    let secret = new_secret()?;
     fs::create_dir_all(data)?;
     let mut file = tempfile::Builder::new()
         .prefix(".links-")

@@ -19,6 +19,22 @@ impl DraftId {
         Self(format!("dfd_cat_{unix_seconds}_{random:08x}"))
     }
 
+    /// The id of the draft that a part of a job makes: the same for every attempt at the job, so that an attempt that broke off
+    /// leaves no draft behind.
+    pub(crate) fn of_job(job: &str, part: u32) -> Self {
+        let id = job.rsplit('_').next().unwrap_or_default();
+        // The id of a job begins with its time.
+        let milliseconds = id
+            .get(..12)
+            .and_then(|time| u64::from_str_radix(time, 16).ok());
+        let hash = Sha256::digest(job.as_bytes());
+        let random = u32::from_be_bytes([hash[0], hash[1], hash[2], hash[3]]);
+        Self::make(
+            milliseconds.unwrap_or_default() / 1000,
+            random.wrapping_add(part),
+        )
+    }
+
     /// An id from a server. As it names folders and appears in messages, only letters, digits, `_`, `-` and `.`
     /// are allowed, and no leading dot.
     pub(crate) fn of_server(text: &str) -> Option<Self> {

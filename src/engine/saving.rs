@@ -140,6 +140,7 @@ impl Engine {
         if let Some(progress) = self.saves.get(id) {
             save.put(&progress).await;
         }
+        let fence = call.caller.fence.as_ref();
         let work = async {
             if let Some(from) = self.opened(id).await?
                 && !(wish.is_copy(&from)
@@ -149,7 +150,7 @@ impl Engine {
                     .save_opened(id, from, &wish, folder.as_deref(), call)
                     .await?;
                 self.journal
-                    .set_saved(ENGINE, id, &saved.folder.to_string_lossy())
+                    .set_saved(ENGINE, id, &saved.folder.to_string_lossy(), fence)
                     .await?;
                 return Ok(saved);
             }
@@ -200,7 +201,7 @@ impl Engine {
                 self.edit(target, call, Edit::Folder(folder)).await?;
             }
             self.journal
-                .set_saved(ENGINE, id, &saved.folder.to_string_lossy())
+                .set_saved(ENGINE, id, &saved.folder.to_string_lossy(), fence)
                 .await?;
             match saved.unzipped.take() {
                 Some(error) => Err(error),
@@ -381,14 +382,17 @@ impl Engine {
         {
             return Ok(own.clone());
         }
-        let last = LastSave::read(&*self.journal, draft).await?;
+        let last = LastSave::read(&self.journal, draft).await?;
         // For a save of this process, the memory is more current.
-        let own = own.filter(|_| {
-            let runner = last.as_ref().map(|last| &*last.runner);
-            runner.is_none_or(|runner| runner == self.runner.name())
-        });
-        if let Some(progress) = own.or_else(|| last.map(|last| last.seen(&self.runner))) {
-            return Ok(progress);
+        let is_own = match &last {
+            Some(last) => last.runner == self.runner.name().await,
+            None => true,
+        };
+        if let Some(own) = own.filter(|_| is_own) {
+            return Ok(own);
+        }
+        if let Some(last) = last {
+            return Ok(last.seen(&self.runner).await);
         }
         match self.journal.find(draft).await? {
             Some(row) if row.saved_to.is_some() => Ok(SaveProgress {

@@ -1,18 +1,19 @@
 //! Jobs: work that takes longer than a client waits. A job is started, waited for, looked up by its id,
 //! cancelled.
 //!
-//! Every job is in the journal from its start, so that it is found again after a restart: a job whose process has
-//! ended is reported as interrupted, with the request needed to resume it.
+//! Every job is in the store from its start, with a request that is complete enough for another process. Usually the process
+//! that accepted the call runs the job at once; a job whose process has ended is reported as interrupted, and a call
+//! resumes it. Where workers take jobs from the queue, they also take over those of processes that have ended.
 
 use std::collections::HashMap;
 use std::panic::AssertUnwindSafe;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use futures::FutureExt;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
@@ -20,10 +21,12 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::{App, Context, Progress, Step, delivery, panicked};
-use crate::caller::Caller;
+use crate::caller::{Caller, Fence, From, Manner};
 use crate::draft::ids::DraftId;
-use crate::error::{Error, Kind, Result};
-use crate::journal::{self, Journal, Runner};
+use crate::error::{Error, Kind, Result, shortened};
+use crate::journal::{
+    Beat, ENGINE, JobAdded, JobPhase, JobReport, JobRow, Journal, NewJob, Runner,
+};
 use crate::tool::{Hints, Request};
 
 /// The prefix of job ids.
@@ -39,11 +42,16 @@ pub(crate) const UNDONE: Duration = Duration::from_secs(5);
 /// job is read.
 const LOOKED_EVERY: Duration = Duration::from_millis(250);
 
+/// A job that has ended this many processes is not tried again.
+const MOST_LOST: u32 = 5;
+
 /// The state of a job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 #[schemars(inline)]
 pub(crate) enum JobStage {
+    /// It is in the queue, until a worker takes it.
+    Waiting,
     Running,
     /// It ended, and its result says how.
     Done,
@@ -57,8 +65,6 @@ pub(crate) enum JobStage {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct JobState {
     pub status: JobStage,
-    /// The request, complete enough to resume the job.
-    pub request: Box<RawValue>,
     pub draft_id: Option<DraftId>,
     pub done: f64,
     pub total: Option<f64>,
@@ -71,12 +77,50 @@ pub(crate) struct JobState {
     /// The name of the tool that the job runs.
     #[serde(default)]
     pub kind: String,
-    /// The presence id of the process that runs it; empty if it has none.
+    /// How many processes ended while they ran it.
     #[serde(default)]
-    runner: String,
+    lost: u32,
 }
 
 impl JobState {
+    fn new(kind: &str) -> Self {
+        Self {
+            status: JobStage::Running,
+            draft_id: None,
+            done: 0.0,
+            total: None,
+            message: String::new(),
+            result: None,
+            error: None,
+            error_kind: None,
+            kind: kind.to_owned(),
+            lost: 0,
+        }
+    }
+
+    /// Whether it has not ended.
+    pub(crate) fn is_open(&self) -> bool {
+        matches!(self.status, JobStage::Waiting | JobStage::Running)
+    }
+
+    /// What the store keeps of it: links expire, so that each answer has new ones.
+    fn report(&self) -> Result<JobReport> {
+        let result = self.result.as_ref().and_then(delivery::without_links);
+        let state = match result {
+            None => serde_json::to_string(self),
+            result => serde_json::to_string(&Self {
+                result,
+                ..self.clone()
+            }),
+        };
+        let state = state
+            .map_err(|e| Error::internal("a job's state cannot be written as JSON").source(e))?;
+        Ok(JobReport {
+            state,
+            draft: self.draft_id.clone(),
+        })
+    }
+
     /// Why the job failed, as an error.
     pub(crate) fn failure(&self) -> Option<Error> {
         let text = self.error.as_deref()?;
@@ -104,12 +148,15 @@ impl JobState {
 /// A job's handle for the work itself: it reports progress, and signals when the job must stop.
 #[derive(Clone)]
 pub(crate) struct Handle {
-    id: String,
-    kind: &'static str,
+    fence: Fence,
     state: watch::Sender<JobState>,
     journal: Arc<Journal>,
-    /// Held while the state is written to the journal, so that the last write is the newest state.
+    /// Held while the state is written to the store, so that the last write is the newest state.
     keeping: Arc<tokio::sync::Mutex<()>>,
+    /// How long the job's lease lasts if this process ends unexpectedly.
+    lease: Duration,
+    /// The work has stopped at a point where another job may go first; see [`Handle::pause`].
+    paused: Arc<AtomicBool>,
     pub cancel: CancellationToken,
     /// Cancelled when the client has disconnected: the current step is finished, but not tried again.
     pub left: CancellationToken,
@@ -127,8 +174,33 @@ impl Handle {
                     progress(step);
                 }
             })),
-            ..Context::of(&caller)
+            ..Context::of(&Caller {
+                fence: Some(self.fence.clone()),
+                ..caller
+            })
         }
+    }
+
+    pub(crate) fn id(&self) -> &str {
+        &self.fence.job
+    }
+
+    /// The draft that an earlier attempt at the job has made.
+    pub(crate) async fn draft_before(&self) -> Result<Option<DraftId>> {
+        if self.fence.attempt <= 1 {
+            return Ok(None);
+        }
+        let known = self.state.borrow().draft_id.clone();
+        match known {
+            Some(draft) => Ok(Some(draft)),
+            // The attempt may have ended before it wrote the id.
+            None => draft_of(&self.journal, &self.fence).await,
+        }
+    }
+
+    /// The work ends here for now: the job goes back into the queue, behind those that wait.
+    pub(crate) fn pause(&self) {
+        self.paused.store(true, Ordering::Relaxed);
     }
 
     pub(crate) fn step(&self, step: &Step) {
@@ -153,8 +225,9 @@ impl Handle {
         });
     }
 
-    /// The end is written to the journal before it is published: who waits for it may end the process.
-    async fn end(&self, outcome: Result<Value>) {
+    /// The end is written to the store before it is published: who waits for it may end the process. False if another
+    /// process has the job now.
+    async fn end(&self, outcome: Result<Value>) -> bool {
         let _keeping = self.keeping.lock().await;
         let mut state = self.state.borrow().clone();
         match outcome {
@@ -164,70 +237,141 @@ impl Handle {
             }
             Err(error) => state.fail(&error),
         }
-        self.keep(&state).await;
+        let ended = async { self.journal.job_end(&self.fence, &state.report()?).await };
+        match ended.await {
+            Ok(true) => {}
+            Ok(false) => return false,
+            Err(error) => {
+                tracing::warn!(job = self.id(), %error, "the end of the job could not be stored");
+            }
+        }
         self.state.send_replace(state);
+        true
     }
 
-    /// Writes the job's progress into the journal for other processes, and stops the job when one of them asks
-    /// for it.
-    async fn answer_others(&self) {
+    /// Puts the job back into the queue.
+    async fn requeue(&self) {
+        let _keeping = self.keeping.lock().await;
+        let state = JobState {
+            status: JobStage::Waiting,
+            ..self.state.borrow().clone()
+        };
+        let back = async {
+            self.journal
+                .job_requeue(&self.fence, &state.report()?)
+                .await
+        };
+        if let Err(error) = back.await {
+            // Its lease ends, and then a worker takes it.
+            tracing::warn!(job = self.id(), %error, "the job could not be put back into the queue");
+        }
+    }
+
+    /// Renews the lease, writes the job's progress into the store for other processes, and stops the job when one of
+    /// them asks for it. Returns when the job is no longer this process's: another one has it, or the store has not
+    /// answered for as long as the lease lasts.
+    async fn beat(&self) {
         let mut kept = 0.0;
+        let mut renewed = Instant::now();
         loop {
             tokio::time::sleep(LOOKED_EVERY).await;
-            match self.journal.job_get(&stop_key(&self.id)).await {
-                Ok(Some(_)) => {
-                    self.cancel.cancel();
-                    return std::future::pending().await;
-                }
-                Ok(None) => {}
-                Err(error) => tracing::warn!(job = self.id, %error, "the journal cannot be read"),
-            }
+            let _keeping = self.keeping.lock().await;
             let state = self.state.borrow().clone();
-            if state.done > kept {
-                kept = state.done;
-                let _keeping = self.keeping.lock().await;
-                self.keep(&state).await;
+            let report = (state.done > kept).then(|| state.report()).transpose();
+            let sent = Instant::now();
+            let beat = async {
+                let report = report?;
+                self.journal
+                    .job_beat(&self.fence, report.as_ref(), self.lease)
+                    .await
+            };
+            match tokio::time::timeout(self.lease, beat).await {
+                Ok(Ok(Beat::Lost)) => return,
+                Ok(Ok(beat)) => {
+                    kept = state.done;
+                    renewed = sent;
+                    if beat == Beat::Stop {
+                        self.cancel.cancel();
+                    }
+                }
+                Ok(Err(error)) => {
+                    tracing::warn!(job = self.id(), %error, "the lease of the job could not be renewed");
+                }
+                Err(_) => {}
+            }
+            if renewed.elapsed() >= self.lease {
+                return;
             }
         }
     }
 
     async fn keep(&self, state: &JobState) {
-        if let Err(error) = put(&self.journal, &self.id, self.kind, state).await {
-            tracing::warn!(job = self.id, %error, "the job's state could not be stored");
+        let kept = async {
+            let report = state.report()?;
+            // What it says about going on is heard by the next beat.
+            self.journal
+                .job_beat(&self.fence, Some(&report), self.lease)
+                .await
+                .map(drop)
+        };
+        if let Err(error) = kept.await {
+            tracing::warn!(job = self.id(), %error, "the job's state could not be stored");
         }
     }
 }
 
-/// The journal key of the request to stop a job.
-fn stop_key(id: &str) -> String {
-    format!("stop_{id}")
+/// What a job is: the arguments of a tool, and who calls it; complete enough for another process.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct JobCall {
+    pub arguments: Value,
+    pub caller: JobCaller,
 }
 
-async fn put(journal: &Arc<Journal>, id: &str, kind: &str, state: &JobState) -> Result<()> {
-    let result = state.result.as_ref().and_then(delivery::without_links);
-    let json = match result {
-        None => serde_json::to_string(state),
-        result => serde_json::to_string(&JobState {
-            result,
-            ..state.clone()
-        }),
-    };
-    let json =
-        json.map_err(|e| Error::internal("a job's state cannot be written as JSON").source(e))?;
-    let job = journal::JobRecord {
-        id: id.to_owned(),
-        kind: kind.to_owned(),
-        draft: state.draft_id.clone(),
-        state: json,
-        finished: state.status != JobStage::Running,
-        pid: std::process::id(),
-        updated_ms: 0,
-    };
-    journal.job_put(&job).await
+/// The caller of a job, the part that another process needs to know.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct JobCaller {
+    pub manner: Manner,
+    /// `None`: the user of a process.
+    pub from: Option<From>,
+    pub site: Option<Arc<str>>,
+}
+
+impl JobCall {
+    pub(crate) fn new(arguments: &impl Serialize, caller: &Caller) -> Result<Self> {
+        let arguments = serde_json::to_value(arguments)
+            .map_err(|e| Error::internal("a job's request cannot be written as JSON").source(e))?;
+        Ok(Self {
+            arguments,
+            caller: JobCaller {
+                manner: caller.manner,
+                from: caller.from(),
+                site: caller.site.clone(),
+            },
+        })
+    }
+
+    /// Reads the request of a stored job. Earlier versions stored the arguments alone, and of `compose_draft` the plan, as a
+    /// part of the job's state.
+    fn read(kind: &str, request: &str) -> Result<Self> {
+        let unreadable = |e| Error::internal("the request of the job cannot be read").source(e);
+        let value: Value = serde_json::from_str(request).map_err(unreadable)?;
+        if value.get("caller").is_some_and(Value::is_object) {
+            return serde_json::from_value(value).map_err(unreadable);
+        }
+        let asked = value.get("request").cloned().unwrap_or_default();
+        let arguments = match kind {
+            "compose_draft" => json!({ "plan": asked }),
+            _ => asked,
+        };
+        Ok(Self {
+            arguments,
+            caller: JobCaller::default(),
+        })
+    }
 }
 
 struct Job {
-    kind: &'static str,
+    kind: String,
     state: watch::Receiver<JobState>,
     cancel: CancellationToken,
 }
@@ -268,114 +412,252 @@ pub(crate) struct Jobs {
     known: Mutex<HashMap<String, Arc<Job>>>,
     running: Mutex<JoinSet<()>>,
     runner: Arc<Runner>,
+    terms: JobTerms,
     left: CancellationToken,
+    /// Cancelled when this process ends while workers of others go on: the jobs go back into the queue.
+    handing_over: CancellationToken,
+}
+
+/// How the jobs of a process are run.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct JobTerms {
+    /// Whether workers take them from a queue; otherwise the process that accepts a job runs it.
+    pub are_queued: bool,
+    /// How long the lease of one lasts if its process ends unexpectedly.
+    pub lease: Duration,
+}
+
+/// A job that starts.
+pub(crate) struct JobStart<'a> {
+    /// The name of its tool.
+    pub kind: &'static str,
+    pub call: &'a JobCall,
+    /// With the key of an earlier job, that job is meant.
+    pub key: Option<&'a str>,
 }
 
 impl Jobs {
-    pub(crate) fn new(journal: Arc<Journal>, runner: Arc<Runner>) -> Self {
+    pub(crate) fn new(journal: Arc<Journal>, runner: Arc<Runner>, terms: JobTerms) -> Self {
         Self {
             journal,
             known: Mutex::default(),
             running: Mutex::default(),
             runner,
+            terms,
             left: CancellationToken::new(),
+            handing_over: CancellationToken::new(),
         }
     }
 
-    /// Starts `work`, which receives its handle. The job is in the journal before this returns.
-    pub(crate) async fn start<F, W>(
+    /// The job with an idempotency key, if there is one already.
+    ///
+    /// # Errors
+    /// If the key was used for another request.
+    pub(crate) async fn with_key(
         &self,
-        kind: &'static str,
-        request: &impl Serialize,
-        work: F,
-    ) -> Result<String>
+        kind: &str,
+        key: Option<&str>,
+        call: &JobCall,
+    ) -> Result<Option<String>> {
+        let Some(key) = key else { return Ok(None) };
+        let Some(row) = self.journal.job_with_key(&stored_key(kind, key)).await? else {
+            return Ok(None);
+        };
+        let earlier = JobCall::read(&row.kind, &row.request)?;
+        if earlier.arguments != call.arguments {
+            return Err(Error::conflict(format!(
+                "`idempotency_key` {:?} was used for another call of `{kind}`, which is job {}",
+                shortened(key),
+                row.id
+            ))
+            .hint("give each request its own key; repeat a key only with the same arguments"));
+        }
+        Ok(Some(row.id))
+    }
+
+    /// Starts `work`, which receives its handle, or puts the job into the queue. The job is in the store before this
+    /// returns.
+    pub(crate) async fn start<F, W>(&self, start: JobStart<'_>, work: F) -> Result<String>
     where
         F: FnOnce(Handle) -> W,
         W: Future<Output = Result<Value>> + Send + 'static,
     {
-        let id = format!("{PREFIX}{}", uuid::Uuid::new_v4().simple());
-        let request = serde_json::value::to_raw_value(request)
+        let JobStart { kind, call, key } = start;
+        let request = serde_json::to_string(call)
             .map_err(|e| Error::internal("a job's request cannot be written as JSON").source(e))?;
-        let state = JobState {
-            status: JobStage::Running,
-            request,
-            draft_id: None,
-            done: 0.0,
-            total: None,
-            message: String::new(),
-            result: None,
-            error: None,
-            error_kind: None,
-            kind: kind.to_owned(),
-            runner: self.runner.name().to_owned(),
+        let id = format!("{PREFIX}{}", uuid::Uuid::now_v7().simple());
+        let mut state = JobState::new(kind);
+        let runner = if self.terms.are_queued {
+            state.status = JobStage::Waiting;
+            None
+        } else {
+            Some(self.runner.name().await.to_owned())
         };
-        put(&self.journal, &id, kind, &state).await?;
+        let job = NewJob {
+            id: id.clone(),
+            kind: kind.to_owned(),
+            request,
+            state: state.report()?.state,
+            key: key.map(|key| stored_key(kind, key)),
+            runner,
+        };
+        match self.journal.job_add(&job, self.terms.lease).await? {
+            JobAdded::Exists(id) => return Ok(id),
+            JobAdded::New if self.terms.are_queued => return Ok(id),
+            JobAdded::New => {}
+        }
+        let fence = Fence {
+            job: id.as_str().into(),
+            attempt: 1,
+            part: 0,
+        };
+        let _runs = self.spawn(fence, state, work);
+        Ok(id)
+    }
+
+    /// Runs a job that a worker has taken; the result ends when the job no longer runs here. `work` receives its handle.
+    ///
+    /// # Errors
+    /// If its processes have ended too often, or if it cannot be read.
+    pub(crate) async fn take<F, W>(&self, job: &JobRow, work: F) -> Result<()>
+    where
+        F: FnOnce(Handle, JobCall) -> W,
+        W: Future<Output = Result<Value>> + Send + 'static,
+    {
+        let mut state = read_state(job)?;
+        if state.status == JobStage::Running {
+            state.lost += 1;
+        }
+        if state.lost > MOST_LOST {
+            return Err(Error::internal(format!(
+                "{} processes ended while they ran the job",
+                state.lost
+            ))
+            .hint("look for the cause in the logs of the servers before you start it again"));
+        }
+        state.status = JobStage::Running;
+        let call = JobCall::read(&job.kind, &job.request)?;
+        let fence = Fence {
+            job: job.id.as_str().into(),
+            attempt: job.attempt,
+            part: 0,
+        };
+        // So that the next process knows that this one had begun. Whether it may go on is heard by the first beat.
+        let _beat = self
+            .journal
+            .job_beat(&fence, Some(&state.report()?), self.terms.lease)
+            .await?;
+        let _ended = self.spawn(fence, state, |handle| work(handle, call)).await;
+        Ok(())
+    }
+
+    /// Ends a job that a worker has taken but cannot run.
+    pub(crate) async fn give_up(&self, job: &JobRow, error: &Error) -> Result<()> {
+        let mut state = read_state(job).unwrap_or_else(|_| JobState::new(&job.kind));
+        state.fail(error);
+        let fence = Fence {
+            job: job.id.as_str().into(),
+            attempt: job.attempt,
+            part: 0,
+        };
+        // If it was taken over, its end is another process's.
+        let _ended = self.journal.job_end(&fence, &state.report()?).await?;
+        Ok(())
+    }
+
+    /// Runs the work of a job in a task; what is returned gets an error when the job no longer runs here.
+    fn spawn<F, W>(
+        &self,
+        fence: Fence,
+        state: JobState,
+        work: F,
+    ) -> tokio::sync::oneshot::Receiver<()>
+    where
+        F: FnOnce(Handle) -> W,
+        W: Future<Output = Result<Value>> + Send + 'static,
+    {
+        let kind = state.kind.clone();
         let (sender, receiver) = watch::channel(state);
         let cancel = CancellationToken::new();
+        let id = fence.job.to_string();
         let handle = Handle {
-            id: id.clone(),
-            kind,
+            fence,
             state: sender,
             journal: self.journal.clone(),
             keeping: Arc::default(),
+            lease: self.terms.lease,
+            paused: Arc::default(),
             cancel: cancel.clone(),
             left: self.left.clone(),
         };
         let work = work(handle.clone());
+        let job = Arc::new(Job {
+            kind,
+            state: receiver,
+            cancel,
+        });
         {
             let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
             if known.len() >= REMEMBERED {
-                known.retain(|_, job| job.state.borrow().status == JobStage::Running);
+                known.retain(|_, job| job.state.borrow().is_open());
             }
-            known.insert(
-                id.clone(),
-                Arc::new(Job {
-                    kind,
-                    state: receiver,
-                    cancel,
-                }),
-            );
+            known.insert(id, job);
         }
+        let handing_over = self.handing_over.clone();
+        let (gone, is_gone) = tokio::sync::oneshot::channel();
         let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
         while running.try_join_next().is_some() {}
         let work = async move {
+            let _gone: tokio::sync::oneshot::Sender<()> = gone;
             let outcome = tokio::select! {
                 outcome = AssertUnwindSafe(work).catch_unwind() => outcome,
-                () = handle.answer_others() => Ok(Err(Error::internal("a job ended without a result"))),
+                // The sender of the state is dropped: those who wait here look into the store.
+                () = handle.beat() => return,
+                () = handing_over.cancelled() => return handle.requeue().await,
             };
+            if handle.paused.load(Ordering::Relaxed) && matches!(outcome, Ok(Ok(_))) {
+                return handle.requeue().await;
+            }
             let outcome = outcome.unwrap_or_else(|panic| Err(panicked(Hints::ADD, panic.as_ref())));
-            handle.end(outcome).await;
+            if !handle.end(outcome).await {
+                tracing::warn!(job = handle.id(), "another process has taken the job over");
+            }
         };
         match thread() {
             Some(thread) => running.spawn_on(work, &thread),
             None => running.spawn(work),
         };
-        Ok(id)
+        is_gone
     }
 
-    /// The job's state, after at most `wait` if it still runs, in this process or another one.
+    /// The job's state, after at most `wait` if it has not ended, in this process or another one.
     pub(crate) async fn wait(&self, id: &str, wait: Duration) -> Result<JobState> {
-        let Some(job) = self.job(id) else {
-            return self.wait_elsewhere(id, wait).await;
-        };
-        let mut state = job.state.clone();
-        let ended = state.wait_for(|state| state.status != JobStage::Running);
-        // The state is returned whether the job has ended or not.
-        let _ended = tokio::time::timeout(wait, ended).await;
-        let state = job.state.borrow().clone();
-        Ok(state)
-    }
-
-    async fn wait_elsewhere(&self, id: &str, wait: Duration) -> Result<JobState> {
         let until = Instant::now() + wait;
+        if let Some(job) = self.job(id) {
+            let mut state = job.state.clone();
+            let ended = state.wait_for(|state| !state.is_open());
+            match tokio::time::timeout(wait, ended).await {
+                Ok(Ok(_)) | Err(_) => {
+                    let state = job.state.borrow().clone();
+                    return Ok(state);
+                }
+                // The job no longer runs here.
+                Ok(Err(_)) => self.forget(id),
+            }
+        }
         loop {
             let state = self.remembered(id).await?;
             let left = until.saturating_duration_since(Instant::now());
-            if state.status != JobStage::Running || left.is_zero() {
+            if !state.is_open() || left.is_zero() {
                 return Ok(state);
             }
             tokio::time::sleep(LOOKED_EVERY.min(left)).await;
         }
+    }
+
+    fn forget(&self, id: &str) {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        known.remove(id);
     }
 
     /// Waits for a job for the call that started it, at most `wait_s` seconds. If the client gives up, the call and the job end;
@@ -409,28 +691,44 @@ impl Jobs {
     pub(crate) async fn cancel(&self, id: &str, wait: Duration) -> Result<JobState> {
         match self.job(id) {
             Some(job) => job.cancel.cancel(),
-            None if self.remembered(id).await?.status == JobStage::Running => {
-                let stop = journal::JobRecord {
-                    id: stop_key(id),
-                    kind: "stop".to_owned(),
-                    draft: None,
-                    state: "{}".to_owned(),
-                    finished: true,
-                    pid: std::process::id(),
-                    updated_ms: 0,
-                };
-                self.journal.job_put(&stop).await?;
+            None => {
+                let mut stopped = self.remembered(id).await?;
+                if stopped.is_open() || stopped.status == JobStage::Interrupted {
+                    let why = Error::new(
+                        Kind::Cancelled,
+                        "it was cancelled before it began or went on",
+                    );
+                    stopped.fail(&why);
+                    self.journal.job_stop(id, &stopped.report()?.state).await?;
+                }
             }
-            None => {}
         }
         let mut state = self.wait(id, wait).await?;
-        if state.status == JobStage::Running {
+        if state.is_open() {
             state.message = format!(
                 "it was asked to stop and has not stopped within {} s",
                 wait.as_secs()
             );
         }
         Ok(state)
+    }
+
+    /// The arguments of a job.
+    pub(crate) async fn arguments(&self, id: &str) -> Result<Value> {
+        let row = self.stored(id).await?;
+        Ok(JobCall::read(&row.kind, &row.request)?.arguments)
+    }
+
+    /// Puts all running jobs back into the queue, for the workers of other processes.
+    pub(crate) async fn hand_over(&self) {
+        self.handing_over.cancel();
+        // Their leases end, and then other workers take them.
+        let _ended = tokio::time::timeout(UNDONE, self.drain()).await;
+    }
+
+    /// Whether workers take the jobs from the queue.
+    pub(crate) fn are_queued(&self) -> bool {
+        self.terms.are_queued
     }
 
     /// Stops all running jobs, all within one time limit.
@@ -454,7 +752,7 @@ impl Jobs {
                 let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
                 known
                     .values()
-                    .filter(|job| job.state.borrow().status == JobStage::Running)
+                    .filter(|job| job.state.borrow().is_open() && job.state.has_changed().is_ok())
                     .map(|job| job.state.clone())
                     .collect()
             };
@@ -463,20 +761,18 @@ impl Jobs {
             }
             for mut state in states {
                 // An error means that the job's task is gone, so it has ended.
-                let _ended = state
-                    .wait_for(|state| state.status != JobStage::Running)
-                    .await;
+                let _ended = state.wait_for(|state| !state.is_open()).await;
             }
         }
     }
 
     /// Ids and kinds of the running jobs.
-    pub(crate) fn running(&self) -> Vec<(String, &'static str)> {
+    pub(crate) fn running(&self) -> Vec<(String, String)> {
         let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         known
             .iter()
-            .filter(|(_, job)| job.state.borrow().status == JobStage::Running)
-            .map(|(id, job)| (id.clone(), job.kind))
+            .filter(|(_, job)| job.state.borrow().is_open() && job.state.has_changed().is_ok())
+            .map(|(id, job)| (id.clone(), job.kind.clone()))
             .collect()
     }
 
@@ -488,25 +784,62 @@ impl Jobs {
             .cloned()
     }
 
+    async fn stored(&self, id: &str) -> Result<JobRow> {
+        let row = self.journal.job_get(id).await?;
+        row.ok_or_else(|| {
+            let running: Vec<String> = self.running().into_iter().map(|(id, _)| id).collect();
+            Error::not_found(format!("no job {:?} is known", shortened(id))).hint(
+                if running.is_empty() {
+                    "no job is running; `list_drafts` lists the existing drafts".to_owned()
+                } else {
+                    format!("running jobs: {}", running.join(", "))
+                },
+            )
+        })
+    }
+
     /// The stored state of a job that this process does not run.
     async fn remembered(&self, id: &str) -> Result<JobState> {
-        // The same table holds other rows, such as stop requests, under ids with other prefixes.
-        let row = self.journal.job_get(id).await?;
-        let row = row.filter(|_| id.starts_with(PREFIX)).ok_or_else(|| {
-            let running: Vec<String> = self.running().into_iter().map(|(id, _)| id).collect();
-            Error::not_found(format!("no job {id:?} is known")).hint(if running.is_empty() {
-                "no job is running; `list_drafts` lists the existing drafts".to_owned()
-            } else {
-                format!("running jobs: {}", running.join(", "))
-            })
-        })?;
-        let mut state: JobState = serde_json::from_str(&row.state)
-            .map_err(|e| Error::internal("a job's state cannot be read").source(e))?;
-        if state.status == JobStage::Running && !self.runner.is_there(&state.runner) {
-            state.status = JobStage::Interrupted;
+        let row = self.stored(id).await?;
+        let mut state = read_state(&row)?;
+        let is_taken_over = self.terms.are_queued || self.journal.store().is_shared();
+        state.status = match row.phase {
+            JobPhase::Ended => state.status,
+            JobPhase::Waiting => JobStage::Waiting,
+            JobPhase::Running if is_taken_over && row.is_lost => JobStage::Waiting,
+            JobPhase::Running if is_taken_over => JobStage::Running,
+            JobPhase::Running if row.is_lost => JobStage::Interrupted,
+            JobPhase::Running if self.runner.is_there(&row.runner).await => JobStage::Running,
+            JobPhase::Running => JobStage::Interrupted,
+        };
+        if state.status == JobStage::Waiting && state.message.is_empty() {
+            "it waits for a worker".clone_into(&mut state.message);
         }
         Ok(state)
     }
+}
+
+/// The draft that an earlier attempt at a part of a job has made with the engine.
+pub(crate) async fn draft_of(journal: &Journal, fence: &Fence) -> Result<Option<DraftId>> {
+    let draft = DraftId::of_job(&fence.job, fence.part);
+    let row = journal.find_at(ENGINE, &draft).await?;
+    let row = row.filter(|row| row.deleted_ms.is_none());
+    Ok(row.map(|row| row.id))
+}
+
+/// The key of a job in the store.
+fn stored_key(kind: &str, key: &str) -> String {
+    format!("{kind} {key}")
+}
+
+fn read_state(job: &JobRow) -> Result<JobState> {
+    let mut state: JobState = serde_json::from_str(&job.state)
+        .map_err(|e| Error::internal("a job's state cannot be read").source(e))?;
+    state.kind.clone_from(&job.kind);
+    if job.draft.is_some() {
+        state.draft_id.clone_from(&job.draft);
+    }
+    Ok(state)
 }
 
 impl App {
@@ -533,17 +866,30 @@ impl App {
         let cancel = context.cancel.clone();
         let name = request.spec().name;
         let draft = request.draft().cloned();
-        let asked = request.call().arguments.clone();
+        let asked = JobCall::new(&request.call().arguments, &context.caller)?;
         let app = self.clone();
         let work = move |handle: Handle| async move {
             if let Some(draft) = &draft {
                 handle.draft(draft);
             }
             let context = handle.context(context.caller, context.progress);
+            // The records are made of the call, which has its own caller.
+            let call = request.call();
+            let (arguments, normalized) = (call.arguments.clone(), call.normalized.clone());
+            let caller = Caller {
+                fence: context.caller.fence.clone(),
+                ..call.caller.clone()
+            };
+            let request = request.spec().request(arguments, &caller, normalized)?;
             app.run(request, context).await
         };
-        self.job_within_quota()?;
-        let id = self.jobs.start(name, &asked, work).await?;
+        self.job_within_quota().await?;
+        let start = JobStart {
+            kind: name,
+            call: &asked,
+            key: None,
+        };
+        let id = self.jobs.start(start, work).await?;
         // If the client drops this call, the job is cancelled. Once the client has the job's id, the job
         // continues.
         let given_up = self.jobs.token(&id).drop_guard();
@@ -569,12 +915,28 @@ impl App {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::journal::SyncMode;
+    use crate::journal::{self, SyncMode};
     use serde_json::json;
 
     fn of(journal: Arc<Journal>) -> Jobs {
-        let runner = Arc::new(Runner::new(&*journal));
-        Jobs::new(journal, runner)
+        let runner = Arc::new(Runner::new(&journal));
+        let terms = JobTerms {
+            are_queued: false,
+            lease: Duration::from_secs(15),
+        };
+        Jobs::new(journal, runner, terms)
+    }
+
+    fn call() -> JobCall {
+        JobCall::new(&json!({"a": 1}), &Caller::user()).unwrap()
+    }
+
+    fn test(call: &JobCall) -> JobStart<'_> {
+        JobStart {
+            kind: "test",
+            call,
+            key: None,
+        }
     }
 
     fn jobs() -> Jobs {
@@ -585,7 +947,7 @@ mod tests {
     async fn a_finished_job_is_found_again_by_id() {
         let jobs = jobs();
         let id = jobs
-            .start("test", &json!({"a": 1}), async |_| Ok(json!({"b": 2})))
+            .start(test(&call()), async |_| Ok(json!({"b": 2})))
             .await
             .unwrap();
         let state = jobs.wait(&id, Duration::from_secs(5)).await.unwrap();
@@ -603,7 +965,7 @@ mod tests {
     async fn a_job_outlasts_a_short_wait_and_stops_when_cancelled() {
         let jobs = jobs();
         let id = jobs
-            .start("test", &json!({}), async |handle: Handle| {
+            .start(test(&call()), async |handle: Handle| {
                 handle.cancel.cancelled().await;
                 Err(Error::new(Kind::Cancelled, "stopped after 3 of 9"))
             })
@@ -624,7 +986,7 @@ mod tests {
         let jobs = of(journal.clone());
         let (begun, has_begun) = tokio::sync::oneshot::channel();
         let id = jobs
-            .start("test", &json!({"plan": {}}), async |handle: Handle| {
+            .start(test(&call()), async |handle: Handle| {
                 handle.draft(&DraftId("dfd_cat_1_00000001".to_owned()));
                 begun.send(()).unwrap();
                 std::future::pending().await
@@ -651,7 +1013,7 @@ mod tests {
         let jobs = of(journal::at(dir.path(), SyncMode::Normal));
         let other = of(journal::at(dir.path(), SyncMode::Normal));
         let id = jobs
-            .start("test", &json!({}), |_| std::future::pending())
+            .start(test(&call()), |_| std::future::pending())
             .await
             .unwrap();
         let seen = other.wait(&id, Duration::ZERO).await.unwrap();
@@ -667,7 +1029,7 @@ mod tests {
         let jobs = of(journal::at(dir.path(), SyncMode::Normal));
         let other = of(journal::at(dir.path(), SyncMode::Normal));
         let id = jobs
-            .start("test", &json!({}), async |handle: Handle| {
+            .start(test(&call()), async |handle: Handle| {
                 handle.step(&Step {
                     done: 3.0,
                     total: Some(9.0),
@@ -708,7 +1070,7 @@ mod tests {
     async fn a_job_that_does_not_stop_is_reported_as_running() {
         let jobs = jobs();
         let id = jobs
-            .start("test", &json!({}), |_| std::future::pending())
+            .start(test(&call()), |_| std::future::pending())
             .await
             .unwrap();
         let state = jobs.cancel(&id, Duration::from_millis(1)).await.unwrap();
@@ -726,7 +1088,7 @@ mod tests {
         let (stopped, mut order) = tokio::sync::mpsc::unbounded_channel();
         for slow in [true, true, true, false, false] {
             let stopped = stopped.clone();
-            jobs.start("test", &json!({}), async move |handle: Handle| {
+            jobs.start(test(&call()), async move |handle: Handle| {
                 handle.cancel.cancelled().await;
                 let _ = stopped.send(slow);
                 if slow {
@@ -750,7 +1112,7 @@ mod tests {
     async fn a_job_that_panics_fails_and_ends_the_wait() {
         let jobs = jobs();
         let id = jobs
-            .start("test", &json!({}), async |_| panic!("oh no"))
+            .start(test(&call()), async |_| panic!("oh no"))
             .await
             .unwrap();
         let state = jobs.wait(&id, Duration::from_secs(5)).await.unwrap();

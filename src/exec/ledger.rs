@@ -183,7 +183,10 @@ impl App {
         }
         if !is_edit(spec) {
             if let (Some(draft), Some(folder)) = (request.draft(), reply["folder"].as_str()) {
-                self.journal.set_saved(&remote.base, draft, folder).await?;
+                let fence = request.call().caller.fence.as_ref();
+                self.journal
+                    .set_saved(&remote.base, draft, folder, fence)
+                    .await?;
             }
             return Ok(());
         }

@@ -146,7 +146,10 @@ impl App {
     }
 
     /// Refuses one more job than a tenant may run.
-    pub(crate) fn job_within_quota(&self) -> Result<()> {
+    pub(crate) async fn job_within_quota(&self) -> Result<()> {
+        if self.jobs.are_queued() {
+            return self.queue_within_quota().await;
+        }
         let most = self.manifest.limits.tenant_jobs;
         if self.is_local() || self.jobs.running().len() < most {
             return Ok(());
@@ -156,6 +159,19 @@ impl App {
             format!("{most} jobs are running, which is the limit (`limits.tenant_jobs`)"),
         )
         .hint("wait for one with `job_status`, or stop one with `cancel_job`"))
+    }
+
+    /// Refuses one more job than may be in the queue.
+    async fn queue_within_quota(&self) -> Result<()> {
+        let most = self.manifest.limits.tenant_queue;
+        if self.journal.jobs_open().await? < most {
+            return Ok(());
+        }
+        Err(Error::new(
+            Kind::Busy,
+            format!("{most} jobs wait or run, which is the limit (`limits.tenant_queue`)"),
+        )
+        .hint("call again when some of them have ended; `job_status` says how far one is"))
     }
 }
 

@@ -273,6 +273,7 @@ impl App {
                 internal: false,
                 document: None,
                 name: None,
+                fence: None,
             };
             match self.journal.create(&row, &record).await {
                 Ok(()) => {}

@@ -970,8 +970,10 @@ async fn both_backends_return_the_same_results() {
                 crate::http::ServerOptions::default(),
                 crate::http::Admission::new(None, &[], &[]),
             )
+            .await
             .unwrap(),
         ),
+        None,
         std::future::pending(),
     ));
     let remote = app(Some(&url), BackendChoice::Remote, |_| {});

@@ -39,7 +39,7 @@ pub(crate) async fn health(app: &Arc<App>) -> (bool, Value) {
 
 /// Whether calls can be run and recorded: the journal can be read, the data folder can be written, and the server that
 /// makes the drafts answers. If drafts and files are kept in a bucket, that can be written, too.
-pub(super) async fn ready(app: &Arc<App>) -> (bool, Value) {
+pub(crate) async fn ready(app: &Arc<App>) -> (bool, Value) {
     let journal = match tokio::time::timeout(JOURNAL_ID, app.journal.id()).await {
         Ok(Ok(_)) => "ok".to_owned(),
         Ok(Err(error)) => error.cause().to_string(),
@@ -83,7 +83,20 @@ fn probe(folder: &std::path::Path) -> std::io::Result<()> {
     file.close()
 }
 
-/// What a caller without a token gets: orchestrators need the status only.
-pub(super) fn only_state(works: bool) -> Value {
-    json!({ "status": if works { "ok" } else { "unavailable" } })
+/// What a caller without a token gets: orchestrators need the status, and people the names of what does not work.
+pub(super) fn only_state(works: bool, checked: &Value) -> Value {
+    if works {
+        return json!({ "status": "ok" });
+    }
+    let checks = checked["checks"].as_object();
+    let missing = checks
+        .into_iter()
+        .flatten()
+        .filter(|(_, state)| *state != "ok");
+    let missing: Vec<&String> = missing.map(|(name, _)| name).collect();
+    if missing.is_empty() {
+        json!({ "status": "unavailable" })
+    } else {
+        json!({ "status": "unavailable", "missing": missing })
+    }
 }

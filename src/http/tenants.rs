@@ -4,9 +4,6 @@
 //! calls. The user of this process is the tenant "local".
 
 use std::collections::HashMap;
-use std::fs;
-use std::io;
-use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -113,6 +110,8 @@ pub(super) struct Shared {
     pub allowed: Arc<Allowed>,
     /// The tools of MCP, if the listener has it.
     pub tools: Option<Arc<ListedTools>>,
+    /// Whether MCP has no sessions.
+    pub is_stateless: bool,
     pub calls: Arc<Semaphore>,
     pub stop: CancellationToken,
     /// Signs the links to saved drafts, if they can be downloaded.
@@ -156,7 +155,8 @@ impl Tenants {
         let Some(shared) = &self.shared else {
             return Err(Error::internal("this listener has only one tenant"));
         };
-        let tenant = Arc::new(shared.tenant(shared.app.for_tenant(name)?));
+        let tenant_name: TenantName = name.parse().map_err(Error::internal)?;
+        let tenant = Arc::new(shared.tenant(shared.app.for_tenant(&tenant_name)?));
         others.insert(name.to_owned(), Arc::clone(&tenant));
         Ok(tenant)
     }
@@ -174,22 +174,15 @@ impl Tenants {
     }
 
     async fn rows(&self) -> Result<Vec<Value>> {
-        let mut names = vec![LOCAL_TENANT.to_owned()];
-        if let Some(shared) = &self.shared {
-            let folder = shared.app.settings.tenants_dir()?;
-            let found = tokio::task::spawn_blocking(move || folders_in(&folder)).await;
-            let found = found.map_err(io::Error::other).flatten();
-            names.extend(found.map_err(|error| {
-                Error::internal("the folder of the tenants cannot be read").source(error)
-            })?);
+        let mut names = vec![TenantName::local()];
+        if let Some(app) = &self.local.app {
+            let found = app.journal.store().tenants().await?;
+            let local = TenantName::local();
+            names.extend(found.into_iter().filter(|name| *name != local));
         }
         let mut rows = Vec::with_capacity(names.len());
-        // What is no tenant's folder has no valid name.
-        for name in names
-            .iter()
-            .filter(|name| name.parse::<TenantName>().is_ok())
-        {
-            let Some(app) = self.named(name)?.app.clone() else {
+        for name in &names {
+            let Some(app) = self.named(name.as_str())?.app.clone() else {
                 continue;
             };
             // One more than are listed, to say whether there are more.
@@ -200,16 +193,25 @@ impl Tenants {
                 json!({ "draft_id": draft.id, "name": draft.name, "modified": draft.modified_ms / 1000 })
             });
             let drafts: Vec<Value> = drafts.collect();
-            rows.push(json!({ "tenant": name, "drafts": drafts, "has_more": has_more }));
+            rows.push(json!({ "tenant": name.as_str(), "drafts": drafts, "has_more": has_more }));
         }
         Ok(rows)
     }
 
-    /// Stops the jobs of all tenants; they can be resumed.
+    /// Stops the jobs of all tenants; they can be resumed, or go back into the queue.
     pub(super) async fn end_jobs(&self) {
-        for app in self.all().iter().filter_map(|tenant| tenant.app.as_ref()) {
-            app.jobs.cancel_all().await;
-        }
+        let all = self.all();
+        let ended = all
+            .iter()
+            .filter_map(|tenant| tenant.app.as_ref())
+            .map(|app| async {
+                if app.jobs.are_queued() {
+                    app.jobs.hand_over().await;
+                } else {
+                    app.jobs.cancel_all().await;
+                }
+            });
+        futures::future::join_all(ended).await;
     }
 
     /// Puts aside what clients have not used for some time, and closes the tenants of which nothing is in use.
@@ -281,7 +283,10 @@ impl Shared {
     async fn sweep(&self, open: Option<Arc<App>>, name: &str) -> Result<()> {
         let app = match open {
             Some(app) => app,
-            None => self.app.for_tenant(name)?,
+            None => {
+                let tenant: TenantName = name.parse().map_err(Error::internal)?;
+                self.app.for_tenant(&tenant)?
+            }
         };
         app.sweep_storage().await
     }
@@ -307,10 +312,9 @@ impl Shared {
             }
         };
         let (here, network) = (caller(From::Here), caller(From::Network));
-        let mcp = self
-            .tools
-            .as_ref()
-            .map(|tools| HttpEndpoint::new(&app, tools, &self.calls, &self.stop));
+        let mcp = self.tools.as_ref().map(|tools| {
+            HttpEndpoint::new(&app, tools, self.is_stateless, (&self.calls, &self.stop))
+        });
         Tenant {
             run: Arc::new(move |request| {
                 let app = Arc::clone(&run_app);
@@ -340,26 +344,10 @@ impl Shared {
     }
 }
 
-/// The names of the folders in a folder, in order; none if it does not exist.
-fn folders_in(folder: &Path) -> io::Result<Vec<String>> {
-    let entries = match fs::read_dir(folder) {
-        Ok(entries) => entries,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(error) => return Err(error),
-    };
-    let mut names = Vec::new();
-    for entry in entries {
-        let entry = entry?;
-        if entry.file_type()?.is_dir() {
-            names.extend(entry.file_name().into_string());
-        }
-    }
-    names.sort();
-    Ok(names)
-}
-
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
     use crate::exec::testing::app_with;
     use crate::settings::Given;
@@ -374,6 +362,7 @@ mod tests {
             app,
             allowed: Arc::default(),
             tools: None,
+            is_stateless: false,
             calls: Arc::new(Semaphore::new(1)),
             stop: CancellationToken::new(),
             link_key: None,

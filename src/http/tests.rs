@@ -79,7 +79,7 @@ impl TestServer {
         let calls = Arc::new(Semaphore::new(CALLS));
         let own = HttpServer::new(Tenants::only(tenant), calls, CancellationToken::new());
         let (stop, stopped) = oneshot::channel::<()>();
-        let served = tokio::spawn(serve(listener, Arc::new(own), async {
+        let served = tokio::spawn(serve(listener, Arc::new(own), None, async {
             let _ = stopped.await;
         }));
         Self {

@@ -38,6 +38,7 @@ pub(super) fn call(sequence: u64) -> NewRecord {
         internal: record.internal,
         document: None,
         name: None,
+        fence: None,
     }
 }
 
@@ -84,34 +85,56 @@ pub(super) fn check_error<T: Debug>(result: Result<T>, kind: Kind, parts: &[&str
 }
 
 /// A store that several processes open.
-struct SharedStore {
-    folder: Option<TempDir>,
-    memory: Arc<Journal>,
+enum SharedStore {
+    Folder(TempDir),
+    Memory(Arc<dyn Store>),
+    /// The address of a database.
+    Database(String),
 }
 
 impl SharedStore {
-    fn open(&self) -> Arc<Journal> {
-        match &self.folder {
-            Some(folder) => at(folder.path(), SyncMode::Normal),
-            None => Arc::clone(&self.memory),
+    /// Opens it as another process does.
+    fn process(&self) -> Arc<dyn Store> {
+        match self {
+            Self::Folder(folder) => in_folder(Some(folder.path()), SyncMode::Normal),
+            Self::Memory(memory) => Arc::clone(memory),
+            Self::Database(address) => in_postgres(address).unwrap(),
         }
+    }
+
+    fn open(&self) -> Arc<Journal> {
+        Arc::new(Journal::new(self.process(), TenantName::local()))
+    }
+
+    /// The part of another tenant.
+    fn tenant(&self, name: &str) -> Journal {
+        Journal::new(self.process(), name.parse().unwrap())
     }
 }
 
-fn stores() -> [SharedStore; 2] {
-    [Some(tempfile::tempdir().unwrap()), None].map(|folder| SharedStore {
-        folder,
-        memory: in_memory(),
-    })
+fn stores() -> Vec<SharedStore> {
+    #[cfg_attr(
+        not(unix),
+        expect(unused_mut, reason = "PostgreSQL is started on Unix only")
+    )]
+    let mut stores = vec![
+        SharedStore::Folder(tempfile::tempdir().unwrap()),
+        SharedStore::Memory(Arc::<memory::MemoryStore>::default()),
+    ];
+    #[cfg(unix)]
+    if let Some(server) = postgres::test_server::TestServer::shared() {
+        stores.push(SharedStore::Database(server.database()));
+    }
+    stores
 }
 
 #[tokio::test]
 async fn appended_calls_are_read_back_unchanged() {
     for store in stores() {
         let journal = store.open();
-        fill(&*journal, 1).await;
+        fill(&journal, 1).await;
         for sequence in 1..=4 {
-            let appended = add(&*journal, &id(1), sequence).await.unwrap();
+            let appended = add(&journal, &id(1), sequence).await.unwrap();
             assert_eq!(appended, Appended::Done(sequence));
         }
         let expected: Vec<_> = (0..=4).map(record).collect();
@@ -132,8 +155,8 @@ async fn appended_calls_are_read_back_unchanged() {
 async fn find_returns_a_draft_with_its_calls_and_times() {
     for store in stores() {
         let journal = store.open();
-        fill(&*journal, 1).await;
-        let _ = add(&*journal, &id(1), 1).await.unwrap();
+        fill(&journal, 1).await;
+        let _ = add(&journal, &id(1), 1).await.unwrap();
         let expected = DraftRow {
             origin: ENGINE.into(),
             id: id(1),
@@ -166,13 +189,13 @@ async fn an_id_is_created_once_per_origin() {
         check_error(again, Kind::Conflict, &[id(1).as_str(), "create_draft"]);
         // Repeating the same call does not create a second draft.
         journal.create(&draft(ENGINE, 1), &first).await.unwrap();
-        assert_eq!(sequences(&*journal, &id(1)).await, [0]);
+        assert_eq!(sequences(&journal, &id(1)).await, [0]);
         let other = call(0);
         journal.create(&draft(SERVER, 1), &other).await.unwrap();
         let (id, late) = (id(1), call(1));
         let late = journal.append(SERVER, &id, &late, CallPosition::Sequence(1));
         let _ = late.await.unwrap();
-        assert_eq!(sequences(&*journal, &id).await, [0]);
+        assert_eq!(sequences(&journal, &id).await, [0]);
         let latest = journal.find(&id).await.unwrap().unwrap();
         assert_eq!(latest.origin, SERVER);
     }
@@ -182,15 +205,15 @@ async fn an_id_is_created_once_per_origin() {
 async fn a_taken_sequence_is_a_conflict_and_keeps_the_first_call() {
     for store in stores() {
         let (first, second) = (store.open(), store.open());
-        fill(&*first, 1).await;
-        assert_eq!(add(&*first, &id(1), 1).await.unwrap(), Appended::Done(1));
-        let late = add(&*second, &id(1), 1).await.unwrap();
+        fill(&first, 1).await;
+        assert_eq!(add(&first, &id(1), 1).await.unwrap(), Appended::Done(1));
+        let late = add(&second, &id(1), 1).await.unwrap();
         assert_eq!(late, Appended::Conflict);
         // The second one immediately sees the call that it missed, and continues after it.
         assert_eq!(second.last_sequence(ENGINE, &id(1)).await.unwrap(), Some(1));
-        let next = add(&*second, &id(1), 2).await.unwrap();
+        let next = add(&second, &id(1), 2).await.unwrap();
         assert_eq!(next, Appended::Done(2));
-        assert_eq!(sequences(&*first, &id(1)).await, [0, 1, 2]);
+        assert_eq!(sequences(&first, &id(1)).await, [0, 1, 2]);
     }
 }
 
@@ -198,7 +221,7 @@ async fn a_taken_sequence_is_a_conflict_and_keeps_the_first_call() {
 async fn a_call_that_is_sent_twice_is_added_once() {
     for store in stores() {
         let (first, second) = (store.open(), store.open());
-        fill(&*first, 1).await;
+        fill(&first, 1).await;
         for (sequence, at) in [(1, CallPosition::Sequence(1)), (2, CallPosition::End)] {
             let call = call(sequence);
             let done = first.append(ENGINE, &id(1), &call, at).await.unwrap();
@@ -208,7 +231,7 @@ async fn a_call_that_is_sent_twice_is_added_once() {
                 assert_eq!(again, Appended::Already(sequence));
             }
         }
-        assert_eq!(sequences(&*first, &id(1)).await, [0, 1, 2]);
+        assert_eq!(sequences(&first, &id(1)).await, [0, 1, 2]);
     }
 }
 
@@ -216,10 +239,10 @@ async fn a_call_that_is_sent_twice_is_added_once() {
 async fn append_refuses_a_gap_in_the_sequence() {
     for store in stores() {
         let journal = store.open();
-        fill(&*journal, 1).await;
-        let result = add(&*journal, &id(1), 2).await;
+        fill(&journal, 1).await;
+        let result = add(&journal, &id(1), 2).await;
         check_error(result, Kind::Unavailable, &["1 calls", "call 2"]);
-        assert_eq!(sequences(&*journal, &id(1)).await, [0]);
+        assert_eq!(sequences(&journal, &id(1)).await, [0]);
     }
 }
 
@@ -227,20 +250,20 @@ async fn append_refuses_a_gap_in_the_sequence() {
 async fn an_unknown_draft_is_refused_without_naming_other_drafts() {
     for store in stores() {
         let journal = store.open();
-        let result = add(&*journal, &id(9), 1).await;
+        let result = add(&journal, &id(9), 1).await;
         check_error(
             result,
             Kind::NotFound,
             &["create_draft", "open_draft", "validate_draft"],
         );
-        fill(&*journal, 3).await;
+        fill(&journal, 3).await;
         let typo = DraftId(id(2).as_str().replace("0002", "002"));
-        let result = add(&*journal, &typo, 1).await;
+        let result = add(&journal, &typo, 1).await;
         check_error(result, Kind::NotFound, &[typo.as_str()]);
         let error = unknown(&typo).to_string();
         assert!(!error.contains(id(2).as_str()), "{error}");
         check_error(journal.delete(&typo).await, Kind::NotFound, &[]);
-        let saved = journal.set_saved(ENGINE, &typo, "/x").await;
+        let saved = journal.set_saved(ENGINE, &typo, "/x", None).await;
         check_error(saved, Kind::NotFound, &[]);
         let moved = journal
             .set_moved((SERVER, &id(1)), 0, (ENGINE, &id(2)))
@@ -253,7 +276,7 @@ async fn an_unknown_draft_is_refused_without_naming_other_drafts() {
 async fn near_finds_drafts_by_name_and_by_similar_id() {
     for store in stores() {
         let journal = store.open();
-        fill(&*journal, 20).await;
+        fill(&journal, 20).await;
         for name in ["film 7", "flim 7"] {
             assert_eq!(journal.near(name, 1).await.unwrap()[0].id, id(7));
         }
@@ -268,7 +291,7 @@ async fn near_finds_drafts_by_name_and_by_similar_id() {
 async fn list_shows_the_latest_first_and_searches_names_and_ids() {
     for store in stores() {
         let journal = store.open();
-        fill(&*journal, 12).await;
+        fill(&journal, 12).await;
         let late = NewRecord {
             at_ms: record(0).at_ms + 60_000,
             ..call(1)
@@ -323,7 +346,7 @@ async fn list_shows_the_latest_first_and_searches_names_and_ids() {
 async fn a_draft_in_the_trash_refuses_calls_until_it_is_restored() {
     for store in stores() {
         let journal = store.open();
-        fill(&*journal, 2).await;
+        fill(&journal, 2).await;
         journal.delete(&id(1)).await.unwrap();
         let deleted = async || journal.find(&id(1)).await.unwrap().unwrap().deleted_ms;
         let deleted_ms = deleted().await;
@@ -341,7 +364,7 @@ async fn a_draft_in_the_trash_refuses_calls_until_it_is_restored() {
         assert_eq!(near.len(), 1);
         assert_eq!(near[0].id, id(2));
         journal.restore(&id(1)).await.unwrap();
-        assert_eq!(add(&*journal, &id(1), 1).await.unwrap(), Appended::Done(1));
+        assert_eq!(add(&journal, &id(1), 1).await.unwrap(), Appended::Done(1));
     }
 }
 
@@ -349,7 +372,7 @@ async fn a_draft_in_the_trash_refuses_calls_until_it_is_restored() {
 async fn empty_trash_removes_only_drafts_of_the_given_age() {
     for store in stores() {
         let journal = store.open();
-        fill(&*journal, 3).await;
+        fill(&journal, 3).await;
         journal.delete(&id(1)).await.unwrap();
         journal.delete(&id(2)).await.unwrap();
         let day = Duration::from_hours(24);
@@ -358,10 +381,10 @@ async fn empty_trash_removes_only_drafts_of_the_given_age() {
         assert_eq!(journal.empty_trash(Duration::ZERO).await.unwrap(), 2);
         assert_eq!(journal.find(&id(1)).await.unwrap(), None);
         assert_eq!(journal.records(ENGINE, &id(1), 0).await.unwrap(), []);
-        assert_eq!(sequences(&*journal, &id(3)).await, [0]);
+        assert_eq!(sequences(&journal, &id(3)).await, [0]);
         // A new draft with the same id does not inherit removed calls.
         journal.create(&draft(ENGINE, 2), &call(0)).await.unwrap();
-        assert_eq!(sequences(&*journal, &id(2)).await, [0]);
+        assert_eq!(sequences(&journal, &id(2)).await, [0]);
     }
 }
 
@@ -418,10 +441,12 @@ async fn a_document_is_kept_as_long_as_a_draft_uses_it() {
 async fn saved_and_moved_locations_are_recorded() {
     for store in stores() {
         let journal = store.open();
-        fill(&*journal, 1).await;
-        let saved = journal.set_saved(ENGINE, &id(1), "/drafts/Film").await;
+        fill(&journal, 1).await;
+        let saved = journal
+            .set_saved(ENGINE, &id(1), "/drafts/Film", None)
+            .await;
         saved.unwrap();
-        let _ = add(&*journal, &id(1), 1).await.unwrap();
+        let _ = add(&journal, &id(1), 1).await.unwrap();
         let to = id(8);
         // It does not move if calls were added since, and it moves only once.
         for (last, moves) in [(0, false), (1, true), (1, false)] {
@@ -445,7 +470,7 @@ async fn saved_and_moved_locations_are_recorded() {
 async fn internal_records_belong_to_a_draft_but_are_not_counted_as_calls() {
     for store in stores() {
         let journal = store.open();
-        fill(&*journal, 1).await;
+        fill(&journal, 1).await;
         let internal = NewRecord {
             internal: true,
             ..call(1)
@@ -454,7 +479,7 @@ async fn internal_records_belong_to_a_draft_but_are_not_counted_as_calls() {
             .append(ENGINE, &id(1), &internal, CallPosition::Sequence(1))
             .await;
         assert_eq!(added.unwrap(), Appended::Done(1));
-        assert_eq!(add(&*journal, &id(1), 2).await.unwrap(), Appended::Done(2));
+        assert_eq!(add(&journal, &id(1), 2).await.unwrap(), Appended::Done(2));
         let records = journal.records(ENGINE, &id(1), 0).await.unwrap();
         let internal: Vec<bool> = records.iter().map(|record| record.internal).collect();
         assert_eq!(internal, [false, true, false]);
@@ -469,14 +494,15 @@ async fn internal_records_belong_to_a_draft_but_are_not_counted_as_calls() {
 
 #[tokio::test]
 async fn all_processes_see_the_same_journal_id() {
-    let ids = stores().map(|store| async move {
+    let mut ids = HashSet::new();
+    for store in stores() {
         let (one, other) = (store.open(), store.open());
         let id = one.id().await.unwrap();
         assert_eq!(other.id().await.unwrap(), id);
-        id
-    });
-    let [one, other] = ids;
-    assert_ne!(one.await, other.await);
+        // That of another tenant is another one.
+        assert_ne!(store.tenant("other").id().await.unwrap(), id);
+        assert!(ids.insert(id));
+    }
 }
 
 #[tokio::test]
@@ -497,33 +523,6 @@ async fn a_lease_has_one_holder_until_it_is_released_or_expires() {
     }
 }
 
-#[tokio::test]
-async fn jobs_are_visible_to_other_processes() {
-    for store in stores() {
-        let (journal, other) = (store.open(), store.open());
-        let job = |finished| JobRecord {
-            id: "a".into(),
-            kind: "compose".into(),
-            draft: Some(id(1)),
-            state: json!({"done": 3, "of": 7}).to_string(),
-            finished,
-            pid: 4711,
-            updated_ms: 0,
-        };
-        for finished in [false, true] {
-            journal.job_put(&job(finished)).await.unwrap();
-            let found = other.job_get("a").await.unwrap().unwrap();
-            assert!(found.updated_ms > 0);
-            let found = JobRecord {
-                updated_ms: 0,
-                ..found
-            };
-            assert_eq!(found, job(finished));
-        }
-        assert_eq!(other.job_get("c").await.unwrap(), None);
-    }
-}
-
 /// Each has its own connection, like a process, and two tasks.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn concurrent_appends_lose_and_duplicate_nothing() {
@@ -531,7 +530,7 @@ async fn concurrent_appends_lose_and_duplicate_nothing() {
     const TASKS: u64 = 2;
     const CALLS: u64 = 60;
     for store in stores() {
-        fill(&*store.open(), 2).await;
+        fill(&store.open(), 2).await;
         let journals: Vec<_> = (0..PROCESSES).map(|_| store.open()).collect();
         let pairs = (0..PROCESSES).flat_map(|process| (0..TASKS).map(move |task| (process, task)));
         let tasks = pairs.map(|(process, task)| {
@@ -612,10 +611,10 @@ async fn concurrent_calls_get_their_own_answers() {
             });
         assert_eq!(refused.count(), DRAFTS as usize);
         journal.delete(&id(3)).await.unwrap();
-        let _ = add(&*store.open(), &id(2), 1).await.unwrap();
+        let _ = add(&store.open(), &id(2), 1).await.unwrap();
         let append = |number| {
             let journal = Arc::clone(&journal);
-            tokio::spawn(async move { add(&*journal, &id(number), 1).await })
+            tokio::spawn(async move { add(&journal, &id(number), 1).await })
         };
         let appended = join_all((1..=DRAFTS).map(append)).await;
         for (number, appended) in (1..=DRAFTS).zip(appended) {
@@ -626,7 +625,7 @@ async fn concurrent_calls_get_their_own_answers() {
             }
         }
         for number in 4..=DRAFTS {
-            assert_eq!(sequences(&*journal, &id(number)).await, [0, 1]);
+            assert_eq!(sequences(&journal, &id(number)).await, [0, 1]);
         }
     }
 }
@@ -651,6 +650,354 @@ async fn claimed(journal: &Journal, key: &str, cost: f64, budget: Option<Budget>
     }
 }
 
+fn job(id: &str, key: Option<&str>, runner: Option<&str>) -> NewJob {
+    NewJob {
+        id: id.to_owned(),
+        kind: "compose_draft".into(),
+        request: r#"{"name":"剪映"}"#.into(),
+        state: r#"{"done":0}"#.into(),
+        key: key.map(str::to_owned),
+        runner: runner.map(str::to_owned),
+    }
+}
+
+fn fence(id: &str, attempt: u32) -> Fence {
+    Fence {
+        job: id.into(),
+        attempt,
+        part: 0,
+    }
+}
+
+fn report(state: &str, draft: Option<DraftId>) -> JobReport {
+    JobReport {
+        state: state.into(),
+        draft,
+    }
+}
+
+fn terms(per_tenant: usize, lease: Duration) -> ClaimTerms {
+    ClaimTerms {
+        runner: "worker".into(),
+        lease,
+        per_tenant,
+    }
+}
+
+const LONG: Duration = Duration::from_secs(60);
+const SHORT: Duration = Duration::from_millis(50);
+
+/// Waits until a lease of [`SHORT`] has ended.
+async fn lease_ends() {
+    tokio::time::sleep(2 * SHORT).await;
+}
+
+#[tokio::test]
+async fn jobs_are_visible_to_other_processes_and_end_once() {
+    for store in stores() {
+        let (journal, other) = (store.open(), store.open());
+        let new = job("a", None, Some("here"));
+        assert_eq!(journal.job_add(&new, LONG).await.unwrap(), JobAdded::New);
+        let beat = async |attempt, state: &str, draft| {
+            let report = report(state, draft);
+            journal
+                .job_beat(&fence("a", attempt), Some(&report), LONG)
+                .await
+                .unwrap()
+        };
+        assert_eq!(beat(1, r#"{"done":1}"#, Some(id(1))).await, Beat::Go);
+        assert_eq!(beat(2, r#"{"done":9}"#, None).await, Beat::Lost);
+        let found = other.job_get("a").await.unwrap().unwrap();
+        assert!(found.updated_ms > 0);
+        let expected = JobRow {
+            id: "a".into(),
+            kind: new.kind.clone(),
+            draft: Some(id(1)),
+            request: new.request.clone(),
+            state: r#"{"done":1}"#.into(),
+            key: None,
+            phase: JobPhase::Running,
+            attempt: 1,
+            runner: "here".into(),
+            is_lost: false,
+            updated_ms: found.updated_ms,
+        };
+        assert_eq!(found, expected);
+        assert_eq!(other.jobs_open().await.unwrap(), 1);
+        let done = report(r#"{"done":2}"#, None);
+        assert!(!journal.job_end(&fence("a", 2), &done).await.unwrap());
+        assert!(journal.job_end(&fence("a", 1), &done).await.unwrap());
+        assert!(!journal.job_end(&fence("a", 1), &done).await.unwrap());
+        let ended = other.job_get("a").await.unwrap().unwrap();
+        assert_eq!(ended.phase, JobPhase::Ended);
+        assert_eq!(ended.state, r#"{"done":2}"#);
+        assert_eq!(ended.draft, Some(id(1)));
+        assert_eq!(beat(1, "{}", None).await, Beat::Lost, "it has ended");
+        assert_eq!(other.jobs_open().await.unwrap(), 0);
+        assert_eq!(other.job_get("c").await.unwrap(), None);
+        assert!(other.job_stop("c", "{}").await.unwrap().is_none());
+    }
+}
+
+#[tokio::test]
+async fn a_job_with_the_key_of_another_one_is_the_same_job() {
+    for store in stores() {
+        let (journal, other) = (store.open(), store.open());
+        let adding = (0..8).map(|number| {
+            let journal = if number % 2 == 0 { &journal } else { &other };
+            let new = job(&format!("job{number}"), Some("k"), None);
+            async move { journal.job_add(&new, LONG).await.unwrap() }
+        });
+        let added = join_all(adding).await;
+        let new = added.iter().filter(|added| **added == JobAdded::New);
+        assert_eq!(new.count(), 1, "{added:?}");
+        let kept = other.job_with_key("k").await.unwrap().unwrap();
+        let all = added.iter().filter(|added| **added != JobAdded::New);
+        for same in all {
+            assert_eq!(*same, JobAdded::Exists(kept.id.clone()));
+        }
+        assert_eq!(journal.job_with_key("other").await.unwrap(), None);
+        let elsewhere = store.tenant("bob");
+        assert_eq!(elsewhere.job_with_key("k").await.unwrap(), None);
+        let new = job("b", Some("k"), None);
+        assert_eq!(elsewhere.job_add(&new, LONG).await.unwrap(), JobAdded::New);
+    }
+}
+
+#[tokio::test]
+async fn workers_take_each_job_once_and_in_order() {
+    for store in stores() {
+        let (journal, other) = (store.open(), store.open());
+        for number in 0..6 {
+            let new = job(&format!("job{number}"), None, None);
+            let _ = journal.job_add(&new, LONG).await.unwrap();
+        }
+        let first = journal.store().job_claim(&terms(100, LONG)).await.unwrap();
+        let first = first.unwrap();
+        assert_eq!(first.who, TenantName::local());
+        assert_eq!(first.job.id, "job0");
+        assert_eq!((first.job.attempt, first.job.phase), (1, JobPhase::Running));
+        assert_eq!(first.job.runner, "worker");
+        let claims = (0..8).map(|number| {
+            let journal = if number % 2 == 0 { &journal } else { &other };
+            async move { journal.store().job_claim(&terms(100, LONG)).await.unwrap() }
+        });
+        let mut taken: Vec<_> = join_all(claims).await.into_iter().flatten().collect();
+        taken.sort_by(|a, b| a.job.id.cmp(&b.job.id));
+        let taken: Vec<_> = taken.iter().map(|taken| taken.job.id.as_str()).collect();
+        assert_eq!(taken, ["job1", "job2", "job3", "job4", "job5"]);
+        // What goes back into the queue is behind the others.
+        let _ = journal
+            .job_add(&job("last", None, None), LONG)
+            .await
+            .unwrap();
+        let back = report(r#"{"done":3}"#, Some(id(2)));
+        assert!(journal.job_requeue(&fence("job1", 1), &back).await.unwrap());
+        assert!(!journal.job_requeue(&fence("job1", 1), &back).await.unwrap());
+        let next = async || {
+            let claimed = other.store().job_claim(&terms(100, LONG)).await.unwrap();
+            claimed.map(|claimed| (claimed.job.id, claimed.job.attempt, claimed.job.draft))
+        };
+        assert_eq!(next().await, Some(("last".into(), 1, None)));
+        assert_eq!(next().await, Some(("job1".into(), 2, Some(id(2)))));
+        assert_eq!(next().await, None);
+    }
+}
+
+#[tokio::test]
+async fn tenants_with_fewer_running_jobs_come_first() {
+    for store in stores() {
+        let (journal, bob) = (store.open(), store.tenant("bob"));
+        for number in 0..4 {
+            let new = job(&format!("a{number}"), None, None);
+            let _ = journal.job_add(&new, LONG).await.unwrap();
+        }
+        let next = async |per_tenant| {
+            let claimed = journal.store().job_claim(&terms(per_tenant, LONG)).await;
+            claimed.unwrap().map(|claimed| claimed.job.id)
+        };
+        assert_eq!(next(2).await.as_deref(), Some("a0"));
+        let _ = bob.job_add(&job("b0", None, None), LONG).await.unwrap();
+        assert_eq!(next(2).await.as_deref(), Some("b0"));
+        assert_eq!(next(2).await.as_deref(), Some("a1"));
+        assert_eq!(next(2).await, None, "two are the most of a tenant");
+        assert_eq!(next(3).await.as_deref(), Some("a2"));
+    }
+}
+
+#[tokio::test]
+async fn a_job_whose_lease_has_ended_is_taken_over_and_the_former_process_writes_nothing() {
+    for store in stores() {
+        let (journal, other) = (store.open(), store.open());
+        fill(&journal, 1).await;
+        let _ = journal.job_add(&job("a", None, None), LONG).await.unwrap();
+        let claimed = journal.store().job_claim(&terms(9, SHORT)).await.unwrap();
+        assert!(claimed.is_some());
+        let with_fence = |attempt| NewRecord {
+            fence: Some(fence("a", attempt)),
+            ..call(1)
+        };
+        lease_ends().await;
+        assert!(other.job_get("a").await.unwrap().unwrap().is_lost);
+        let claimed = other.store().job_claim(&terms(9, LONG)).await.unwrap();
+        let claimed = claimed.unwrap().job;
+        assert_eq!((claimed.id.as_str(), claimed.attempt), ("a", 2));
+        let late = async |record: &NewRecord, at| journal.append(ENGINE, &id(1), record, at).await;
+        for at in [CallPosition::Sequence(1), CallPosition::End] {
+            check_error(late(&with_fence(1), at).await, Kind::Cancelled, &["job a"]);
+        }
+        let created = journal.create(&draft(ENGINE, 2), &with_fence(1)).await;
+        check_error(created, Kind::Cancelled, &["job a"]);
+        assert_eq!(other.find(&id(2)).await.unwrap(), None);
+        let saved = journal
+            .set_saved(ENGINE, &id(1), "/late", Some(&fence("a", 1)))
+            .await;
+        check_error(saved, Kind::Cancelled, &["job a"]);
+        let late = report("{}", None);
+        let beat = journal.job_beat(&fence("a", 1), None, LONG).await.unwrap();
+        assert_eq!(beat, Beat::Lost);
+        assert!(!journal.job_end(&fence("a", 1), &late).await.unwrap());
+        // The process that has it writes.
+        let now = with_fence(2);
+        let appended = other
+            .append(ENGINE, &id(1), &now, CallPosition::Sequence(1))
+            .await;
+        assert_eq!(appended.unwrap(), Appended::Done(1));
+        other
+            .set_saved(ENGINE, &id(1), "/now", Some(&fence("a", 2)))
+            .await
+            .unwrap();
+        other
+            .create(&draft(ENGINE, 2), &with_fence(2))
+            .await
+            .unwrap();
+        let row = other.find(&id(1)).await.unwrap().unwrap();
+        assert_eq!(row.saved_to.as_deref(), Some("/now"));
+        assert_eq!(sequences(&other, &id(1)).await, [0, 1]);
+    }
+}
+
+#[tokio::test]
+async fn a_running_job_is_asked_to_stop_and_one_that_no_process_runs_ends_at_once() {
+    for store in stores() {
+        let (journal, other) = (store.open(), store.open());
+        for name in ["runs", "waits", "lost"] {
+            let _ = journal.job_add(&job(name, None, None), LONG).await.unwrap();
+        }
+        let claim = async |lease| {
+            let claimed = journal.store().job_claim(&terms(9, lease)).await.unwrap();
+            claimed.unwrap().job.id
+        };
+        assert_eq!(claim(LONG).await, "runs");
+        let was = other.job_stop("runs", "{}").await.unwrap().unwrap();
+        assert_eq!(was.phase, JobPhase::Running);
+        let beat = journal
+            .job_beat(&fence("runs", 1), None, LONG)
+            .await
+            .unwrap();
+        assert_eq!(beat, Beat::Stop);
+        let was = other.job_stop("waits", r#"{"stopped":1}"#).await.unwrap();
+        assert_eq!(was.unwrap().phase, JobPhase::Waiting);
+        let stopped = journal.job_get("waits").await.unwrap().unwrap();
+        assert_eq!(stopped.phase, JobPhase::Ended);
+        assert_eq!(stopped.state, r#"{"stopped":1}"#);
+        assert_eq!(claim(SHORT).await, "lost");
+        lease_ends().await;
+        let was = other.job_stop("lost", "{}").await.unwrap().unwrap();
+        assert!(was.is_lost);
+        let beat = journal
+            .job_beat(&fence("lost", 1), None, LONG)
+            .await
+            .unwrap();
+        assert_eq!(beat, Beat::Lost);
+        assert!(
+            journal
+                .store()
+                .job_claim(&terms(9, LONG))
+                .await
+                .unwrap()
+                .is_none()
+        );
+    }
+}
+
+#[tokio::test]
+async fn values_are_written_only_as_they_were_seen_and_expire() {
+    for store in stores() {
+        let (journal, other) = (store.open(), store.open());
+        let set = async |seen: Option<&str>, new: Option<&str>| {
+            let (seen, new) = (seen.map(str::as_bytes), new.map(str::as_bytes));
+            journal.set_value("k", seen, new, None).await.unwrap()
+        };
+        let get = async || other.value("k").await.unwrap();
+        assert_eq!(get().await, None);
+        assert!(!set(Some("x"), Some("a")).await);
+        assert!(set(None, Some("a\0")).await);
+        assert!(!set(None, Some("b")).await);
+        assert_eq!(get().await.as_deref(), Some("a\0".as_bytes()));
+        assert!(set(Some("a\0"), Some("b")).await);
+        assert_eq!(get().await.as_deref(), Some(&b"b"[..]));
+        assert_eq!(store.tenant("bob").value("k").await.unwrap(), None);
+        assert!(set(Some("b"), None).await);
+        assert_eq!(get().await, None);
+        journal.put_value("k", b"brief", Some(SHORT)).await.unwrap();
+        lease_ends().await;
+        assert_eq!(get().await, None);
+        assert!(set(None, Some("again")).await);
+        let raced = (0..8).map(|number| {
+            let journal = if number % 2 == 0 { &journal } else { &other };
+            let new = number.to_string();
+            async move {
+                let new = Some(new.as_bytes());
+                journal
+                    .set_value("k", Some(b"again"), new, None)
+                    .await
+                    .unwrap()
+            }
+        });
+        let won = join_all(raced).await.into_iter().filter(|won| *won);
+        assert_eq!(won.count(), 1);
+    }
+}
+
+#[tokio::test]
+async fn what_belongs_to_another_tenant_does_not_exist() {
+    for store in stores() {
+        let (journal, bob) = (store.open(), store.tenant("bob"));
+        fill(&journal, 1).await;
+        let _ = journal
+            .job_add(&job("a", None, Some("r")), LONG)
+            .await
+            .unwrap();
+        assert_eq!(bob.find(&id(1)).await.unwrap(), None);
+        assert_eq!(bob.find_at(ENGINE, &id(1)).await.unwrap(), None);
+        assert_eq!(bob.records(ENGINE, &id(1), 0).await.unwrap(), []);
+        assert_eq!(bob.last_sequence(ENGINE, &id(1)).await.unwrap(), None);
+        assert!(bob.list(true, 10, None).await.unwrap().is_empty());
+        assert_eq!(bob.job_get("a").await.unwrap(), None);
+        let unknown = bob
+            .append(ENGINE, &id(1), &call(1), CallPosition::End)
+            .await;
+        check_error(unknown, Kind::NotFound, &["there is no draft"]);
+        check_error(
+            bob.delete(&id(1)).await,
+            Kind::NotFound,
+            &["there is no draft"],
+        );
+        // The same id is another draft.
+        fill(&bob, 1).await;
+        let _ = add(&bob, &id(1), 1).await.unwrap();
+        bob.delete(&id(1)).await.unwrap();
+        assert_eq!(sequences(&journal, &id(1)).await, [0]);
+        let holder = Uuid::new_v4();
+        assert!(journal.lease("k", holder, LONG).await.unwrap());
+        assert!(!bob.is_leased("k").await.unwrap());
+        assert!(journal.is_leased("k").await.unwrap());
+        let tenants = journal.store().tenants().await.unwrap();
+        assert_eq!(tenants, ["bob", "local"].map(|name| name.parse().unwrap()));
+    }
+}
+
 #[tokio::test]
 async fn a_finished_creation_counts_for_the_budget_from_when_it_was_claimed() {
     for store in stores() {
@@ -661,7 +1008,7 @@ async fn a_finished_creation_counts_for_the_budget_from_when_it_was_claimed() {
             since_ms,
         });
         for key in ["a", "b", "c"] {
-            let mut row = claimed(&*journal, key, 0.1, budget).await;
+            let mut row = claimed(&journal, key, 0.1, budget).await;
             assert!(row.claimed_ms >= since_ms);
             row.state = CreationState::Made;
             journal.put_creation(&row).await.unwrap();
@@ -671,7 +1018,7 @@ async fn a_finished_creation_counts_for_the_budget_from_when_it_was_claimed() {
         let again = journal.claim_creation(&creation("a", 0.1), None).await;
         assert!(matches!(again, Ok(CreationClaim::Exists(_))), "{again:?}");
         journal.drop_creation("c").await.unwrap();
-        let row = claimed(&*journal, "d", 0.1, budget).await;
+        let row = claimed(&journal, "d", 0.1, budget).await;
         assert_eq!(journal.creation("d").await.unwrap(), Some(row));
     }
 }
@@ -680,7 +1027,7 @@ async fn a_finished_creation_counts_for_the_budget_from_when_it_was_claimed() {
 async fn a_creation_that_has_changed_is_not_replaced() {
     for store in stores() {
         let (journal, other) = (store.open(), store.open());
-        let seen = claimed(&*journal, "a", 0.5, None).await;
+        let seen = claimed(&journal, "a", 0.5, None).await;
         let made = CreationRow {
             state: CreationState::Made,
             found: Some("{}".to_owned()),
@@ -699,7 +1046,7 @@ async fn a_creation_that_has_changed_is_not_replaced() {
         let aside = made.set_aside();
         let first = journal.replace_creation(&made, Some(&aside)).await;
         assert!(first.unwrap());
-        let second = claimed(&*other, "a", 0.5, None).await;
+        let second = claimed(&other, "a", 0.5, None).await;
         let late = journal.replace_creation(&made, Some(&aside)).await;
         assert!(!late.unwrap());
         assert_eq!(journal.creation("a").await.unwrap(), Some(second));

@@ -5,30 +5,96 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
+use tokio::sync::Notify;
 use uuid::Uuid;
 
 use super::{
-    Appended, Budget, CallPosition, CreationClaim, CreationRow, DraftRow, JobRecord,
-    KEEP_FINISHED_MS, NewDraftRow, NewRecord, PackedDocument, Record, Store, already_exists,
-    beyond, changed, now_ms,
+    Appended, Beat, Budget, CallPosition, ClaimTerms, ClaimedJob, CreationClaim, CreationRow,
+    DraftRow, Fence, JobAdded, JobPhase, JobReport, JobRow, KEEP_FINISHED_MS, NewDraftRow, NewJob,
+    NewRecord, PackedDocument, Record, Store, already_exists, beyond, changed, now_ms, taken_over,
 };
+use crate::access::TenantName;
 use crate::draft::ids::DraftId;
 use crate::error::{Error, Result};
 use crate::sorting;
 
 #[derive(Debug, Default)]
-pub(super) struct MemoryStore(Mutex<Tables>);
+pub(super) struct MemoryStore {
+    tenants: Mutex<BTreeMap<TenantName, Arc<Mutex<Tables>>>>,
+    /// Told when a job is added or stopped.
+    queue: Notify,
+}
+
+fn lock<T>(tables: &Mutex<T>) -> MutexGuard<'_, T> {
+    tables.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 #[derive(Debug, Default)]
 struct Tables {
     drafts: Vec<StoredDraft>,
-    jobs: BTreeMap<String, JobRecord>,
+    jobs: BTreeMap<String, StoredJob>,
     leases: BTreeMap<String, (Uuid, Instant)>,
     documents: BTreeMap<String, Arc<PackedDocument>>,
     creations: BTreeMap<String, CreationRow>,
+    values: BTreeMap<String, (Vec<u8>, Option<Instant>)>,
+}
+
+#[derive(Debug)]
+struct StoredJob {
+    row: JobRow,
+    /// When the lease of its runner ends.
+    until: Instant,
+    queued: Instant,
+    stop: bool,
+}
+
+impl StoredJob {
+    fn row(&self) -> JobRow {
+        JobRow {
+            is_lost: self.row.phase == JobPhase::Running && !self.is_running(),
+            ..self.row.clone()
+        }
+    }
+
+    fn is_running(&self) -> bool {
+        self.row.phase == JobPhase::Running && self.until > Instant::now()
+    }
+
+    /// Whether a worker may take it.
+    fn is_open(&self) -> bool {
+        self.row.phase != JobPhase::Ended && !self.is_running()
+    }
+
+    fn put(&mut self, report: &JobReport) {
+        self.row.state.clone_from(&report.state);
+        if report.draft.is_some() {
+            self.row.draft.clone_from(&report.draft);
+        }
+        self.row.updated_ms = now_ms();
+    }
 }
 
 impl Tables {
+    /// The job, if it is still run by this attempt.
+    fn held(&mut self, fence: &Fence) -> Option<&mut StoredJob> {
+        let job = self.jobs.get_mut(&*fence.job)?;
+        let held = job.row.attempt == fence.attempt && job.row.phase == JobPhase::Running;
+        held.then_some(job)
+    }
+
+    fn still_held(&mut self, fence: Option<&Fence>) -> Result<()> {
+        match fence {
+            Some(fence) if self.held(fence).is_none() => Err(taken_over(fence)),
+            _ => Ok(()),
+        }
+    }
+
+    fn value(&self, key: &str) -> Option<Vec<u8>> {
+        let (value, until) = self.values.get(key)?;
+        let lasts = until.is_none_or(|until| until > Instant::now());
+        lasts.then(|| value.clone())
+    }
+
     fn spent(&self, since_ms: i64) -> f64 {
         let rows = self.creations.values();
         let rows = rows.filter(|row| row.claimed_ms >= since_ms);
@@ -110,23 +176,34 @@ impl Tables {
 }
 
 impl MemoryStore {
-    fn lock(&self) -> MutexGuard<'_, Tables> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    fn of(&self, who: &TenantName) -> Arc<Mutex<Tables>> {
+        Arc::clone(lock(&self.tenants).entry(who.clone()).or_default())
     }
 }
 
 #[async_trait]
 impl Store for MemoryStore {
-    async fn id(&self) -> Result<String> {
-        Ok(format!("{:p}", &raw const self.0))
+    async fn id(&self, who: &TenantName) -> Result<String> {
+        Ok(format!("{:p}", Arc::as_ptr(&self.of(who))))
     }
 
-    async fn check(&self) -> Result<()> {
+    async fn tenants(&self) -> Result<Vec<TenantName>> {
+        Ok(lock(&self.tenants).keys().cloned().collect())
+    }
+
+    async fn check(&self, _who: &TenantName) -> Result<()> {
         Ok(())
     }
 
-    async fn create(&self, draft: &NewDraftRow, record: &NewRecord) -> Result<()> {
-        let mut tables = self.lock();
+    async fn create(
+        &self,
+        who: &TenantName,
+        draft: &NewDraftRow,
+        record: &NewRecord,
+    ) -> Result<()> {
+        let own = self.of(who);
+        let mut tables = lock(&own);
+        tables.still_held(record.fence.as_ref())?;
         if let Some(there) = tables.at(&draft.origin, &draft.id) {
             if there.calls.first().map(|(call, _)| *call) == Some(record.call) {
                 return Ok(());
@@ -159,13 +236,16 @@ impl Store for MemoryStore {
 
     async fn append(
         &self,
+        who: &TenantName,
         origin: &str,
         draft: &DraftId,
         record: &NewRecord,
         at: CallPosition,
     ) -> Result<Appended> {
-        let calls = (self as &dyn Store).refused(origin, draft).await?;
-        let mut tables = self.lock();
+        let own = self.of(who);
+        let calls = (self as &dyn Store).refused(who, origin, draft).await?;
+        let mut tables = lock(&own);
+        tables.still_held(record.fence.as_ref())?;
         let Some(found) = tables.at(origin, draft) else {
             return Err(Error::internal("the draft was removed in the meantime"));
         };
@@ -191,8 +271,15 @@ impl Store for MemoryStore {
         }
     }
 
-    async fn records(&self, origin: &str, draft: &DraftId, from: u64) -> Result<Vec<Record>> {
-        let mut tables = self.lock();
+    async fn records(
+        &self,
+        who: &TenantName,
+        origin: &str,
+        draft: &DraftId,
+        from: u64,
+    ) -> Result<Vec<Record>> {
+        let own = self.of(who);
+        let mut tables = lock(&own);
         let calls = tables.at(origin, draft).map(|found| found.calls.iter());
         let records = calls.into_iter().flatten().map(|(_, record)| record);
         Ok(records
@@ -201,33 +288,48 @@ impl Store for MemoryStore {
             .collect())
     }
 
-    async fn last_sequence(&self, origin: &str, draft: &DraftId) -> Result<Option<u64>> {
-        let mut tables = self.lock();
+    async fn last_sequence(
+        &self,
+        who: &TenantName,
+        origin: &str,
+        draft: &DraftId,
+    ) -> Result<Option<u64>> {
+        let own = self.of(who);
+        let mut tables = lock(&own);
         let found = tables.at(origin, draft);
         let found = found.filter(|found| found.row.deleted_ms.is_none());
         Ok(found.map(|found| found.calls.len() as u64 - 1))
     }
 
-    async fn find(&self, draft: &DraftId) -> Result<Option<DraftRow>> {
-        let tables = self.lock();
+    async fn find(&self, who: &TenantName, draft: &DraftId) -> Result<Option<DraftRow>> {
+        let own = self.of(who);
+        let tables = lock(&own);
         let rows = tables.drafts.iter().map(StoredDraft::row);
         Ok(rows
             .filter(|row| row.id == *draft)
             .max_by_key(|row| (row.deleted_ms.is_none(), row.modified_ms)))
     }
 
-    async fn find_at(&self, origin: &str, draft: &DraftId) -> Result<Option<DraftRow>> {
-        Ok(self.lock().at(origin, draft).map(|found| found.row()))
+    async fn find_at(
+        &self,
+        who: &TenantName,
+        origin: &str,
+        draft: &DraftId,
+    ) -> Result<Option<DraftRow>> {
+        let own = self.of(who);
+        Ok(lock(&own).at(origin, draft).map(|found| found.row()))
     }
 
     async fn list(
         &self,
+        who: &TenantName,
         include_deleted: bool,
         limit: usize,
         query: Option<&str>,
     ) -> Result<Vec<DraftRow>> {
+        let own = self.of(who);
         let wanted = query.unwrap_or_default().trim().to_lowercase();
-        let tables = self.lock();
+        let tables = lock(&own);
         let mut rows: Vec<_> = tables
             .drafts
             .iter()
@@ -243,8 +345,18 @@ impl Store for MemoryStore {
         Ok(rows)
     }
 
-    async fn set_saved(&self, origin: &str, draft: &DraftId, folder: &str) -> Result<()> {
-        let rows = self.lock().change(Some(origin), draft, |found| {
+    async fn set_saved(
+        &self,
+        who: &TenantName,
+        origin: &str,
+        draft: &DraftId,
+        folder: &str,
+        fence: Option<&Fence>,
+    ) -> Result<()> {
+        let own = self.of(who);
+        let mut tables = lock(&own);
+        tables.still_held(fence)?;
+        let rows = tables.change(Some(origin), draft, |found| {
             found.row.saved_to = Some(folder.to_owned());
             found.changed_ms = found.changed_ms.max(now_ms());
         });
@@ -253,11 +365,13 @@ impl Store for MemoryStore {
 
     async fn set_moved(
         &self,
+        who: &TenantName,
         (origin, draft): (&str, &DraftId),
         last: u64,
         (to_origin, to): (&str, &DraftId),
     ) -> Result<bool> {
-        let mut tables = self.lock();
+        let own = self.of(who);
+        let mut tables = lock(&own);
         let found = tables.at(origin, draft);
         let found = found
             .filter(|found| found.row.moved_to.is_none() && found.calls.len() as u64 == last + 1);
@@ -267,29 +381,31 @@ impl Store for MemoryStore {
         Ok(true)
     }
 
-    async fn delete(&self, draft: &DraftId) -> Result<()> {
-        let rows = self.lock().change(None, draft, |found| {
+    async fn delete(&self, who: &TenantName, draft: &DraftId) -> Result<()> {
+        let own = self.of(who);
+        let rows = lock(&own).change(None, draft, |found| {
             found.row.deleted_ms.get_or_insert_with(now_ms);
         });
         changed(rows, draft)
     }
 
-    async fn restore(&self, draft: &DraftId) -> Result<()> {
-        let rows = self
-            .lock()
-            .change(None, draft, |found| found.row.deleted_ms = None);
+    async fn restore(&self, who: &TenantName, draft: &DraftId) -> Result<()> {
+        let own = self.of(who);
+        let rows = lock(&own).change(None, draft, |found| found.row.deleted_ms = None);
         changed(rows, draft)
     }
 
-    async fn document(&self, hash: &str) -> Result<Option<PackedDocument>> {
-        let tables = self.lock();
+    async fn document(&self, who: &TenantName, hash: &str) -> Result<Option<PackedDocument>> {
+        let own = self.of(who);
+        let tables = lock(&own);
         Ok(tables.documents.get(hash).map(|found| (**found).clone()))
     }
 
-    async fn empty_trash(&self, older_than: Duration) -> Result<u64> {
+    async fn empty_trash(&self, who: &TenantName, older_than: Duration) -> Result<u64> {
+        let own = self.of(who);
         let age_ms = i64::try_from(older_than.as_millis()).unwrap_or(i64::MAX);
         let until_ms = now_ms().saturating_sub(age_ms);
-        let mut tables = self.lock();
+        let mut tables = lock(&own);
         let before = tables.drafts.len();
         let stays = |found: &StoredDraft| found.row.deleted_ms.is_none_or(|at| at > until_ms);
         tables.drafts.retain(stays);
@@ -300,26 +416,178 @@ impl Store for MemoryStore {
         Ok((before - tables.drafts.len()) as u64)
     }
 
-    async fn job_put(&self, job: &JobRecord) -> Result<()> {
-        let now = now_ms();
-        let mut tables = self.lock();
-        let job = JobRecord {
-            updated_ms: now,
-            ..job.clone()
+    async fn job_add(&self, who: &TenantName, job: &NewJob, lease: Duration) -> Result<JobAdded> {
+        let own = self.of(who);
+        let mut tables = lock(&own);
+        let same = tables
+            .jobs
+            .values()
+            .find(|other| other.row.key.is_some() && other.row.key == job.key);
+        if let Some(same) = same {
+            return Ok(JobAdded::Exists(same.row.id.clone()));
+        }
+        let runs = job.runner.is_some();
+        let row = JobRow {
+            id: job.id.clone(),
+            kind: job.kind.clone(),
+            draft: None,
+            request: job.request.clone(),
+            state: job.state.clone(),
+            key: job.key.clone(),
+            phase: if runs {
+                JobPhase::Running
+            } else {
+                JobPhase::Waiting
+            },
+            attempt: u32::from(runs),
+            runner: job.runner.clone().unwrap_or_default(),
+            is_lost: false,
+            updated_ms: now_ms(),
         };
-        tables.jobs.insert(job.id.clone(), job);
+        let stored = StoredJob {
+            row,
+            until: Instant::now() + lease,
+            queued: Instant::now(),
+            stop: false,
+        };
+        tables.jobs.insert(job.id.clone(), stored);
+        self.queue.notify_waiters();
+        Ok(JobAdded::New)
+    }
+
+    async fn job_claim(&self, terms: &ClaimTerms) -> Result<Option<ClaimedJob>> {
+        let mut open = Vec::new();
+        for (who, own) in &*lock(&self.tenants) {
+            let tables = lock(own);
+            let running = tables.jobs.values().filter(|job| job.is_running()).count();
+            let waits = tables.jobs.values().filter(|job| job.is_open());
+            if let Some(since) = waits.map(|job| job.queued).min()
+                && running < terms.per_tenant
+            {
+                open.push((running, since, who.clone()));
+            }
+        }
+        open.sort();
+        let Some((_, _, who)) = open.into_iter().next() else {
+            return Ok(None);
+        };
+        let own = self.of(&who);
+        let mut tables = lock(&own);
+        let waits = tables.jobs.values_mut().filter(|job| job.is_open());
+        let Some(job) = waits.min_by_key(|job| job.queued) else {
+            return Ok(None);
+        };
+        job.row.phase = JobPhase::Running;
+        job.row.attempt += 1;
+        job.row.runner.clone_from(&terms.runner);
+        job.until = Instant::now() + terms.lease;
+        let job = job.row();
+        Ok(Some(ClaimedJob { who, job }))
+    }
+
+    async fn job_beat(
+        &self,
+        who: &TenantName,
+        fence: &Fence,
+        report: Option<&JobReport>,
+        lease: Duration,
+    ) -> Result<Beat> {
+        let own = self.of(who);
+        let mut tables = lock(&own);
+        let Some(job) = tables.held(fence) else {
+            return Ok(Beat::Lost);
+        };
+        job.until = Instant::now() + lease;
+        if let Some(report) = report {
+            job.put(report);
+        }
+        Ok(if job.stop { Beat::Stop } else { Beat::Go })
+    }
+
+    async fn job_end(&self, who: &TenantName, fence: &Fence, report: &JobReport) -> Result<bool> {
+        let own = self.of(who);
+        let mut tables = lock(&own);
+        let ended = tables.held(fence).map(|job| {
+            job.put(report);
+            job.row.phase = JobPhase::Ended;
+        });
+        let from_ms = now_ms() - KEEP_FINISHED_MS;
         tables
             .jobs
-            .retain(|_, job| !job.finished || job.updated_ms >= now - KEEP_FINISHED_MS);
-        Ok(())
+            .retain(|_, job| job.row.phase != JobPhase::Ended || job.row.updated_ms >= from_ms);
+        Ok(ended.is_some())
     }
 
-    async fn job_get(&self, id: &str) -> Result<Option<JobRecord>> {
-        Ok(self.lock().jobs.get(id).cloned())
+    async fn job_requeue(
+        &self,
+        who: &TenantName,
+        fence: &Fence,
+        report: &JobReport,
+    ) -> Result<bool> {
+        let own = self.of(who);
+        let mut tables = lock(&own);
+        let done = tables.held(fence).map(|job| {
+            job.put(report);
+            job.row.phase = JobPhase::Waiting;
+            job.queued = Instant::now();
+        });
+        self.queue.notify_waiters();
+        Ok(done.is_some())
     }
 
-    async fn lease(&self, key: &str, holder: Uuid, lasts: Duration) -> Result<bool> {
-        let mut tables = self.lock();
+    async fn job_get(&self, who: &TenantName, id: &str) -> Result<Option<JobRow>> {
+        let own = self.of(who);
+        let tables = lock(&own);
+        Ok(tables.jobs.get(id).map(StoredJob::row))
+    }
+
+    async fn job_with_key(&self, who: &TenantName, key: &str) -> Result<Option<JobRow>> {
+        let own = self.of(who);
+        let tables = lock(&own);
+        let mut jobs = tables.jobs.values();
+        let found = jobs.find(|job| job.row.key.as_deref() == Some(key));
+        Ok(found.map(StoredJob::row))
+    }
+
+    async fn job_stop(&self, who: &TenantName, id: &str, stopped: &str) -> Result<Option<JobRow>> {
+        let own = self.of(who);
+        let mut tables = lock(&own);
+        let Some(job) = tables.jobs.get_mut(id) else {
+            return Ok(None);
+        };
+        let was = job.row();
+        if job.is_open() {
+            job.row.phase = JobPhase::Ended;
+            job.row.attempt += 1;
+            job.row.state = stopped.to_owned();
+            job.row.updated_ms = now_ms();
+        } else if was.phase == JobPhase::Running {
+            job.stop = true;
+        }
+        self.queue.notify_waiters();
+        Ok(Some(was))
+    }
+
+    async fn jobs_open(&self, who: &TenantName) -> Result<usize> {
+        let own = self.of(who);
+        let tables = lock(&own);
+        let open = tables.jobs.values();
+        Ok(open.filter(|job| job.row.phase != JobPhase::Ended).count())
+    }
+
+    async fn jobs_changed(&self, most: Duration) {
+        let _timed_out = tokio::time::timeout(most, self.queue.notified()).await;
+    }
+
+    async fn lease(
+        &self,
+        who: &TenantName,
+        key: &str,
+        holder: Uuid,
+        lasts: Duration,
+    ) -> Result<bool> {
+        let own = self.of(who);
+        let mut tables = lock(&own);
         let (now, until) = (Instant::now(), Instant::now() + lasts);
         let held = tables.leases.get(key).copied();
         if held.is_some_and(|(other, until)| other != holder && until > now) {
@@ -329,22 +597,74 @@ impl Store for MemoryStore {
         Ok(true)
     }
 
-    async fn release(&self, key: &str, holder: Uuid) -> Result<()> {
-        let leases = &mut self.lock().leases;
+    async fn release(&self, who: &TenantName, key: &str, holder: Uuid) -> Result<()> {
+        let own = self.of(who);
+        let leases = &mut lock(&own).leases;
         leases.retain(|held, (other, _)| held != key || *other != holder);
         Ok(())
     }
 
-    async fn creation(&self, key: &str) -> Result<Option<CreationRow>> {
-        Ok(self.lock().creations.get(key).cloned())
+    async fn is_leased(&self, who: &TenantName, key: &str) -> Result<bool> {
+        let own = self.of(who);
+        let tables = lock(&own);
+        let until = tables.leases.get(key).map(|(_, until)| *until);
+        Ok(until.is_some_and(|until| until > Instant::now()))
+    }
+
+    async fn value(&self, who: &TenantName, key: &str) -> Result<Option<Vec<u8>>> {
+        let own = self.of(who);
+        let tables = lock(&own);
+        Ok(tables.value(key))
+    }
+
+    async fn put_value(
+        &self,
+        who: &TenantName,
+        key: &str,
+        new: &[u8],
+        lasts: Option<Duration>,
+    ) -> Result<()> {
+        let own = self.of(who);
+        let until = lasts.map(|lasts| Instant::now() + lasts);
+        let value = (new.to_vec(), until);
+        lock(&own).values.insert(key.to_owned(), value);
+        Ok(())
+    }
+
+    async fn set_value(
+        &self,
+        who: &TenantName,
+        key: &str,
+        seen: Option<&[u8]>,
+        new: Option<&[u8]>,
+        lasts: Option<Duration>,
+    ) -> Result<bool> {
+        let own = self.of(who);
+        let mut tables = lock(&own);
+        if tables.value(key).as_deref() != seen {
+            return Ok(false);
+        }
+        tables.values.remove(key);
+        if let Some(new) = new {
+            let until = lasts.map(|lasts| Instant::now() + lasts);
+            tables.values.insert(key.to_owned(), (new.to_vec(), until));
+        }
+        Ok(true)
+    }
+
+    async fn creation(&self, who: &TenantName, key: &str) -> Result<Option<CreationRow>> {
+        let own = self.of(who);
+        Ok(lock(&own).creations.get(key).cloned())
     }
 
     async fn claim_creation(
         &self,
+        who: &TenantName,
         row: &CreationRow,
         budget: Option<Budget>,
     ) -> Result<CreationClaim> {
-        let mut tables = self.lock();
+        let own = self.of(who);
+        let mut tables = lock(&own);
         if let Some(found) = tables.creations.get(&row.key) {
             return Ok(CreationClaim::Exists(found.clone()));
         }
@@ -362,18 +682,21 @@ impl Store for MemoryStore {
         Ok(CreationClaim::Claimed(row))
     }
 
-    async fn put_creation(&self, row: &CreationRow) -> Result<()> {
-        let mut tables = self.lock();
+    async fn put_creation(&self, who: &TenantName, row: &CreationRow) -> Result<()> {
+        let own = self.of(who);
+        let mut tables = lock(&own);
         tables.creations.insert(row.key.clone(), row.clone());
         Ok(())
     }
 
     async fn replace_creation(
         &self,
+        who: &TenantName,
         seen: &CreationRow,
         new: Option<&CreationRow>,
     ) -> Result<bool> {
-        let creations = &mut self.lock().creations;
+        let own = self.of(who);
+        let creations = &mut lock(&own).creations;
         if !creations.get(&seen.key).is_some_and(|own| own.is_as(seen)) {
             return Ok(false);
         }
@@ -384,12 +707,14 @@ impl Store for MemoryStore {
         Ok(true)
     }
 
-    async fn drop_creation(&self, key: &str) -> Result<()> {
-        self.lock().creations.remove(key);
+    async fn drop_creation(&self, who: &TenantName, key: &str) -> Result<()> {
+        let own = self.of(who);
+        lock(&own).creations.remove(key);
         Ok(())
     }
 
-    async fn spent(&self, since_ms: i64) -> Result<f64> {
-        Ok(self.lock().spent(since_ms))
+    async fn spent(&self, who: &TenantName, since_ms: i64) -> Result<f64> {
+        let own = self.of(who);
+        Ok(lock(&own).spent(since_ms))
     }
 }

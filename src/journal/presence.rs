@@ -1,52 +1,141 @@
-//! Shows which processes are still running: a process that other processes need to check locks its own file, and
-//! the operating system releases the lock when the process ends, even after a crash.
+//! Shows which processes are still running. Beside a journal that is a file, a process locks a file of its own, and the
+//! operating system releases the lock when the process ends, even after a crash. With a store that other machines use
+//! as well, it renews a lease there.
 
 use std::fs::{self, File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
+use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::OnceCell;
+use tokio_util::task::AbortOnDropHandle;
+use uuid::Uuid;
+
 use super::Journal;
+use crate::error::Result;
 use crate::regular_file::{self, Links};
+
+/// How long a lease lasts after the end of its process.
+const LASTS: Duration = Duration::from_secs(15);
 
 /// A newer file is not removed, because its creator may be about to lock it.
 const SETTLED: Duration = Duration::from_mins(1);
 
-/// Makes this process visible to others that use the journal. The lock file is created on first use.
+/// Makes this process visible to others that use the journal. The lock file or the lease is created on first use.
 #[derive(Debug)]
 pub(crate) struct Runner {
-    /// The folder of the lock files; `None` if the journal is not a file.
-    dir: Option<PathBuf>,
-    own: OnceLock<Option<Presence>>,
+    place: PresencePlace,
+    own: OnceCell<OwnPresence>,
+}
+
+#[derive(Debug)]
+enum PresencePlace {
+    /// The folder of the lock files.
+    Folder(PathBuf),
+    /// Leases in a store that other machines use.
+    Leases(Arc<Journal>),
+    /// Only this process has the journal.
+    Nowhere,
+}
+
+#[derive(Debug)]
+enum OwnPresence {
+    File(Presence),
+    Lease {
+        name: String,
+        _renewal: AbortOnDropHandle<()>,
+    },
+    /// It could not be created.
+    None,
 }
 
 impl Runner {
     /// Does no I/O.
-    pub(crate) fn new(journal: &Journal) -> Self {
+    pub(crate) fn new(journal: &Arc<Journal>) -> Self {
+        let place = match journal.path() {
+            _ if journal.store().is_shared() => PresencePlace::Leases(Arc::clone(journal)),
+            Some(path) => PresencePlace::Folder(path.with_file_name("running")),
+            None => PresencePlace::Nowhere,
+        };
         Self {
-            dir: journal.path().map(|path| path.with_file_name("running")),
-            own: OnceLock::new(),
+            place,
+            own: OnceCell::new(),
         }
     }
 
-    /// The name of this process's lock file; empty if it could not be created.
-    pub(crate) fn name(&self) -> &str {
-        let own = self.own.get_or_init(|| {
-            Presence::new(self.dir.as_deref()?)
-                .inspect_err(|error| {
+    /// The name by which others see whether this process is there; empty if they cannot.
+    pub(crate) async fn name(&self) -> &str {
+        let own = self.own.get_or_try_init(|| self.appear()).await;
+        match own {
+            Ok(own) => own.name(),
+            Err(error) => {
+                tracing::warn!("other processes do not see this process yet: {error}");
+                ""
+            }
+        }
+    }
+
+    async fn appear(&self) -> Result<OwnPresence> {
+        match &self.place {
+            PresencePlace::Nowhere => Ok(OwnPresence::None),
+            PresencePlace::Folder(folder) => Ok(match Presence::new(folder) {
+                Ok(presence) => OwnPresence::File(presence),
+                Err(error) => {
                     tracing::warn!(
                         "other processes will see jobs of this process as interrupted: {error}"
                     );
+                    OwnPresence::None
+                }
+            }),
+            PresencePlace::Leases(journal) => {
+                let holder = Uuid::new_v4();
+                let name = holder.simple().to_string();
+                let key = lease_key(&name);
+                journal.lease(&key, holder, LASTS).await?;
+                let journal = Arc::clone(journal);
+                let renewal = tokio::spawn(async move {
+                    loop {
+                        tokio::time::sleep(LASTS / 4).await;
+                        // The next one tries again.
+                        if let Err(error) = journal.lease(&key, holder, LASTS).await {
+                            tracing::debug!("{key} could not be renewed: {error}");
+                        }
+                    }
+                });
+                Ok(OwnPresence::Lease {
+                    name,
+                    _renewal: AbortOnDropHandle::new(renewal),
                 })
-                .ok()
-        });
-        own.as_ref().map_or("", |presence| &presence.name)
+            }
+        }
     }
 
-    /// Whether the process with this name is still running.
-    pub(crate) fn is_there(&self, name: &str) -> bool {
-        self.dir.as_deref().is_some_and(|dir| is_there(dir, name))
+    /// Whether the process with this name is still running. If that is not known, it counts as running.
+    pub(crate) async fn is_there(&self, name: &str) -> bool {
+        match &self.place {
+            PresencePlace::Nowhere => false,
+            PresencePlace::Folder(folder) => is_there(folder, name),
+            PresencePlace::Leases(_) if name.is_empty() => false,
+            PresencePlace::Leases(journal) => {
+                let leased = journal.is_leased(&lease_key(name)).await;
+                leased.unwrap_or(true)
+            }
+        }
+    }
+}
+
+fn lease_key(name: &str) -> String {
+    format!("runner {name}")
+}
+
+impl OwnPresence {
+    fn name(&self) -> &str {
+        match self {
+            Self::File(presence) => &presence.name,
+            Self::Lease { name, .. } => name,
+            Self::None => "",
+        }
     }
 }
 

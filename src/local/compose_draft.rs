@@ -20,18 +20,15 @@ use crate::compose::{self, CheckedPlan, RunStart};
 use crate::draft::ids::DraftId;
 use crate::error::{Error, Kind, Result};
 use crate::exec::drafts::NamedDraft;
-use crate::exec::jobs::{self, Handle};
+use crate::exec::jobs::{self, Handle, JobCall, JobStart};
 use crate::exec::{App, Context};
-use crate::local::LocalTool;
 use crate::local::look::{look, not_looked};
+use crate::local::{JobTool, LocalTool};
 use crate::printable::counted;
 use crate::providers::{Estimate, MaxCost};
 use crate::tool::Hints;
 use crate::tools::save_draft::Saved;
 use crate::tools::{Object, to_value};
-
-/// The kind of the job.
-const KIND: &str = "compose_draft";
 
 /// How long a call waits by default before it answers `running`, in seconds. Claude Desktop times out after 60.
 pub(crate) fn default_wait_s() -> f64 {
@@ -81,6 +78,9 @@ pub(crate) struct ComposeDraft {
     /// Sends again what a provider may have accepted and billed.
     #[serde(default)]
     pub retry_uncertain: bool,
+    /// A repeated call with the same key is the same job.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub idempotency_key: Option<String>,
 }
 
 /// An amount or "unknown". The first type is the one that arguments are converted to; an amount may be text.
@@ -106,7 +106,7 @@ pub(super) fn placeholders(_: &mut schemars::SchemaGenerator) -> schemars::Schem
 /// The state of the work.
 #[derive(Debug, Default, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct JobReply {
-    /// `running`, `complete`, `success`, `partial`, `done`, `failed`, `aborted`, `cancelled` or `interrupted`.
+    /// `waiting`, `running`, `complete`, `success`, `partial`, `done`, `failed`, `aborted`, `cancelled` or `interrupted`.
     pub status: String,
     /// For `job_status`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -159,7 +159,8 @@ impl JobReply {
             (jobs::JobStage::Running, None) => {
                 format!("{}; ask `job_status` again", or(&state.message, "running"))
             }
-            (jobs::JobStage::Interrupted, None) if state.kind == KIND => format!(
+            (jobs::JobStage::Waiting, None) => format!("{}; ask `job_status` again", state.message),
+            (jobs::JobStage::Interrupted, None) if state.kind == ComposeDraft::NAME => format!(
                 "the process that ran the job has ended; resume it with `compose_draft` and `resume`: {id:?}"
             ),
             (jobs::JobStage::Interrupted, None) => {
@@ -188,6 +189,7 @@ fn or<'a>(text: &'a str, other: &'a str) -> &'a str {
 
 fn name(status: jobs::JobStage) -> &'static str {
     match status {
+        jobs::JobStage::Waiting => "waiting",
         jobs::JobStage::Running => "running",
         jobs::JobStage::Done => "done",
         jobs::JobStage::Failed => "failed",
@@ -211,6 +213,7 @@ impl LocalTool for ComposeDraft {
         InputRule::Rare("dry_run"),
         InputRule::Rare("max_cost"),
         InputRule::Rare("retry_uncertain"),
+        InputRule::Rare("idempotency_key"),
         InputRule::Advice("name", IN_PLAN),
         InputRule::Advice("title", IN_PLAN),
         InputRule::Advice("width", IN_PLAN),
@@ -231,6 +234,12 @@ impl LocalTool for ComposeDraft {
 
     async fn run(&self, app: &Arc<App>, context: &Context) -> Result<JobReply> {
         let spending = spending(self.max_cost.as_ref(), self.retry_uncertain)?;
+        let key = self.idempotency_key.as_deref();
+        let asked = JobCall::new(&self.as_job()?, &context.caller)?;
+        if let Some(id) = app.jobs.with_key(Self::NAME, key, &asked).await? {
+            let state = app.jobs.answered(&id, self.wait_s, &context.cancel).await?;
+            return answer(&id, state, self.detail);
+        }
         let (plan, resume) = self.taking(app, &context.caller).await?;
         // Problems of the plan are reported directly, not by a job.
         let checked = tokio::select! {
@@ -242,36 +251,96 @@ impl LocalTool for ComposeDraft {
             let report = compose::planned(app, &plan, checked.items, context).await?;
             return planned(&report);
         }
-        let id = start(app, plan, checked, (resume, self.look, spending), context).await?;
+        app.job_within_quota().await?;
+        let start = JobStart {
+            kind: Self::NAME,
+            call: &asked,
+            key,
+        };
+        let (caller, progress) = (context.caller.clone(), context.progress.clone());
+        let (worker, looks) = (Arc::clone(app), self.look);
+        let work = move |handle: Handle| async move {
+            let context = handle.context(caller, progress);
+            let taking = (Some(checked), resume);
+            made(
+                &worker,
+                &plan,
+                taking,
+                (spending, looks),
+                (&handle, &context),
+            )
+            .await
+        };
+        let id = app.jobs.start(start, work).await?;
         let state = app.jobs.answered(&id, self.wait_s, &context.cancel).await?;
         answer(&id, state, self.detail)
     }
 }
 
+impl JobTool for ComposeDraft {
+    async fn work(&self, app: &Arc<App>, handle: &Handle, context: &Context) -> Result<Value> {
+        let spending = spending(self.max_cost.as_ref(), self.retry_uncertain)?;
+        let (plan, resume) = self.taking(app, &context.caller).await?;
+        let resume = handle.draft_before().await?.or(resume);
+        let taking = (None, resume);
+        made(app, &plan, taking, (spending, self.look), (handle, context)).await
+    }
+}
+
+/// Composes a plan for a job, and then looks at the draft if that is wanted.
+async fn made(
+    app: &Arc<App>,
+    plan: &Plan,
+    (checked, resume): (Option<CheckedPlan>, Option<DraftId>),
+    (spending, looks): (Spending, bool),
+    (handle, context): (&Handle, &Context),
+) -> Result<Value> {
+    let known = |draft: &DraftId| handle.draft(draft);
+    let taking = RunStart {
+        checked,
+        resume,
+        spending,
+        known: &known,
+    };
+    let mut report = compose::compose(app, plan, taking, context).await?;
+    if looks && !context.cancel.is_cancelled() {
+        look_at(app, &mut report, context).await;
+    }
+    to_value(&report)
+}
+
 impl ComposeDraft {
+    /// The call as a job knows it: how long the caller waits and what it is shown are not a part of the work.
+    fn as_job(&self) -> Result<Value> {
+        let mut call = to_value(self)?;
+        if let Value::Object(call) = &mut call {
+            for of_the_answer in ["wait_s", "detail", "idempotency_key"] {
+                call.shift_remove(of_the_answer);
+            }
+        }
+        Ok(call)
+    }
+
     async fn taking(&self, app: &Arc<App>, caller: &Caller) -> Result<(Plan, Option<DraftId>)> {
         let mut resume = None;
         let mut plan = self.plan.clone().map(Value::Object);
         if let Some(id) = &self.resume {
             if id.starts_with(jobs::PREFIX) {
                 let state = app.jobs.wait(id, Duration::ZERO).await?;
-                if state.kind != KIND {
+                if state.kind != Self::NAME {
                     return Err(Error::invalid(format!(
                         "`resume`: the job {id:?} is a call of `{}`, not a composed draft",
                         state.kind
                     ))
                     .hint("call that tool again"));
                 }
-                if state.status == jobs::JobStage::Running {
+                if state.is_open() {
                     return Err(Error::conflict(format!("the job {id:?} is still running"))
                         .hint("ask `job_status`, or stop it with `cancel_job`"));
                 }
                 resume = state.draft_id;
                 if plan.is_none() {
-                    let asked = serde_json::from_str(state.request.get()).map_err(|e| {
-                        Error::internal("the request of the job cannot be read").source(e)
-                    });
-                    plan = Some(asked?);
+                    plan = app.jobs.arguments(id).await?.get("plan").cloned();
                 }
             } else {
                 resume = Some(app.named_draft(id, caller).await?);
@@ -311,38 +380,6 @@ fn planned(report: &RunReport) -> Result<JobReply> {
 
 fn cancelled_before() -> Error {
     Error::new(Kind::Cancelled, "`compose_draft` was cancelled").hint("nothing was done")
-}
-
-/// Starts a job that composes the plan, and then looks at the draft if that is wanted.
-pub(crate) async fn start(
-    app: &Arc<App>,
-    plan: Plan,
-    checked: CheckedPlan,
-    (resume, looks, spending): (Option<DraftId>, bool, Spending),
-    context: &Context,
-) -> Result<String> {
-    let (caller, progress) = (context.caller.clone(), context.progress.clone());
-    let worker = app.clone();
-    let plan = Arc::new(plan);
-    app.job_within_quota()?;
-    let asked = Arc::clone(&plan);
-    app.jobs
-        .start(KIND, &*asked, move |handle: Handle| async move {
-            let context = handle.context(caller, progress);
-            let known = move |draft: &DraftId| handle.draft(draft);
-            let taking = RunStart {
-                checked: Some(checked),
-                resume,
-                spending,
-                known: &known,
-            };
-            let mut report = compose::compose(&worker, &plan, taking, &context).await?;
-            if looks && !context.cancel.is_cancelled() {
-                look_at(&worker, &mut report, &context).await;
-            }
-            to_value(&report)
-        })
-        .await
 }
 
 /// Adds a look at the draft to a report. The draft is made, so that an error is a note.

@@ -18,10 +18,10 @@ use crate::compose::theme::{self, GeneratedVideo, MadeFile, Scene, VideoWish};
 use crate::compose::{self, RunStart};
 use crate::draft::ids::DraftId;
 use crate::error::{Error, Kind, Result};
-use crate::exec::jobs::Handle;
+use crate::exec::jobs::{Handle, JobCall, JobStart};
 use crate::exec::{App, Context};
-use crate::local::LocalTool;
 use crate::local::preview_video;
+use crate::local::{JobTool, LocalTool};
 use crate::providers::{AssetOrder, Estimate, MakeContext, Makes, MaxCost, Spent, Wanted, rounded};
 use crate::tool::Hints;
 
@@ -97,6 +97,9 @@ pub(crate) struct GenerateVideo {
     #[serde(default = "default_wait_s")]
     #[schemars(range(min = 0.0, max = 3600.0))]
     pub wait_s: f64,
+    /// A repeated call with the same key is the same job.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub idempotency_key: Option<String>,
 }
 
 fn scenes(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
@@ -165,6 +168,7 @@ impl LocalTool for GenerateVideo {
         InputRule::Rare("draft_folder"),
         InputRule::Rare("retry_uncertain"),
         InputRule::Rare("wait_s"),
+        InputRule::Rare("idempotency_key"),
     ];
     type Reply = JobReply;
 
@@ -201,10 +205,12 @@ impl LocalTool for GenerateVideo {
     async fn run(&self, app: &Arc<App>, context: &Context) -> Result<JobReply> {
         let spending = spending(self.max_cost.as_ref(), self.retry_uncertain)?;
         let wish = self.wish();
-        let scenes = match &self.scenes {
-            Some(scenes) => Some(theme::read_scenes(scenes).map_err(Error::invalid)?),
-            None => None,
-        };
+        let key = self.idempotency_key.as_deref();
+        let asked = JobCall::new(&self.as_job()?, &context.caller)?;
+        if let Some(id) = app.jobs.with_key(Self::NAME, key, &asked).await? {
+            return self.answered(app, &id, context).await;
+        }
+        let scenes = self.given_scenes()?;
         // Problems of the call are reported directly, not by a job.
         let estimate = self
             .estimate(app, &wish, scenes.as_deref(), context)
@@ -226,34 +232,77 @@ impl LocalTool for GenerateVideo {
             });
         }
         generated::permit(app, &estimate, spending)?;
-        let request = VideoRun {
-            wish,
-            scenes,
-            spending,
-            text_provider: self.text_provider.clone(),
-            save: self
-                .draft_folder
-                .as_ref()
-                .map(|folder| json!({ "draft_folder": folder })),
-            render: self.render,
+        app.job_within_quota().await?;
+        let start = JobStart {
+            kind: Self::NAME,
+            call: &asked,
+            key,
         };
-        app.job_within_quota()?;
         let (worker, caller, progress) = (
             Arc::clone(app),
             context.caller.clone(),
             context.progress.clone(),
         );
-        let id = app
-            .jobs
-            .start(Self::NAME, self, move |handle: Handle| async move {
-                let context = handle.context(caller, progress);
-                let made = request
-                    .run(&worker, &context, &move |draft| handle.draft(draft))
-                    .await?;
-                to_value(&made)
-            })
-            .await?;
-        let state = app.jobs.answered(&id, self.wait_s, &context.cancel).await?;
+        let run = self.video_run(wish, scenes, spending);
+        let work = move |handle: Handle| async move {
+            let context = handle.context(caller, progress);
+            made(&worker, run, &handle, &context).await
+        };
+        let id = app.jobs.start(start, work).await?;
+        self.answered(app, &id, context).await
+    }
+}
+
+impl JobTool for GenerateVideo {
+    async fn work(&self, app: &Arc<App>, handle: &Handle, context: &Context) -> Result<Value> {
+        let spending = spending(self.max_cost.as_ref(), self.retry_uncertain)?;
+        let run = self.video_run(self.wish(), self.given_scenes()?, spending);
+        made(app, run, handle, context).await
+    }
+}
+
+/// Makes the video for a job.
+async fn made(app: &Arc<App>, run: VideoRun, handle: &Handle, context: &Context) -> Result<Value> {
+    let made = run.run(app, context, &|draft| handle.draft(draft)).await?;
+    to_value(&made)
+}
+
+impl GenerateVideo {
+    /// The call as a job knows it: how long the caller waits is not a part of the work.
+    fn as_job(&self) -> Result<Value> {
+        let mut call = to_value(self)?;
+        if let Value::Object(call) = &mut call {
+            for of_the_answer in ["wait_s", "idempotency_key"] {
+                call.shift_remove(of_the_answer);
+            }
+        }
+        Ok(call)
+    }
+
+    fn given_scenes(&self) -> Result<Option<Vec<Scene>>> {
+        let scenes = self.scenes.as_ref().map(theme::read_scenes);
+        scenes.transpose().map_err(Error::invalid)
+    }
+
+    fn video_run(
+        &self,
+        wish: VideoWish,
+        scenes: Option<Vec<Scene>>,
+        spending: Spending,
+    ) -> VideoRun {
+        let folder = self.draft_folder.as_ref();
+        VideoRun {
+            wish,
+            scenes,
+            spending,
+            text_provider: self.text_provider.clone(),
+            save: folder.map(|folder| json!({ "draft_folder": folder })),
+            render: self.render,
+        }
+    }
+
+    async fn answered(&self, app: &Arc<App>, id: &str, context: &Context) -> Result<JobReply> {
+        let state = app.jobs.answered(id, self.wait_s, &context.cancel).await?;
         if let Some(error) = state.failure() {
             return Err(error);
         }
@@ -262,7 +311,7 @@ impl LocalTool for GenerateVideo {
             .as_ref()
             .and_then(|made| made["message"].as_str());
         let message = message.map(str::to_owned);
-        let mut reply = JobReply::of(&id, state, Detail::All);
+        let mut reply = JobReply::of(id, state, Detail::All);
         if let Some(message) = message {
             reply.message = message;
         }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use capcut_render::VideoOptions;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use super::rendering::{
     ShownDraft, VideoMade, draft_fault, draft_of, micros, plain_name, size_fault, size_on_canvas,
@@ -18,11 +19,11 @@ use crate::draft::ids::DraftId;
 use crate::engine::package::unwritable;
 use crate::error::{Error, Result};
 use crate::exec::drafts::NamedDraft;
-use crate::exec::jobs::Handle;
+use crate::exec::jobs::{Handle, JobCall, JobStart};
 use crate::exec::{App, Context, Step};
-use crate::local::LocalTool;
 use crate::local::compose_draft::{JobReply, default_wait_s};
 use crate::local::preview_draft::folder;
+use crate::local::{JobTool, LocalTool};
 use crate::regular_file;
 use crate::tool::Hints;
 
@@ -91,6 +92,45 @@ impl LocalTool for PreviewVideo {
     }
 
     async fn run(&self, app: &Arc<App>, context: &Context) -> Result<JobReply> {
+        let asked = JobCall::new(self, &context.caller)?;
+        let (shown, target, options) = self.prepared(app, context).await?;
+        let (worker, caller, progress) = (
+            Arc::clone(app),
+            context.caller.clone(),
+            context.progress.clone(),
+        );
+        app.job_within_quota().await?;
+        let start = JobStart {
+            kind: Self::NAME,
+            call: &asked,
+            key: None,
+        };
+        let work = move |handle: Handle| async move {
+            let context = handle.context(caller, progress);
+            to_value(&video(&worker, shown, target, options, &context).await?)
+        };
+        let id = app.jobs.start(start, work).await?;
+        let state = app.jobs.answered(&id, self.wait_s, &context.cancel).await?;
+        if let Some(error) = state.failure() {
+            return Err(error);
+        }
+        Ok(JobReply::of(&id, state, Detail::All))
+    }
+}
+
+impl JobTool for PreviewVideo {
+    async fn work(&self, app: &Arc<App>, _handle: &Handle, context: &Context) -> Result<Value> {
+        let (shown, target, options) = self.prepared(app, context).await?;
+        to_value(&video(app, shown, target, options, context).await?)
+    }
+}
+
+impl PreviewVideo {
+    async fn prepared(
+        &self,
+        app: &Arc<App>,
+        context: &Context,
+    ) -> Result<(ShownDraft, PathBuf, VideoOptions)> {
         let draft = draft_of(app, self.draft_id.as_ref(), self.draft.as_deref(), context).await?;
         let shown = ShownDraft::read(app, &draft, context).await?;
         let options = VideoOptions {
@@ -104,24 +144,7 @@ impl LocalTool for PreviewVideo {
             .map(DraftId::as_str)
             .or(self.draft.as_deref());
         let target = target(app, named.unwrap_or_default(), &options)?;
-        let (worker, caller, progress) = (
-            Arc::clone(app),
-            context.caller.clone(),
-            context.progress.clone(),
-        );
-        app.job_within_quota()?;
-        let id = app
-            .jobs
-            .start(Self::NAME, self, move |handle: Handle| async move {
-                let context = handle.context(caller, progress);
-                to_value(&video(&worker, shown, target, options, &context).await?)
-            })
-            .await?;
-        let state = app.jobs.answered(&id, self.wait_s, &context.cancel).await?;
-        if let Some(error) = state.failure() {
-            return Err(error);
-        }
-        Ok(JobReply::of(&id, state, Detail::All))
+        Ok((shown, target, options))
     }
 }
 

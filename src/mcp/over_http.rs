@@ -49,13 +49,14 @@ impl HttpEndpoint {
     pub(crate) fn new(
         app: &Arc<App>,
         tools: &Arc<ListedTools>,
-        calls: &Arc<Semaphore>,
-        stop: &CancellationToken,
+        is_stateless: bool,
+        (calls, stop): (&Arc<Semaphore>, &CancellationToken),
     ) -> Self {
-        let sessions = Arc::new(Sessions::new());
+        let sessions = Arc::new(Sessions::new(&app.journal));
         // The listener checks `Host` and `Origin` of every request, and bodies are complete when they arrive here.
         let mut config = StreamableHttpServerConfig::default()
             .with_sse_retry(None)
+            .with_legacy_session_mode(!is_stateless)
             .with_cancellation_token(stop.clone())
             .with_max_request_body_bytes(usize::MAX)
             .disable_allowed_hosts()
@@ -85,7 +86,7 @@ impl HttpEndpoint {
     ) -> std::result::Result<McpResponse, TooManySessions> {
         let known = &self.sessions.known;
         let in_use = match head.headers.get(SESSION).map(HeaderValue::to_str) {
-            Some(Ok(id)) => known.begin(id, Instant::now()),
+            Some(Ok(id)) => known.begin(id, Instant::now()).await,
             Some(Err(_)) => None,
             None if may_open_a_session(&head) && !known.make_room() => {
                 return Err(TooManySessions(KnownSessions::most()));

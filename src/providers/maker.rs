@@ -358,7 +358,7 @@ impl Maker {
                 key: key.clone(),
                 provider: provider.name().to_owned(),
                 state: CreationState::Sending,
-                runner: self.runner.name().to_owned(),
+                runner: self.runner.name().await.to_owned(),
                 task: None,
                 cost: cost.unwrap_or(0.0),
                 found: None,
@@ -519,7 +519,7 @@ impl Maker {
                 &creation::why(&row),
                 creation::is_harmless(provider),
             ))),
-            CreationState::Sending | CreationState::Waiting if self.is_worked_on(&row) => {
+            CreationState::Sending | CreationState::Waiting if self.is_worked_on(&row).await => {
                 Ok(Settled::Busy)
             }
             CreationState::Sending if creation::is_harmless(provider) => {
@@ -536,7 +536,7 @@ impl Maker {
             }
             CreationState::Waiting => {
                 let own = CreationRow {
-                    runner: self.runner.name().to_owned(),
+                    runner: self.runner.name().await.to_owned(),
                     ..row.clone()
                 };
                 Ok(if replace(Some(&own)).await? {
@@ -549,12 +549,12 @@ impl Maker {
     }
 
     /// Whether a run of this or another process works on a creation.
-    fn is_worked_on(&self, row: &CreationRow) -> bool {
-        if row.runner == self.runner.name() {
+    async fn is_worked_on(&self, row: &CreationRow) -> bool {
+        if row.runner == self.runner.name().await {
             let active = self.active.lock().unwrap_or_else(PoisonError::into_inner);
             return active.contains_key(&row.key);
         }
-        self.runner.is_there(&row.runner)
+        self.runner.is_there(&row.runner).await
     }
 
     fn time_limit(&self, provider: &Provider) -> Duration {

@@ -1,25 +1,29 @@
-"""A server behind a proxy under load that is killed again and again: replicas.py EXECUTABLE
+"""Replicas under load and failures: replicas.py EXECUTABLE [--store sqlite]
 
-Clients over MCP and over the CapCut API edit shared drafts through nginx while the server is killed every 5 seconds. At the
-end every edit that was acknowledged has to be in its draft exactly once, and every other edit at most once. Takes about
-half a minute, with CAPCUT_TEST_FULL=1 about 5 minutes. deploy/local.py starts the programs.
+Clients over MCP and over the CapCut API edit shared drafts through nginx, and others start jobs, while replicas and
+workers are killed, replicas are stopped and continued, and the database is stopped as by a crash. At the end every edit
+that was acknowledged has to be in its draft exactly once, every other edit at most once, and every job has to have ended
+once. Takes about a minute, with CAPCUT_TEST_FULL=1 about 5 minutes. deploy/local.py starts the programs.
 """
 
 import argparse
 import collections
+import contextlib
 import http.client
 import json
 import os
 import pathlib
 import random
+import signal
 import sys
 import threading
 import time
+import uuid
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "deploy"))
 import local  # noqa: E402
 
-SECONDS = 300 if os.environ.get("CAPCUT_TEST_FULL") else 25
+SECONDS = 300 if os.environ.get("CAPCUT_TEST_FULL") else 60
 # A call that gets no answer within this time, in seconds, is in doubt.
 PATIENCE = 12
 # The edits of a draft, after which clients go on with another one.
@@ -30,6 +34,8 @@ SETTINGS = "\n[rates]\n" + "".join(
 )
 # The call was not applied, and another replica or time will do.
 LATER = {"unsent", "busy"}
+# What a job says until it has ended; an interrupted one is taken over.
+UNFINISHED = {"waiting", "running", "interrupted"}
 # The call may have been applied.
 UNSURE = {"unavailable", "timeout", "internal", "cancelled"}
 
@@ -105,7 +111,7 @@ class Api:
 
 
 class Mcp:
-    """A client of MCP over Streamable HTTP with a session."""
+    """A client of MCP over Streamable HTTP with a session, whose requests reach any replica."""
 
     name = "MCP"
 
@@ -191,6 +197,7 @@ class Load:
         self.outcomes = collections.Counter()
         self.acknowledged = 0
         self.faults = []
+        self.jobs = {}
         kinds = [Mcp, Api]
         self.clients = [kinds[at % 2](topology) for at in range(clients)]
         self.threads = [self._thread(self.edit, at) for at in range(clients)]
@@ -251,7 +258,32 @@ class Load:
         self.outcomes[what] += 1
         self.outcomes[f"    {what} over {client.name}: {error}"] += 1
 
-    def run(self):
+    def compose(self, number):
+        """Starts jobs, each with a key, until an answer names the job; then waits for its end."""
+        client = Mcp(self.topology)
+        while not self.ending.is_set():
+            key = str(uuid.uuid4())
+            texts = [{"text": f"job {key} {at}", "start": at, "end": at + 1} for at in range(20)]
+            plan = {"name": f"job-{key}", "texts": texts}
+            arguments = {"plan": plan, "idempotency_key": key, "wait_s": 0}
+            self.jobs[key] = state = {"ids": set(), "ended": None, "number": number}
+            while state["ended"] is None and time.monotonic() < self.last_moment:
+                try:
+                    if not state["ids"] or random.random() < 0.2:
+                        report = client.call("compose_draft", arguments)
+                    else:
+                        report = client.call("job_status", {"job_id": next(iter(state["ids"])), "wait_s": 2})
+                except (Refused, InDoubt) as error:
+                    self.outcomes[f"    jobs: {error}"] += 1
+                    time.sleep(0.2)
+                    continue
+                state["ids"].add(report["job_id"])
+                if report["status"] not in UNFINISHED:
+                    state["ended"] = report["status"]
+
+    def run(self, seconds, jobs):
+        self.last_moment = time.monotonic() + seconds + 90
+        self.threads += [self._thread(self.compose, at) for at in range(jobs)]
         for thread in self.threads:
             thread.start()
 
@@ -264,17 +296,28 @@ class Load:
 
 
 class Failures:
-    """Kills replicas until the time is over."""
+    """Kills, stops and continues programs until the time is over."""
 
     def __init__(self, topology, load, seconds):
         self.topology, self.load, self.seconds = topology, load, seconds
         self.counts = collections.Counter()
         self.chance = random.Random(1)
+        self.stopped = set()
+        self.killing = threading.Lock()
+        self.stopping = threading.Lock()
+        self.is_over = threading.Event()
+        self.problems = []
 
     def run(self):
         begun = time.monotonic()
         plan = [(at, self.kill_replica) for at in range(5, self.seconds - 4, 5)]
-        threads = []
+        plan += [(at + 2.5, self.kill_worker) for at in range(5, self.seconds - 8, 10)] if self.topology.workers else []
+        if self.topology.postgres:
+            plan += [(self.seconds * part, self.stop_database) for part in [0.2, 0.5, 0.75]]
+        if len(self.topology.replicas) > 1:
+            plan += [(self.seconds * 0.25, self.stop_replica)]
+        threads = [self.load._thread(self.supervise)]
+        threads[0].start()
         for at, failure in sorted(plan, key=lambda step: step[0]):
             while time.monotonic() < begun + at:
                 if self.load.ending.wait(0.1):
@@ -285,15 +328,90 @@ class Failures:
             threads[-1].start()
         while time.monotonic() < begun + self.seconds and not self.load.ending.wait(0.2):
             pass
-        for thread in threads:
+        for thread in threads[1:]:
             thread.join(60)
+        local.until("everything runs", self._runs)
+        self.is_over.set()
+        threads[0].join()
+
+    def _runs(self):
+        processes = [*self.topology.replicas, *self.topology.workers]
+        return all(process.is_running() for process in processes) and all(map(local.listens, self.topology.ports))
+
+    def _kill(self, processes, what):
+        with self.killing:
+            running = [process for process in processes if process.is_running() and process not in self.stopped]
+            if not running:
+                return
+            process = self.chance.choice(running)
+            process.kill()
+            self.counts[what] += 1
+            time.sleep(1)
+            process.start()
+
+    def supervise(self):
+        """Starts what ended by itself again, as service managers do: a server that finds no database does not start."""
+        while not self.is_over.wait(0.5):
+            with self.killing:
+                for process in [*self.topology.replicas, *self.topology.workers]:
+                    if not process.is_running():
+                        process.start()
+                        self.counts["started again after it had ended"] += 1
 
     def kill_replica(self):
-        process = self.chance.choice(self.topology.replicas)
-        process.kill()
-        self.counts["replicas killed"] += 1
-        time.sleep(1)
-        process.start()
+        self._kill(self.topology.replicas, "replicas killed")
+
+    def kill_worker(self):
+        self._kill(self.topology.workers, "workers killed")
+
+    def stop_replica(self):
+        """A replica, and a worker if there are any, sleep beyond their leases, and go on."""
+        chosen = [self.topology.replicas[-1]] + self.topology.workers[-1:]
+        with self.killing:
+            self.stopped.update(chosen)
+        local.until("the replica runs", lambda: all(process.is_running() for process in chosen))
+        for process in chosen:
+            process.signal(signal.SIGSTOP)
+        time.sleep(3)
+        # By then a replica that does not answer gets no requests any more.
+        self.topology.balance(self.topology.replicas[:-1])
+        time.sleep(max(20, min(40, self.seconds * 0.2)))
+        for process in chosen:
+            process.signal(signal.SIGCONT)
+        self.topology.balance(self.topology.replicas)
+        self.counts["replicas and workers stopped and continued"] += len(chosen)
+        with self.killing:
+            self.stopped.difference_update(chosen)
+
+    def stop_database(self):
+        with self.stopping:
+            self.counts["database stopped"] += 1
+            self.topology.postgres.stop("immediate")
+            if self.counts["database stopped"] == 3:
+                self._without_database()
+            time.sleep(1)
+            self.topology.postgres.start()
+        before = self.load.acknowledged
+        local.until("edits are acknowledged again", lambda: self.load.acknowledged > before)
+
+    def _without_database(self):
+        """For 10 seconds, every answer is a clear failure, and readiness says what is missing."""
+        end = time.monotonic() + 10
+        said = collections.Counter()
+        while time.monotonic() < end:
+            replicas = [
+                port for port, replica in zip(self.topology.ports, self.topology.replicas) if replica not in self.stopped
+            ]
+            # Killed replicas do not answer at all.
+            with contextlib.suppress(InDoubt):
+                status, _, body = Wire(self.topology, self.chance.choice(replicas)).ask("GET", "/ready")
+                said[status] += 1
+                if status == 503:
+                    checks = json.loads(body)["checks"]
+                    assert any(state != "ok" for state in checks.values()), checks
+            time.sleep(0.2)
+        if said[200] or not said[503]:
+            self.problems.append(f"answers of /ready while the database was away: {dict(said)}")
 
 
 def marks(script):
@@ -342,15 +460,33 @@ def compare(topology, load):
     return problems
 
 
+def compare_jobs(topology, load):
+    client = Mcp(topology)
+    problems = []
+    for key, job in load.jobs.items():
+        if job["ended"] not in {"success", "complete", "done"}:
+            problems.append(f"job {key} did not end well: {job}")
+        if len(job["ids"]) != 1:
+            problems.append(f"key {key} started several jobs: {job}")
+        listed = patiently(lambda: client.call("list_drafts", {"query": f"job-{key}"}))["drafts"]
+        if len(listed) != 1:
+            problems.append(f"job {key} made {len(listed)} drafts")
+    print(f"{len(load.jobs)} jobs")
+    return problems
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("executable")
+    parser.add_argument("--store", choices=["postgres", "sqlite"], default="postgres")
     parser.add_argument("--seconds", type=int, default=SECONDS)
     parser.add_argument("--clients", type=int, default=8)
     given = parser.parse_args()
-    with local.running(given.executable, settings=SETTINGS) as topology:
+    has_jobs = given.store == "postgres"
+    replicas = 3 if given.store == "postgres" else 1
+    with local.running(given.executable, store=given.store, replicas=replicas, settings=SETTINGS) as topology:
         load = Load(topology, given.clients, drafts=6)
-        load.run()
+        load.run(given.seconds, jobs=2 if has_jobs else 0)
         failures = Failures(topology, load, given.seconds)
         failures.run()
         load.finish()
@@ -358,7 +494,14 @@ def main():
             print(f"{what}: {count}")
         for what, count in load.outcomes.items():
             print(f"{what}: {count}")
-        problems = compare(topology, load)
+        problems = failures.problems + compare(topology, load)
+        if has_jobs:
+            problems += compare_jobs(topology, load)
+            lost = sum(client.lost_sessions for client in load.clients if isinstance(client, Mcp))
+            if lost:
+                problems.append(f"{lost} requests of sessions that another replica opened were refused")
+        else:
+            print("jobs with keys: only with PostgreSQL")
         assert load.acknowledged > 100, "hardly any edit was acknowledged"
         took = topology.stop()
         print("ended within " + ", ".join(f"{seconds:.1f} s ({name})" for name, seconds in sorted(took.items())))

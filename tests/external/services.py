@@ -34,6 +34,10 @@ def units(work):
         # Problems of the machine's own units are printed, too.
         said = [line for line in ran.stderr.splitlines() if unit.name in line]
         assert ran.returncode == 0 and not said, (unit.name, ran.stderr)
+        # What a service may do, from 0 to 10; 2.0 at most.
+        rated = ["systemd-analyze", "security", "--offline=true", "--threshold=20", copy]
+        ran = subprocess.run(rated, capture_output=True, text=True)
+        assert ran.returncode == 0, (unit.name, ran.stdout[-500:])
     return "the units: ok"
 
 

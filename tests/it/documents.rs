@@ -126,7 +126,7 @@ fn serves(line: &str) -> bool {
     let is_ours = words.next() == Some("capcut-mcp");
     is_ours
         && match words.next() {
-            Some("engine") => true,
+            Some("engine" | "worker") => true,
             Some("serve") => words.any(|word| word == "--http"),
             _ => false,
         }
@@ -139,6 +139,7 @@ fn serve(home: &Home, line: &str) -> Result<(), String> {
     let mut words: Vec<&str> = words;
     let (option, free) = match words.get(1) {
         Some(&"serve") => ("--http", "127.0.0.1:0"),
+        Some(&"worker") => ("--metrics", "127.0.0.1:0"),
         _ => ("--port", "0"),
     };
     match words.iter().position(|word| *word == option) {
@@ -159,7 +160,9 @@ fn serve(home: &Home, line: &str) -> Result<(), String> {
     let mut ended = None;
     until("the server answers", || {
         ended = child.try_wait().expect("its state");
-        ended.is_some() || said.text().contains("answers at ")
+        let text = said.text();
+        let works = text.contains("answers at ") || text.contains("jobs run here");
+        ended.is_some() || works
     });
     let _ = child.kill();
     let _ = child.wait();

@@ -50,6 +50,8 @@ mod pull;
 mod racy;
 mod remote;
 mod rendering;
+#[cfg(unix)]
+mod replicas;
 mod resume;
 mod rights;
 mod runs;

@@ -7,6 +7,9 @@ mod home;
 mod http;
 mod mcp_http;
 mod media;
+#[cfg(unix)]
+#[expect(dead_code, reason = "the tests of the store use more of it")]
+pub(crate) mod postgres;
 mod schemas;
 mod server;
 pub(crate) mod services;

@@ -79,7 +79,7 @@ impl LiveTokens {
         if own.is_none() && read.own.is_some() {
             return Err(Error::new(
                 Kind::Unavailable,
-                format!("{} has disappeared", self.store.path().display()),
+                format!("{} has disappeared", self.store.place()),
             )
             .hint("no one is served before it is restored; restart the server if its tokens were deleted on purpose"));
         }
@@ -130,7 +130,7 @@ impl LiveTokens {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::access::tokens::LookedUp;
+    use crate::access::tokens::{LookedUp, add, revoke};
     use crate::access::{Rights, utc};
 
     const GIVEN: &str = "0123456789abcdef0123456789abcdef";
@@ -160,29 +160,31 @@ mod tests {
 
         let store = TokenStore::new(&data);
         let name = "alice".parse().expect("a name");
-        let new = store.add(&name, Rights::default(), None).expect("added");
+        let new = store
+            .change(&|all| add(all, &name, Rights::default(), None))
+            .expect("added");
         assert!(is_valid(&outdated(&live).expect("tokens"), &new.token));
-        let list = std::fs::read(store.path()).expect("the file");
-        store.revoke("alice").expect("revoked");
+        let list = std::fs::read(data.join("tokens.json")).expect("the file");
+        store.change(&|all| revoke(all, "alice")).expect("revoked");
         assert!(!is_valid(&outdated(&live).expect("tokens"), &new.token));
         std::fs::write(&file, format!("ci {GIVEN}C")).expect("written");
         let table = outdated(&live).expect("tokens");
         assert!(!is_valid(&table, &format!("{GIVEN}A")) && is_valid(&table, &format!("{GIVEN}C")));
 
-        std::fs::write(store.path(), &list[..list.len() / 2]).expect("written");
+        std::fs::write(data.join("tokens.json"), &list[..list.len() / 2]).expect("written");
         assert!(outdated(&live).is_err());
         assert!(
             live.current().is_err(),
             "an error is not cached as a success"
         );
-        std::fs::remove_file(store.path()).expect("removed");
+        std::fs::remove_file(data.join("tokens.json")).expect("removed");
         assert!(
             outdated(&live)
                 .expect_err("gone")
                 .message
                 .contains("disappeared")
         );
-        std::fs::write(store.path(), &list).expect("restored");
+        std::fs::write(data.join("tokens.json"), &list).expect("restored");
         assert!(is_valid(&outdated(&live).expect("tokens"), &new.token));
         std::fs::remove_file(&file).expect("removed");
         assert!(outdated(&live).is_err());

@@ -1,8 +1,10 @@
-//! The tokens that `token add` makes: the file `tokens.json` in the data folder.
+//! The tokens that `token add` makes: the file `tokens.json` in the data folder, or a value with the same content in a store
+//! that several servers use.
 
 use std::fs::{File, TryLockError};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -30,10 +32,45 @@ struct TokensDocument {
     tokens: Vec<TokenEntry>,
 }
 
-/// The file of the tokens.
+/// The key of the tokens in a store that several servers use.
+pub(crate) const TOKENS_KEY: &str = FILE;
+/// How long the tokens that were read last from a store count while it does not answer.
+const READ_LAST: Duration = Duration::from_secs(10);
+
+/// The tokens in a store that several servers use, as they were read last.
+#[derive(Debug, Default)]
+pub(crate) struct SharedTokens(Mutex<Option<(Instant, Option<Vec<u8>>)>>);
+
+impl SharedTokens {
+    /// Sets what was just read; `None` if there is no list.
+    pub(crate) fn put(&self, bytes: Option<Vec<u8>>) {
+        let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        *last = Some((Instant::now(), bytes));
+    }
+
+    fn bytes(&self) -> Result<Option<Vec<u8>>> {
+        let last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match &*last {
+            Some((at, bytes)) if at.elapsed() < READ_LAST => Ok(bytes.clone()),
+            _ => Err(Error::new(
+                Kind::Unavailable,
+                format!(
+                    "the tokens have not been read from the database for {} s",
+                    READ_LAST.as_secs()
+                ),
+            )
+            .hint("no one is served before the database answers")),
+        }
+    }
+}
+
+/// Where the tokens are.
 #[derive(Debug)]
-pub(crate) struct TokenStore {
-    folder: PathBuf,
+pub(crate) enum TokenStore {
+    /// In this data folder.
+    Folder(PathBuf),
+    /// In a store that several servers use.
+    Shared(Arc<SharedTokens>),
 }
 
 /// A token that was just made. It is in no file: its user has to keep it.
@@ -46,13 +83,15 @@ pub(crate) struct NewToken {
 impl TokenStore {
     /// In this data folder, which need not exist.
     pub(crate) fn new(data_dir: &Path) -> Self {
-        Self {
-            folder: data_dir.to_owned(),
-        }
+        Self::Folder(data_dir.to_owned())
     }
 
-    pub(crate) fn path(&self) -> PathBuf {
-        self.folder.join(FILE)
+    /// Where they are, for people.
+    pub(super) fn place(&self) -> String {
+        match self {
+            Self::Folder(folder) => folder.join(FILE).display().to_string(),
+            Self::Shared(_) => "the list of tokens in the database".to_owned(),
+        }
     }
 
     /// All tokens; `None` if there is no file. A damaged file is an error, never an empty list.
@@ -61,7 +100,10 @@ impl TokenStore {
     }
 
     pub(super) fn bytes(&self) -> Result<Option<Vec<u8>>> {
-        let path = self.path();
+        let path = match self {
+            Self::Folder(folder) => folder.join(FILE),
+            Self::Shared(tokens) => return tokens.bytes(),
+        };
         match regular_file::read(&path, MOST_BYTES, Links::Refuse) {
             Ok(bytes) => Ok(Some(bytes)),
             // Also if the data folder is a file: readiness reports that.
@@ -83,143 +125,158 @@ impl TokenStore {
     }
 
     pub(super) fn parse(&self, bytes: &[u8]) -> Result<Vec<TokenEntry>> {
-        let damaged = |what: String| {
-            Error::new(
-                Kind::Unavailable,
-                format!("{} is damaged: {what}", self.path().display()),
-            )
-            .hint("no one is served before it is repaired: restore the file from a backup, or delete it and make new tokens with `capcut-mcp token add NAME`")
+        parsed(bytes, &self.place())
+    }
+
+    /// Changes the list in the folder while no other process does, and replaces the file in one step.
+    pub(crate) fn change<T>(&self, change: &TokenChange<'_, T>) -> Result<T> {
+        let Self::Folder(folder) = self else {
+            return Err(Error::internal("tokens in a database are changed there"));
         };
-        let document: TokensDocument =
-            serde_json::from_slice(bytes).map_err(|error| damaged(error.to_string()))?;
-        if document.version != VERSION {
-            return Err(damaged(format!(
-                "its version is {}, and this program reads version {VERSION}",
-                document.version
-            )));
-        }
-        Ok(document.tokens)
-    }
-
-    /// Makes a token. `lifetime_s` is in seconds; `None`: it does not expire.
-    pub(crate) fn add(
-        &self,
-        name: &TenantName,
-        rights: Rights,
-        lifetime_s: Option<u64>,
-    ) -> Result<NewToken> {
-        self.change(|entries| {
-            let new = new_token(name.clone(), rights, lifetime_s)?;
-            entries.push(new.entry.clone());
-            Ok(new)
-        })
-    }
-
-    /// Removes a token by its id, or all tokens of a name. Returns what was removed.
-    pub(crate) fn revoke(&self, which: &str) -> Result<Vec<TokenEntry>> {
-        self.change(|entries| {
-            let (revoked, kept) = std::mem::take(entries)
-                .into_iter()
-                .partition(|entry| is_named(entry, which));
-            *entries = kept;
-            let revoked: Vec<TokenEntry> = revoked;
-            if revoked.is_empty() {
-                return Err(unknown(which, entries));
-            }
-            Ok(revoked)
-        })
-    }
-
-    /// Replaces a token by a new one of the same name, rights and lifetime. Returns it with the entry that it replaces.
-    pub(crate) fn rotate(&self, which: &str) -> Result<(NewToken, TokenEntry)> {
-        self.change(|entries| {
-            let mut named = entries.iter().filter(|entry| is_named(entry, which));
-            let Some(old) = named.next().cloned() else {
-                return Err(unknown(which, entries));
-            };
-            if named.next().is_some() {
-                let ids = entries.iter().filter(|entry| is_named(entry, which));
-                let ids: Vec<_> = ids.map(|entry| format!("`{}`", entry.id)).collect();
-                return Err(Error::conflict(format!("{which} has {} tokens", ids.len()))
-                    .hint(format!("name one by its id: {}", ids.join(", "))));
-            }
-            let lifetime_s = old
-                .expires_s
-                .map(|expires_s| expires_s.saturating_sub(old.created_s));
-            let new = new_token(old.name.clone(), old.rights(), lifetime_s)?;
-            entries.retain(|entry| entry.id != old.id);
-            entries.push(new.entry.clone());
-            Ok((new, old))
-        })
-    }
-
-    /// Changes the list while no other process does, and replaces the file in one step.
-    fn change<T>(&self, change: impl FnOnce(&mut Vec<TokenEntry>) -> Result<T>) -> Result<T> {
         let cannot = |error: io::Error| {
             Error::new(
                 Kind::Unavailable,
-                format!("{} cannot be written", self.path().display()),
+                format!("{} cannot be written", self.place()),
             )
             .hint("check the folder's permissions and the free space; nothing was changed")
             .source(error)
         };
-        regular_file::create_own_folder(&self.folder).map_err(cannot)?;
-        let _lock = self.lock()?;
-        let mut entries = self.read()?.unwrap_or_default();
-        let done = change(&mut entries)?;
-        let document = TokensDocument {
-            version: VERSION,
-            tokens: entries,
-        };
-        let mut text = serde_json::to_vec_pretty(&document)
-            .map_err(|error| Error::internal("the tokens cannot be written").source(error))?;
-        text.push(b'\n');
-        self.replace(&text).map_err(cannot)?;
+        regular_file::create_own_folder(folder).map_err(cannot)?;
+        let _lock = lock(folder)?;
+        let (text, done) = changed(self.bytes()?.as_deref(), &self.place(), change)?;
+        replace(folder, &text).map_err(cannot)?;
         Ok(done)
     }
+}
 
-    fn lock(&self) -> Result<File> {
-        let path = self.folder.join(LOCK);
-        let cannot = |error: io::Error| {
-            Error::new(
-                Kind::Unavailable,
-                format!("{} cannot be locked", path.display()),
-            )
-            .source(error)
-        };
-        let file = regular_file::open_own(&path).map_err(cannot)?;
-        let start = Instant::now();
-        loop {
-            match file.try_lock() {
-                Ok(()) => return Ok(file),
-                Err(TryLockError::WouldBlock) if start.elapsed() < LOCK_WAIT => {
-                    thread::sleep(LOCK_LOOK);
-                }
-                Err(TryLockError::WouldBlock) => {
-                    return Err(Error::new(
+/// A change of the list of tokens, which may be tried several times.
+pub(crate) type TokenChange<'a, T> = dyn Fn(&mut Vec<TokenEntry>) -> Result<T> + Sync + 'a;
+
+/// A content of the list after a change.
+pub(crate) fn changed<T>(
+    bytes: Option<&[u8]>,
+    place: &str,
+    change: &TokenChange<'_, T>,
+) -> Result<(Vec<u8>, T)> {
+    let mut entries = match bytes {
+        Some(bytes) => parsed(bytes, place)?,
+        None => Vec::new(),
+    };
+    let done = change(&mut entries)?;
+    let document = TokensDocument {
+        version: VERSION,
+        tokens: entries,
+    };
+    let mut text = serde_json::to_vec_pretty(&document)
+        .map_err(|error| Error::internal("the tokens cannot be written").source(error))?;
+    text.push(b'\n');
+    Ok((text, done))
+}
+
+/// Reads the content of a list. One that is damaged is an error, never an empty list.
+pub(crate) fn parsed(bytes: &[u8], place: &str) -> Result<Vec<TokenEntry>> {
+    let damaged = |what: String| {
+        Error::new(Kind::Unavailable, format!("{place} is damaged: {what}"))
+            .hint("no one is served before it is repaired: restore the file from a backup, or delete it and make new tokens with `capcut-mcp token add NAME`")
+    };
+    let document: TokensDocument =
+        serde_json::from_slice(bytes).map_err(|error| damaged(error.to_string()))?;
+    if document.version != VERSION {
+        return Err(damaged(format!(
+            "its version is {}, and this program reads version {VERSION}",
+            document.version
+        )));
+    }
+    Ok(document.tokens)
+}
+
+/// Makes a token. `lifetime_s` is in seconds; `None`: it does not expire.
+pub(crate) fn add(
+    entries: &mut Vec<TokenEntry>,
+    name: &TenantName,
+    rights: Rights,
+    lifetime_s: Option<u64>,
+) -> Result<NewToken> {
+    let new = new_token(name.clone(), rights, lifetime_s)?;
+    entries.push(new.entry.clone());
+    Ok(new)
+}
+
+/// Removes a token by its id, or all tokens of a name. Returns what was removed.
+pub(crate) fn revoke(entries: &mut Vec<TokenEntry>, which: &str) -> Result<Vec<TokenEntry>> {
+    let (revoked, kept) = std::mem::take(entries)
+        .into_iter()
+        .partition(|entry| is_named(entry, which));
+    *entries = kept;
+    let revoked: Vec<TokenEntry> = revoked;
+    if revoked.is_empty() {
+        return Err(unknown(which, entries));
+    }
+    Ok(revoked)
+}
+
+/// Replaces a token by a new one of the same name, rights and lifetime. Returns it with the entry that it replaces.
+pub(crate) fn rotate(entries: &mut Vec<TokenEntry>, which: &str) -> Result<(NewToken, TokenEntry)> {
+    let mut named = entries.iter().filter(|entry| is_named(entry, which));
+    let Some(old) = named.next().cloned() else {
+        return Err(unknown(which, entries));
+    };
+    if named.next().is_some() {
+        let ids = entries.iter().filter(|entry| is_named(entry, which));
+        let ids: Vec<_> = ids.map(|entry| format!("`{}`", entry.id)).collect();
+        return Err(Error::conflict(format!("{which} has {} tokens", ids.len()))
+            .hint(format!("name one by its id: {}", ids.join(", "))));
+    }
+    let lifetime_s = old
+        .expires_s
+        .map(|expires_s| expires_s.saturating_sub(old.created_s));
+    let new = new_token(old.name.clone(), old.rights(), lifetime_s)?;
+    entries.retain(|entry| entry.id != old.id);
+    entries.push(new.entry.clone());
+    Ok((new, old))
+}
+
+fn lock(folder: &Path) -> Result<File> {
+    let path = folder.join(LOCK);
+    let cannot = |error: io::Error| {
+        Error::new(
+            Kind::Unavailable,
+            format!("{} cannot be locked", path.display()),
+        )
+        .source(error)
+    };
+    let file = regular_file::open_own(&path).map_err(cannot)?;
+    let start = Instant::now();
+    loop {
+        match file.try_lock() {
+            Ok(()) => return Ok(file),
+            Err(TryLockError::WouldBlock) if start.elapsed() < LOCK_WAIT => {
+                thread::sleep(LOCK_LOOK);
+            }
+            Err(TryLockError::WouldBlock) => {
+                return Err(Error::new(
                         Kind::Busy,
-                        format!("another process has been changing {} for {} s", self.path().display(), LOCK_WAIT.as_secs()),
+                        format!("another process has been changing {} for {} s", folder.join(FILE).display(), LOCK_WAIT.as_secs()),
                     )
                     .hint("wait until the other `capcut-mcp token` command has ended, then run this again"));
-                }
-                Err(TryLockError::Error(error)) => return Err(cannot(error)),
             }
+            Err(TryLockError::Error(error)) => return Err(cannot(error)),
         }
     }
+}
 
-    /// A temporary file is readable by its owner only, and stays so under its new name.
-    fn replace(&self, bytes: &[u8]) -> io::Result<()> {
-        let mut new = tempfile::Builder::new()
-            .prefix(".tokens-")
-            .tempfile_in(&self.folder)?;
-        new.write_all(bytes)?;
-        new.as_file().sync_all()?;
-        new.persist(self.path())?;
-        // A token that was revoked does not come back after a power failure.
-        #[cfg(unix)]
-        File::open(&self.folder)?.sync_all()?;
-        Ok(())
-    }
+/// A temporary file is readable by its owner only, and stays so under its new name.
+fn replace(folder: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut new = tempfile::Builder::new()
+        .prefix(".tokens-")
+        .tempfile_in(folder)?;
+    new.write_all(bytes)?;
+    new.as_file().sync_all()?;
+    new.persist(folder.join(FILE))?;
+    // A token that was revoked does not come back after a power failure.
+    #[cfg(unix)]
+    File::open(folder)?.sync_all()?;
+    Ok(())
 }
 
 fn new_token(name: TenantName, rights: Rights, lifetime_s: Option<u64>) -> Result<NewToken> {
@@ -266,6 +323,30 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let store = TokenStore::new(&folder.path().join("data"));
         (folder, store)
+    }
+
+    /// As the commands change the file.
+    impl TokenStore {
+        fn add(
+            &self,
+            name: &TenantName,
+            rights: Rights,
+            lifetime_s: Option<u64>,
+        ) -> Result<NewToken> {
+            self.change(&|entries| add(entries, name, rights, lifetime_s))
+        }
+
+        fn revoke(&self, which: &str) -> Result<Vec<TokenEntry>> {
+            self.change(&|entries| revoke(entries, which))
+        }
+
+        fn rotate(&self, which: &str) -> Result<(NewToken, TokenEntry)> {
+            self.change(&|entries| rotate(entries, which))
+        }
+
+        fn path(&self) -> PathBuf {
+            PathBuf::from(self.place())
+        }
     }
 
     fn name(text: &str) -> TenantName {
@@ -342,7 +423,7 @@ mod tests {
     #[test]
     fn a_damaged_file_is_an_error_and_is_not_overwritten() {
         let (_folder, store) = store();
-        std::fs::create_dir(&store.folder).expect("the folder");
+        std::fs::create_dir(store.path().parent().expect("a folder")).expect("the folder");
         for text in [
             "",
             "{}",

@@ -1,29 +1,51 @@
-//! The report file of a batch: with it, a batch that was killed continues where it stopped.
+//! The lines of a batch, in a report file or in the store beside its job: with them, a batch that was killed continues where
+//! it stopped.
 
 use std::collections::HashMap;
 use std::fs::{File, TryLockError};
 use std::io::{BufRead, BufReader, ErrorKind, Read as _, Write as _};
-use std::path::Path;
-use std::sync::Mutex;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
 
 use super::report::{BatchLine, PlanKey};
 use crate::error::{Error, Kind, Result};
+use crate::journal::{self, Fence, Journal};
 use crate::regular_file::{self, Links};
 
-/// The report file. Lines are appended as drafts finish; it is locked by this process.
-pub(super) struct BatchLog {
-    file: Option<Mutex<File>>,
+/// Where the lines of a batch are kept.
+#[derive(Clone, Debug)]
+pub(crate) enum ReportPlace {
+    Nowhere,
+    /// A file. Lines are appended as drafts finish; it is locked by this process.
+    File(PathBuf),
+    /// Beside the job with this right to write.
+    Job(Arc<Journal>, Fence),
+}
+
+/// The lines of a batch.
+pub(super) enum BatchLog {
+    Nowhere,
+    File {
+        file: Mutex<File>,
+        known: ReportedLines,
+    },
+    Job(Arc<Journal>, Fence),
 }
 
 /// The last line of every plan in a report.
 pub(super) type ReportedLines = HashMap<PlanKey, BatchLine>;
 
 impl BatchLog {
-    /// Opens or creates a report, and returns its content.
-    pub(super) fn open(path: Option<&Path>) -> Result<(Self, ReportedLines)> {
-        let Some(path) = path else {
-            return Ok((Self { file: None }, ReportedLines::new()));
-        };
+    /// Opens or creates a report.
+    pub(super) fn open(place: &ReportPlace) -> Result<Self> {
+        match place {
+            ReportPlace::Nowhere => Ok(Self::Nowhere),
+            ReportPlace::File(path) => Self::open_file(path),
+            ReportPlace::Job(journal, fence) => Ok(Self::Job(Arc::clone(journal), fence.clone())),
+        }
+    }
+
+    fn open_file(path: &Path) -> Result<Self> {
         let failed = |e| {
             Error::invalid(format!("the report {} cannot be written", path.display())).source(e)
         };
@@ -51,14 +73,48 @@ impl BatchLog {
             // New lines start after the unfinished one.
             file.write_all(b"\n").map_err(failed)?;
         }
-        let file = Some(Mutex::new(file));
-        Ok((Self { file }, known))
+        let file = Mutex::new(file);
+        Ok(Self::File { file, known })
     }
 
-    pub(super) fn add(&self, line: &BatchLine) -> Result<()> {
-        let Some(file) = &self.file else {
-            return Ok(());
-        };
+    /// The last line of a plan, from before this run.
+    pub(super) async fn before(&self, key: &PlanKey) -> Result<Option<BatchLine>> {
+        match self {
+            Self::Nowhere => Ok(None),
+            Self::File { known, .. } => Ok(known.get(key).cloned()),
+            Self::Job(_, fence) if fence.attempt <= 1 => Ok(None),
+            Self::Job(journal, fence) => {
+                let line = journal.value(&row_key(fence, key)).await?;
+                // A line of another version may have another form: then only the journal is used.
+                Ok(line.and_then(|line| serde_json::from_slice(&line).ok()))
+            }
+        }
+    }
+
+    /// Adds the last line of a plan.
+    pub(super) async fn add(&self, key: &PlanKey, line: &BatchLine) -> Result<()> {
+        match self {
+            Self::Nowhere => Ok(()),
+            Self::File { file, .. } => Self::append(file, line),
+            Self::Job(journal, fence) => {
+                let line = serde_json::to_vec(line)
+                    .map_err(|e| Error::internal("a line of the report").source(e))?;
+                let lasts = Some(journal::KEPT);
+                journal.put_value(&row_key(fence, key), &line, lasts).await
+            }
+        }
+    }
+
+    /// Adds the line of a draft that was just begun. Beside a job it is not needed: the ids of its drafts are known, and those
+    /// of a server are in the journal.
+    pub(super) fn add_begun(&self, line: &BatchLine) -> Result<()> {
+        match self {
+            Self::Nowhere | Self::Job(..) => Ok(()),
+            Self::File { file, .. } => Self::append(file, line),
+        }
+    }
+
+    fn append(file: &Mutex<File>, line: &BatchLine) -> Result<()> {
         let mut text = serde_json::to_string(line)
             .map_err(|e| Error::internal("a line of the report").source(e))?;
         text.push('\n');
@@ -69,6 +125,11 @@ impl BatchLog {
             .and_then(|()| file.sync_data())
             .map_err(|e| Error::new(Kind::Unavailable, "the report cannot be written").source(e))
     }
+}
+
+/// The key of a line in the store.
+fn row_key(fence: &Fence, key: &PlanKey) -> String {
+    format!("row {} {} {}", fence.job, key.print, key.occurrence)
 }
 
 /// The beginning of every line of a report.
@@ -142,6 +203,17 @@ mod tests {
     use crate::compose::batch::BatchEntry;
     use crate::compose::plan::Plan;
 
+    fn open(path: &Path) -> Result<BatchLog> {
+        BatchLog::open(&ReportPlace::File(path.to_owned()))
+    }
+
+    fn read_back(path: &Path) -> ReportedLines {
+        match open(path).unwrap() {
+            BatchLog::File { known, .. } => known,
+            _ => unreachable!("it is a file"),
+        }
+    }
+
     #[test]
     fn a_report_cut_off_within_a_character_is_continued() {
         let folder = tempfile::tempdir().unwrap();
@@ -152,20 +224,20 @@ mod tests {
             occurrence,
         };
         let line = |index, status| BatchLine::new(index, &entry, &key(index), status);
-        let (log, _) = BatchLog::open(Some(&path)).unwrap();
-        log.add(&line(0, "complete")).unwrap();
+        let log = open(&path).unwrap();
+        log.add_begun(&line(0, "complete")).unwrap();
         drop(log);
         let whole = std::fs::read(&path).unwrap();
         let cut = whole.windows(3).position(|three| three == "具".as_bytes());
         let cut = &whole[..=cut.unwrap()];
         std::fs::write(&path, [&whole[..], cut].concat()).unwrap();
-        let (log, _) = BatchLog::open(Some(&path)).unwrap();
-        log.add(&line(1, "complete")).unwrap();
-        log.add(&line(2, "started")).unwrap();
-        let busy = BatchLog::open(Some(&path)).err().unwrap();
+        let log = open(&path).unwrap();
+        log.add_begun(&line(1, "complete")).unwrap();
+        log.add_begun(&line(2, "started")).unwrap();
+        let busy = open(&path).err().unwrap();
         assert_eq!(busy.kind, Kind::Conflict, "{busy}");
         drop(log);
-        let (_, lines) = BatchLog::open(Some(&path)).unwrap();
+        let lines = read_back(&path);
         let status = |index| lines[&key(index)].status.as_str();
         assert_eq!([0, 1, 2].map(status), ["complete", "complete", "started"]);
     }
@@ -181,7 +253,7 @@ mod tests {
         };
         let text = line(3, "started") + &line(5, "failed") + &line(3, "complete");
         std::fs::write(&path, text).unwrap();
-        let (_, lines) = BatchLog::open(Some(&path)).unwrap();
+        let lines = read_back(&path);
         let status = |occurrence| {
             let print = "p".to_owned();
             lines[&PlanKey { print, occurrence }].status.clone()
@@ -202,20 +274,20 @@ mod tests {
             "\n\n\0",
         ] {
             std::fs::write(&path, text).unwrap();
-            let error = BatchLog::open(Some(&path)).err().expect(text);
+            let error = open(&path).err().expect(text);
             assert_eq!(error.kind, Kind::InvalidArgument, "{error}");
             assert_eq!(std::fs::read_to_string(&path).unwrap(), text);
         }
         for text in ["", "\n", "{\"index\":0,\"la", "{\"in"] {
             std::fs::write(&path, text).unwrap();
-            assert!(BatchLog::open(Some(&path)).is_ok(), "{text:?}");
+            assert!(open(&path).is_ok(), "{text:?}");
         }
-        assert!(BatchLog::open(Some(folder.path())).is_err(), "a folder");
+        assert!(open(folder.path()).is_err(), "a folder");
         #[cfg(unix)]
         {
             let link = folder.path().join("link");
             std::os::unix::fs::symlink(&path, &link).unwrap();
-            assert!(BatchLog::open(Some(&link)).is_err(), "a link");
+            assert!(open(&link).is_err(), "a link");
         }
     }
 
@@ -226,7 +298,7 @@ mod tests {
         // The file is sparse: it needs no disk space, but reading it whole would need 64 GB of memory.
         let file = File::create(&path).unwrap();
         file.set_len(64 << 30).unwrap();
-        let error = BatchLog::open(Some(&path)).err().unwrap();
+        let error = open(&path).err().unwrap();
         assert_eq!(error.kind, Kind::InvalidArgument, "{error}");
         assert!(error.to_string().contains("line 1"), "{error}");
         assert_eq!(file.metadata().unwrap().len(), 64 << 30);

@@ -13,7 +13,7 @@ use crate::compose::plan::Plan;
 use crate::draft::ids::DraftId;
 use crate::error::{Error, Result};
 use crate::exec::{App, Context};
-use crate::journal::{DraftRow, JobRecord};
+use crate::journal::{DraftRow, KEPT};
 use crate::tools::{Caller, Object};
 use crate::units::Edition;
 
@@ -78,16 +78,11 @@ async fn store(
     plans.retain(|plan| !undone.contains(&plan.run));
     plans.truncate(PLANS - 1);
     plans.insert(0, new);
-    let stored = JobRecord {
-        id: key(draft),
-        kind: "plan".to_owned(),
-        draft: Some(draft.clone()),
-        state: written(&plans)?,
-        finished: true,
-        pid: std::process::id(),
-        updated_ms: 0,
-    };
-    app.journal.job_put(&stored).await
+    let stored = written(&plans)?;
+    let lasts = Some(KEPT);
+    app.journal
+        .put_value(&key(draft), stored.as_bytes(), lasts)
+        .await
 }
 
 fn written(plan: &impl Serialize) -> Result<String> {
@@ -105,9 +100,9 @@ pub(in crate::compose) async fn copy(app: &App, from: &DraftId, to: &DraftId) ->
 
 /// The plans of the last runs of a draft, the last one first.
 async fn plans(app: &App, draft: &DraftId) -> Result<Vec<RunPlan>> {
-    let kept = app.journal.job_get(&key(draft)).await?;
+    let kept = app.journal.value(&key(draft)).await?;
     // A plan of another version may have another form: then only the journal is used.
-    let plans = kept.and_then(|kept| serde_json::from_str(&kept.state).ok());
+    let plans = kept.and_then(|kept| serde_json::from_slice(&kept).ok());
     Ok(plans.unwrap_or_default())
 }
 

@@ -135,13 +135,13 @@ impl LastSave {
     }
 
     pub(super) async fn read(journal: &Journal, draft: &DraftId) -> Result<Option<Self>> {
-        let row = journal.job_get(&Self::key(draft)).await?;
-        Ok(row.and_then(|row| serde_json::from_str(&row.state).ok()))
+        let state = journal.value(&Self::key(draft)).await?;
+        Ok(state.and_then(|state| serde_json::from_slice(&state).ok()))
     }
 
     /// A running save whose process has ended is reported as failed.
-    pub(super) fn seen(mut self, runner: &Runner) -> SaveProgress {
-        if self.progress.state == SaveState::Processing && !runner.is_there(&self.runner) {
+    pub(super) async fn seen(mut self, runner: &Runner) -> SaveProgress {
+        if self.progress.state == SaveState::Processing && !runner.is_there(&self.runner).await {
             self.progress.state = SaveState::Failed;
             "Failed to save draft: interrupted, as the process that saved it ended; save it again"
                 .clone_into(&mut self.progress.message);
@@ -159,28 +159,21 @@ impl Journalled {
     }
 
     async fn try_put(&self, progress: &SaveProgress) -> Result<()> {
-        let last = LastSave::read(&*self.journal, &self.draft).await?;
+        let last = LastSave::read(&self.journal, &self.draft).await?;
         if last.is_some_and(|last| last.begun > self.begun) {
             return Ok(());
         }
         let state = LastSave {
             begun: self.begun,
-            runner: self.runner.name().to_owned(),
+            runner: self.runner.name().await.to_owned(),
             progress: progress.clone(),
         };
-        let state = serde_json::to_string(&state)
+        let state = serde_json::to_vec(&state)
             .map_err(|e| Error::internal("a save's state cannot be written as JSON").source(e))?;
-        let row = journal::JobRecord {
-            id: LastSave::key(&self.draft),
-            kind: "save".to_owned(),
-            draft: Some(self.draft.clone()),
-            state,
-            // Lets old rows be removed, including those of interrupted saves.
-            finished: true,
-            pid: std::process::id(),
-            updated_ms: 0,
-        };
-        self.journal.job_put(&row).await
+        let key = LastSave::key(&self.draft);
+        self.journal
+            .put_value(&key, &state, Some(journal::KEPT))
+            .await
     }
 
     /// Publishes the progress of the save periodically.

@@ -1,11 +1,14 @@
 //! The SQL statements: each function is one query or one change.
 
+use std::time::Duration;
+
 use rusqlite::{Connection, ErrorCode, OptionalExtension, Row, TransactionBehavior, params};
 use uuid::Uuid;
 
+use super::jobs;
 use crate::draft::ids::DraftId;
 use crate::journal::{
-    Appended, CallPosition, DraftRow, JobRecord, NewDraftRow, NewRecord, PackedDocument, Record,
+    Appended, CallPosition, DraftRow, NewDraftRow, NewRecord, PackedDocument, Record, after,
 };
 
 /// A column of the last call of the draft `key`.
@@ -29,11 +32,6 @@ const COLUMNS: &str = concat!(
     " + 1 - (SELECT count(*) FROM calls WHERE internal AND place BETWEEN key << 32 AND key << 32 | 4294967295)",
     ", saved_to, deleted_ms, moved_origin, moved_id"
 );
-
-/// Removes the jobs that ended before ?1.
-pub(super) const REMOVE_FINISHED_JOBS: &str = "DELETE FROM jobs WHERE finished AND updated_ms < ?1";
-
-const JOB_COLUMNS: &str = "id, kind, draft, state, updated_ms, finished, pid";
 
 /// Adds a call to the draft ?1 of origin ?2, in one statement and so atomically. If the draft is unknown, in the
 /// trash or moved, or if the position is not free, the key violates the check or is null, and the insert fails.
@@ -59,6 +57,11 @@ pub(super) fn create(
     draft: &NewDraftRow,
     record: &NewRecord,
 ) -> rusqlite::Result<Option<Appended>> {
+    if let Some(fence) = &record.fence
+        && !jobs::is_held(transaction, fence)?
+    {
+        return Ok(None);
+    }
     let added = transaction
         .prepare_cached(
             "INSERT INTO drafts (origin, id, name, edition, reason, created_ms, changed_ms)
@@ -102,7 +105,8 @@ pub(super) fn create_alone(
     Ok(entered)
 }
 
-/// Adds a call with the document and the name of the draft that it has, together or not at all.
+/// Adds a call with the document and the name of the draft that it has, together or not at all; not if another process
+/// has taken over the job that makes it.
 pub(super) fn insert(
     connection: &Connection,
     origin: &str,
@@ -110,16 +114,22 @@ pub(super) fn insert(
     record: &NewRecord,
     at: CallPosition,
 ) -> rusqlite::Result<Option<Appended>> {
-    if record.document.is_none() && record.name.is_none() {
+    if record.document.is_none() && record.name.is_none() && record.fence.is_none() {
         return insert_call(connection, origin, draft, record, at);
     }
     connection.execute_batch("SAVEPOINT with_more")?;
-    let entered = keep_document(connection, record)
-        .and_then(|()| insert_call(connection, origin, draft, record, at))
-        .and_then(|entered| {
-            set_name(connection, origin, draft, record)?;
-            Ok(entered)
-        });
+    let attempt = || {
+        if let Some(fence) = &record.fence
+            && !jobs::is_held(connection, fence)?
+        {
+            return Ok(None);
+        }
+        keep_document(connection, record)?;
+        let entered = insert_call(connection, origin, draft, record, at)?;
+        set_name(connection, origin, draft, record)?;
+        Ok(entered)
+    };
+    let entered = attempt();
     let end = match &entered {
         Ok(Some(_)) => "RELEASE with_more",
         _ => "ROLLBACK TO with_more; RELEASE with_more",
@@ -407,6 +417,67 @@ pub(super) fn release(connection: &Connection, key: &str, holder: Uuid) -> rusql
     Ok(())
 }
 
+pub(super) fn is_leased(connection: &Connection, key: &str, now_ms: i64) -> rusqlite::Result<bool> {
+    connection
+        .prepare_cached("SELECT EXISTS (SELECT 1 FROM leases WHERE key = ?1 AND until_ms > ?2)")?
+        .query_row(params![key, now_ms], |row| row.get(0))
+}
+
+pub(super) fn value(
+    connection: &Connection,
+    key: &str,
+    now_ms: i64,
+) -> rusqlite::Result<Option<Vec<u8>>> {
+    connection
+        .prepare_cached(
+            "SELECT value FROM shared_values WHERE key = ?1 AND coalesce(until_ms > ?2, 1)",
+        )?
+        .query_row(params![key, now_ms], |row| row.get(0))
+        .optional()
+}
+
+/// Writes a value if it is still as it was seen.
+pub(super) fn set_value(
+    connection: &mut Connection,
+    key: &str,
+    (seen, new): (Option<&[u8]>, Option<&[u8]>),
+    now_ms: i64,
+    lasts: Option<Duration>,
+) -> rusqlite::Result<bool> {
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    if value(&transaction, key, now_ms)?.as_deref() != seen {
+        return Ok(false);
+    }
+    match new {
+        Some(new) => put_value(&transaction, key, new, now_ms, lasts)?,
+        None => {
+            transaction.execute("DELETE FROM shared_values WHERE key = ?1", params![key])?;
+        }
+    }
+    transaction.commit()?;
+    Ok(true)
+}
+
+/// Writes a value, and removes those whose time is over.
+pub(super) fn put_value(
+    connection: &Connection,
+    key: &str,
+    new: &[u8],
+    now_ms: i64,
+    lasts: Option<Duration>,
+) -> rusqlite::Result<()> {
+    let until_ms = lasts.map(|lasts| after(now_ms, lasts));
+    connection
+        .prepare_cached(
+            "INSERT OR REPLACE INTO shared_values (key, value, until_ms) VALUES (?1, ?2, ?3)",
+        )?
+        .execute(params![key, new, until_ms])?;
+    connection
+        .prepare_cached("DELETE FROM shared_values WHERE until_ms <= ?1")?
+        .execute(params![now_ms])?;
+    Ok(())
+}
+
 pub(super) fn delete(
     connection: &Connection,
     draft: &DraftId,
@@ -461,52 +532,6 @@ pub(super) fn empty_trash(connection: &mut Connection, until_ms: i64) -> rusqlit
     )?;
     transaction.commit()?;
     Ok(gone as u64)
-}
-
-/// Adds a job or updates its state. If it is finished, also removes jobs that finished before `keep_from_ms`.
-pub(super) fn job_put(
-    connection: &Connection,
-    job: &JobRecord,
-    now_ms: i64,
-    keep_from_ms: i64,
-) -> rusqlite::Result<()> {
-    connection
-        .prepare_cached(
-            "INSERT OR REPLACE INTO jobs (id, kind, draft, state, updated_ms, finished, pid)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
-        )?
-        .execute(params![
-            job.id,
-            job.kind,
-            job.draft.as_ref().map(DraftId::as_str),
-            job.state,
-            now_ms,
-            job.finished,
-            job.pid,
-        ])?;
-    if job.finished {
-        connection
-            .prepare_cached(REMOVE_FINISHED_JOBS)?
-            .execute(params![keep_from_ms])?;
-    }
-    Ok(())
-}
-
-pub(super) fn job_get(connection: &Connection, id: &str) -> rusqlite::Result<Option<JobRecord>> {
-    connection
-        .prepare_cached(&format!("SELECT {JOB_COLUMNS} FROM jobs WHERE id = ?1"))?
-        .query_row(params![id], |row| {
-            Ok(JobRecord {
-                id: row.get(0)?,
-                kind: row.get(1)?,
-                draft: row.get::<_, Option<String>>(2)?.map(DraftId),
-                state: row.get(3)?,
-                updated_ms: row.get(4)?,
-                finished: row.get(5)?,
-                pid: row.get(6)?,
-            })
-        })
-        .optional()
 }
 
 fn draft_row(row: &Row<'_>) -> rusqlite::Result<DraftRow> {

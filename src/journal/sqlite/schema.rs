@@ -13,6 +13,8 @@ pub(super) const STEPS: &[&str] = &[
     DOCUMENTS,
     FINISHED_JOBS,
     CREATIONS,
+    SHARED_VALUES,
+    JOB_QUEUE,
 ];
 
 const TABLES: &str = "
@@ -129,6 +131,48 @@ const CREATIONS: &str = "
         claimed_ms INTEGER NOT NULL
     ) WITHOUT ROWID;
     CREATE INDEX creations_by_time ON creations (claimed_ms);
+";
+
+/// Small values that the processes of a server share. Earlier versions kept the progress of saves and the plans of runs in the
+/// table of jobs, for a week.
+const SHARED_VALUES: &str = "
+    CREATE TABLE shared_values (
+        key      TEXT PRIMARY KEY,
+        value    BLOB NOT NULL,
+        until_ms INTEGER
+    ) WITHOUT ROWID;
+    CREATE INDEX expiring_values ON shared_values (until_ms) WHERE until_ms IS NOT NULL;
+    INSERT INTO shared_values
+        SELECT id, CAST(state AS BLOB), updated_ms + 604800000 FROM jobs WHERE kind IN ('plan', 'save');
+";
+
+/// Jobs with leases, which other processes can take over. Earlier versions had the request in the state, which stands in
+/// both columns for their jobs, and requests to stop a job as rows of their own. `phase`: 0 waiting, 1 running, 2 ended.
+const JOB_QUEUE: &str = "
+    CREATE TABLE queued_jobs (
+        id         TEXT PRIMARY KEY,
+        kind       TEXT NOT NULL,
+        draft      TEXT,
+        request    TEXT NOT NULL,
+        state      TEXT NOT NULL,
+        key        TEXT,
+        phase      INTEGER NOT NULL,
+        attempt    INTEGER NOT NULL,
+        runner     TEXT NOT NULL,
+        until_ms   INTEGER NOT NULL,
+        stop       INTEGER NOT NULL DEFAULT 0,
+        queued_ms  INTEGER NOT NULL,
+        updated_ms INTEGER NOT NULL
+    ) WITHOUT ROWID;
+    INSERT INTO queued_jobs
+        SELECT id, kind, draft, state, state, NULL, CASE WHEN finished THEN 2 ELSE 1 END, 1, '',
+            0, 0, updated_ms, updated_ms
+        FROM jobs WHERE kind NOT IN ('stop', 'plan', 'save');
+    DROP TABLE jobs;
+    ALTER TABLE queued_jobs RENAME TO jobs;
+    CREATE UNIQUE INDEX job_keys ON jobs (key) WHERE key IS NOT NULL;
+    CREATE INDEX open_jobs ON jobs (phase, queued_ms) WHERE phase < 2;
+    CREATE INDEX ended_jobs ON jobs (updated_ms) WHERE phase = 2;
 ";
 
 pub(super) fn version(connection: &Connection) -> rusqlite::Result<usize> {

@@ -12,25 +12,49 @@ use tempfile::TempDir;
 use super::*;
 use crate::error::Kind;
 use crate::journal::contract::{add, call, check_error, draft, fill, id, record, sequences};
-use crate::journal::{ENGINE, now_ms};
+use crate::journal::{ENGINE, Journal};
 
 fn folder() -> TempDir {
     tempfile::tempdir().unwrap()
 }
 
-fn at(dir: &TempDir) -> Sqlite {
+/// The journal of a user, with access to its file.
+struct OpenJournal {
+    journal: Journal,
+    own: Arc<TenantJournal>,
+}
+
+impl std::ops::Deref for OpenJournal {
+    type Target = Journal;
+
+    fn deref(&self) -> &Journal {
+        &self.journal
+    }
+}
+
+impl OpenJournal {
+    fn new(folder: Option<&Path>, sync: SyncMode) -> Self {
+        let store = Arc::new(Sqlite::new(folder, sync));
+        let own = store.of(&TenantName::local());
+        Self {
+            journal: Journal::new(store, TenantName::local()),
+            own,
+        }
+    }
+
+    /// Runs `work` on the connection for writing.
+    fn with<T>(&self, work: impl FnMut(&mut Connection) -> rusqlite::Result<T>) -> T {
+        let shared = &self.own.shared;
+        shared.wait(&shared.writing, work).unwrap()
+    }
+}
+
+fn at(dir: &TempDir) -> OpenJournal {
     with_sync(dir, SyncMode::Normal)
 }
 
-fn with_sync(dir: &TempDir, sync: SyncMode) -> Sqlite {
-    Sqlite::new(Some(dir.path().join("journal.db")), sync)
-}
-
-impl Sqlite {
-    /// Runs `work` on the connection for writing.
-    fn with<T>(&self, work: impl FnMut(&mut Connection) -> rusqlite::Result<T>) -> T {
-        self.shared.wait(&self.shared.writing, work).unwrap()
-    }
+fn with_sync(dir: &TempDir, sync: SyncMode) -> OpenJournal {
+    OpenJournal::new(Some(dir.path()), sync)
 }
 
 /// Another process that locks the file for writing, until it is dropped.
@@ -44,7 +68,7 @@ fn holding(dir: &TempDir) -> Connection {
 async fn creating_a_journal_does_no_io() {
     let dir = folder();
     let path = dir.path().join("deep/below/journal.db");
-    let journal = Sqlite::new(Some(path.clone()), SyncMode::Normal);
+    let journal = OpenJournal::new(path.parent(), SyncMode::Normal);
     assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
     assert_eq!(journal.find(&id(1)).await.unwrap(), None);
     assert!(path.is_file());
@@ -71,24 +95,24 @@ async fn concurrent_processes_can_create_the_file() {
 async fn a_locked_file_blocks_neither_the_runtime_nor_readers() {
     let dir = folder();
     let journal = Arc::new(at(&dir));
-    fill(&*journal, 2).await;
+    fill(&journal, 2).await;
     let other = holding(&dir);
     let waiting: Vec<_> = (1..=2)
         .map(|number| {
             let journal = Arc::clone(&journal);
-            tokio::spawn(async move { add(&*journal, &id(number), 1).await })
+            tokio::spawn(async move { add(&journal, &id(number), 1).await })
         })
         .collect();
     let saved = {
         let journal = Arc::clone(&journal);
-        tokio::spawn(async move { journal.set_saved(ENGINE, &id(1), "/x").await })
+        tokio::spawn(async move { journal.set_saved(ENGINE, &id(1), "/x", None).await })
     };
     for _ in 0..20 {
         assert_eq!(
             journal.last_sequence(ENGINE, &id(1)).await.unwrap(),
             Some(0)
         );
-        assert_eq!(sequences(&*journal, &id(2)).await, [0]);
+        assert_eq!(sequences(&journal, &id(2)).await, [0]);
         tokio::time::sleep(Duration::from_millis(2)).await;
     }
     assert!(waiting.iter().all(|waiting| !waiting.is_finished()));
@@ -103,12 +127,12 @@ async fn a_locked_file_blocks_neither_the_runtime_nor_readers() {
 async fn a_file_that_stays_locked_fails_the_call_and_records_nothing() {
     let dir = folder();
     let journal = Arc::new(at(&dir));
-    fill(&*journal, 3).await;
+    fill(&journal, 3).await;
     let other = holding(&dir);
     let started = Instant::now();
     let appends = (1..=3).map(|number| {
         let journal = Arc::clone(&journal);
-        tokio::spawn(async move { add(&*journal, &id(number), 1).await })
+        tokio::spawn(async move { add(&journal, &id(number), 1).await })
     });
     for append in join_all(appends).await {
         let parts = ["journal.db", "another process has locked the file"];
@@ -117,9 +141,9 @@ async fn a_file_that_stays_locked_fails_the_call_and_records_nothing() {
     assert!(started.elapsed() >= BUSY);
     drop(other);
     for number in 1..=3 {
-        assert_eq!(sequences(&*journal, &id(number)).await, [0]);
+        assert_eq!(sequences(&journal, &id(number)).await, [0]);
     }
-    assert_eq!(add(&*journal, &id(1), 1).await.unwrap(), Appended::Done(1));
+    assert_eq!(add(&journal, &id(1), 1).await.unwrap(), Appended::Done(1));
 }
 
 #[tokio::test]
@@ -147,7 +171,7 @@ async fn set_saved_restores_the_sync_mode() {
         let journal = with_sync(&dir, sync);
         fill(&journal, 1).await;
         assert_eq!(add(&journal, &id(1), 1).await.unwrap(), Appended::Done(1));
-        journal.set_saved(ENGINE, &id(1), "/x").await.unwrap();
+        journal.set_saved(ENGINE, &id(1), "/x", None).await.unwrap();
         let now: i64 = journal.with(|connection| {
             connection.pragma_query_value(None, "synchronous", |row| row.get(0))
         });
@@ -156,31 +180,48 @@ async fn set_saved_restores_the_sync_mode() {
 }
 
 #[tokio::test]
-async fn finished_jobs_are_kept_for_a_week_and_unfinished_ones_permanently() {
+async fn ended_jobs_are_kept_for_a_week_and_others_permanently() {
     let dir = folder();
     let journal = at(&dir);
-    let job = |id: &str, finished| JobRecord {
-        id: id.into(),
-        kind: "compose".into(),
-        draft: None,
-        state: json!({"done": 3}).to_string(),
-        finished,
-        pid: 4711,
-        updated_ms: now_ms(),
+    let add = async |id: &str| {
+        let job = NewJob {
+            id: id.to_owned(),
+            kind: "compose_draft".into(),
+            request: "{}".into(),
+            state: "{}".into(),
+            key: None,
+            runner: Some("r".into()),
+        };
+        let lease = Duration::from_secs(60);
+        assert_eq!(journal.job_add(&job, lease).await.unwrap(), JobAdded::New);
     };
-    journal.job_put(&job("a", true)).await.unwrap();
-    journal.job_put(&job("b", false)).await.unwrap();
+    let end = async |id: &str| {
+        let fence = Fence {
+            job: id.into(),
+            attempt: 1,
+            part: 0,
+        };
+        let report = JobReport {
+            state: "{}".into(),
+            draft: None,
+        };
+        assert!(journal.job_end(&fence, &report).await.unwrap());
+    };
+    for id in ["a", "b", "d"] {
+        add(id).await;
+    }
+    end("a").await;
     journal.with(|connection| connection.execute("UPDATE jobs SET updated_ms = 0", []));
-    journal.job_put(&job("d", true)).await.unwrap();
+    end("d").await;
     assert_eq!(journal.job_get("a").await.unwrap(), None);
     assert!(journal.job_get("b").await.unwrap().is_some());
     assert!(journal.job_get("d").await.unwrap().is_some());
     // Without reading the states of all jobs, of which a batch leaves thousands.
-    let plan: String = journal.with(|connection| {
-        let explained = format!("EXPLAIN QUERY PLAN {}", rows::REMOVE_FINISHED_JOBS);
-        connection.query_row(&explained, params![0], |row| row.get("detail"))
+    let plan = journal.with(|connection| {
+        let explained = format!("EXPLAIN QUERY PLAN {}", jobs::REMOVE_ENDED);
+        connection.query_row(&explained, [0], |row| row.get::<_, String>(3))
     });
-    assert!(plan.contains("INDEX finished_jobs"), "{plan}");
+    assert!(plan.contains("INDEX ended_jobs"), "{plan}");
 }
 
 #[tokio::test]
@@ -336,7 +377,7 @@ async fn the_error_names_a_record_with_damaged_json() {
 }
 
 /// Simulates a full disk: SQLite reports its own page limit in the same way.
-fn leave_pages(journal: &Sqlite, pages: i64) {
+fn leave_pages(journal: &OpenJournal, pages: i64) {
     journal.with(|connection| {
         let now: i64 = connection.pragma_query_value(None, "page_count", |row| row.get(0))?;
         connection.pragma_update_and_check(None, "max_page_count", now + pages, |_| Ok(()))
@@ -377,7 +418,7 @@ async fn calls_that_are_written_together_fail_together() {
     const DRAFTS: u32 = 8;
     let dir = folder();
     let journal = Arc::new(at(&dir));
-    fill(&*journal, DRAFTS).await;
+    fill(&journal, DRAFTS).await;
     leave_pages(&journal, 8);
     let mut acknowledged = vec![0; DRAFTS as usize];
     let failed = loop {
@@ -388,7 +429,7 @@ async fn calls_that_are_written_together_fail_together() {
             .zip(1..)
             .map(|(sequence, number)| {
                 let (journal, sequence) = (Arc::clone(&journal), sequence + 1);
-                tokio::spawn(async move { add(&*journal, &id(number), sequence).await })
+                tokio::spawn(async move { add(&journal, &id(number), sequence).await })
             })
             .collect();
         tokio::task::yield_now().await;
@@ -419,7 +460,7 @@ async fn calls_that_are_written_together_fail_together() {
         assert_eq!(sequences(&at(&dir), &id(number)).await, expected);
     }
     leave_pages(&journal, 1_000_000);
-    let again = add(&*journal, &id(1), acknowledged[0] + 1).await;
+    let again = add(&journal, &id(1), acknowledged[0] + 1).await;
     assert_eq!(again.unwrap(), Appended::Done(acknowledged[0] + 1));
 }
 
@@ -427,16 +468,16 @@ async fn calls_that_are_written_together_fail_together() {
 async fn a_folder_that_cannot_be_created_is_an_error_with_a_hint() {
     let dir = folder();
     fs::write(dir.path().join("file"), "").unwrap();
-    let path = dir.path().join("file/below/journal.db");
+    let path = dir.path().join("file/below");
     check_error(
-        Sqlite::new(Some(path), SyncMode::Normal)
+        OpenJournal::new(Some(&path), SyncMode::Normal)
             .create(&draft(ENGINE, 1), &call(0))
             .await,
         Kind::Unavailable,
         &["below", "--data-dir"],
     );
     check_error(
-        Sqlite::new(None, SyncMode::Normal)
+        OpenJournal::new(None, SyncMode::Normal)
             .list(false, 1, None)
             .await,
         Kind::Unavailable,
@@ -477,7 +518,7 @@ async fn a_moved_journal_is_detected_before_calls_are_lost() {
         Kind::NotFound,
         &[id(1).as_str()],
     );
-    let kept = Sqlite::new(Some(kept.join("journal.db")), SyncMode::Normal);
+    let kept = OpenJournal::new(Some(&kept), SyncMode::Normal);
     assert_eq!(sequences(&kept, &id(1)).await, [0]);
 }
 
@@ -588,7 +629,7 @@ async fn the_folder_and_its_files_are_accessible_to_the_owner_only() {
     };
     let above = folder();
     let data = above.path().join("data");
-    let journal = || Sqlite::new(Some(data.join("journal.db")), SyncMode::Normal);
+    let journal = || OpenJournal::new(Some(&data), SyncMode::Normal);
     let files = ["journal.db", "journal.db-wal", "journal.db-shm"].map(|name| data.join(name));
     fill(&journal(), 1).await;
     // Open the permissions as earlier versions left them.

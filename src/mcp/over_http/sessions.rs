@@ -1,7 +1,8 @@
 //! The sessions of one tenant.
 //!
 //! A session of the SDK has tasks and channels, which take about 59 KB. One that nothing uses for some time is put aside:
-//! its tasks end, and what its client sent with `initialize` is kept. The next request of the client brings it back.
+//! its tasks end, and what its client sent with `initialize` is kept. The next request of the client brings it back. With a
+//! store that other machines use, it is kept there, and any of them brings it back.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -19,12 +20,15 @@ use rmcp::transport::streamable_http_server::session::store::{
 };
 use rmcp::transport::streamable_http_server::{RestoreOutcome, SessionId, SessionManager};
 
+use crate::journal::Journal;
 use crate::memory;
 
 /// A session that has not been used for this long is put aside.
 const IDLE: Duration = Duration::from_secs(15);
 /// A session that has not been used for this long ends.
 const FORGOTTEN: Duration = Duration::from_hours(12);
+/// How often the store is told that a session is in use.
+const TOLD_EVERY: Duration = Duration::from_hours(1);
 /// Sessions of a tenant. Beyond it, the one that has not been used for the longest time ends.
 const MOST: usize = 4096;
 /// The largest `initialize` that is kept, in bytes of JSON. A session with a larger one is not put aside: it ends when it has
@@ -41,6 +45,8 @@ struct KnownSession {
     /// `None`: it is being opened, or this is too large to be kept.
     state: Option<SessionState>,
     used: Instant,
+    /// When the store was last told that it is in use.
+    told: Instant,
     users: Arc<()>,
 }
 
@@ -49,6 +55,7 @@ impl KnownSession {
         Self {
             state: None,
             used: now,
+            told: now,
             users: Arc::default(),
         }
     }
@@ -69,19 +76,73 @@ impl KnownSession {
 
 /// What is known of sessions, whether they are put aside or not.
 #[derive(Debug, Default)]
-pub(super) struct KnownSessions(Mutex<HashMap<Box<str>, KnownSession>>);
+pub(super) struct KnownSessions {
+    known: Mutex<HashMap<Box<str>, KnownSession>>,
+    /// The store, if other machines use it as well.
+    shared: Option<Arc<Journal>>,
+}
+
+/// The key of a session in the store.
+fn key(id: &str) -> String {
+    format!("session {id}")
+}
 
 impl KnownSessions {
     fn lock(&self) -> MutexGuard<'_, HashMap<Box<str>, KnownSession>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Marks a session as used; `None` if there is none.
-    pub(super) fn begin(&self, id: &str, now: Instant) -> Option<InUse> {
+    pub(super) async fn begin(&self, id: &str, now: Instant) -> Option<InUse> {
+        if let Some(in_use) = self.begin_here(id, now) {
+            return Some(in_use);
+        }
+        // Another server may have opened it.
+        let shared = self.shared.as_ref()?;
+        match shared.value(&key(id)).await {
+            Ok(Some(_)) => {
+                let mut known = self.lock();
+                known
+                    .entry(id.into())
+                    .or_insert_with(|| KnownSession::new(now));
+            }
+            Ok(None) => return None,
+            Err(error) => {
+                tracing::warn!("a session cannot be looked up: {}", error.cause());
+                return None;
+            }
+        }
+        self.begin_here(id, now)
+    }
+
+    fn begin_here(&self, id: &str, now: Instant) -> Option<InUse> {
         let mut known = self.lock();
         let session = known.get_mut(id)?;
         session.used = now;
+        if now.saturating_duration_since(session.told) >= TOLD_EVERY {
+            session.told = now;
+            self.tell(id);
+        }
         Some(InUse(Arc::clone(&session.users)))
+    }
+
+    /// Renews a session in the store, so that it is kept.
+    fn tell(&self, id: &str) {
+        let Some(shared) = self.shared.clone() else {
+            return;
+        };
+        let key = key(id);
+        tokio::spawn(async move {
+            let told = async {
+                match shared.value(&key).await? {
+                    Some(state) => shared.put_value(&key, &state, Some(FORGOTTEN)).await,
+                    None => Ok(()),
+                }
+            };
+            if let Err(error) = told.await {
+                tracing::warn!("the use of a session cannot be stored: {}", error.cause());
+            }
+        });
     }
 
     /// Makes room for a new session; `false` if all are in use.
@@ -108,12 +169,24 @@ impl KnownSessions {
 #[async_trait]
 impl SessionStore for KnownSessions {
     async fn load(&self, id: &str) -> Result<Option<SessionState>, SessionStoreError> {
-        let known = self.lock();
-        Ok(known.get(id).and_then(|session| session.state.clone()))
+        let Some(shared) = &self.shared else {
+            let known = self.lock();
+            return Ok(known.get(id).and_then(|session| session.state.clone()));
+        };
+        // Another server may have closed it meanwhile.
+        let state = shared.value(&key(id)).await?;
+        Ok(state
+            .map(|state| serde_json::from_slice(&state))
+            .transpose()?)
     }
 
     async fn store(&self, id: &str, state: &SessionState) -> Result<(), SessionStoreError> {
-        if serde_json::to_vec(state)?.len() <= LARGE
+        let bytes = serde_json::to_vec(state)?;
+        if let Some(shared) = &self.shared {
+            shared.put_value(&key(id), &bytes, Some(FORGOTTEN)).await?;
+        }
+        // With a store, what is put aside is read from there.
+        if (bytes.len() <= LARGE || self.shared.is_some())
             && let Some(session) = self.lock().get_mut(id)
         {
             session.state = Some(state.clone());
@@ -123,6 +196,12 @@ impl SessionStore for KnownSessions {
 
     async fn delete(&self, id: &str) -> Result<(), SessionStoreError> {
         self.lock().remove(id);
+        if let Some(shared) = &self.shared {
+            let key = key(id);
+            let seen = shared.value(&key).await?;
+            // If it is renewed meanwhile, it is only kept for longer.
+            shared.set_value(&key, seen.as_deref(), None, None).await?;
+        }
         Ok(())
     }
 }
@@ -137,7 +216,7 @@ pub(super) struct Sessions {
 }
 
 impl Sessions {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(journal: &Arc<Journal>) -> Self {
         let mut live = LocalSessionManager::default();
         // Priming events would keep clients of older versions from reading the answer, among them Dify's: they take
         // the first event for it.
@@ -145,7 +224,10 @@ impl Sessions {
         // It would also end sessions whose calls are under way.
         live.session_config.keep_alive = None;
         Self {
-            known: Arc::default(),
+            known: Arc::new(KnownSessions {
+                known: Mutex::default(),
+                shared: journal.store().is_shared().then(|| Arc::clone(journal)),
+            }),
             live,
             ending: Mutex::default(),
         }
@@ -297,7 +379,7 @@ mod tests {
         let tools = Arc::new(ListedTools::new(tools));
         let calls = Arc::new(Semaphore::new(8));
         let app = testing::app(None, BackendChoice::Embedded, |_| {});
-        HttpEndpoint::new(&app, &tools, &calls, &CancellationToken::new())
+        HttpEndpoint::new(&app, &tools, false, (&calls, &CancellationToken::new()))
     }
 
     async fn send(
@@ -430,11 +512,11 @@ mod tests {
                 .lock()
                 .insert(index.to_string().into(), KnownSession::new(used));
         }
-        let first = known.begin("0", start).expect("a session");
+        let first = known.begin_here("0", start).expect("a session");
         assert!(known.make_room());
         assert_eq!(known.lock().len(), MOST - 1);
-        assert!(known.begin("0", start).is_some(), "it is in use");
-        assert!(known.begin("1", start).is_none());
+        assert!(known.begin_here("0", start).is_some(), "it is in use");
+        assert!(known.begin_here("1", start).is_none());
         drop(first);
     }
 }
