@@ -3,7 +3,7 @@
 # Needs Debian's package `postgresql`. Exits with 1 when a bound is missed.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-binaries=$(ls -d /usr/lib/postgresql/*/bin | sort -V | tail -1)
+binaries=$(printf '%s\n' /usr/lib/postgresql/*/bin | sort -V | tail -1)
 folder=$(mktemp -d)
 as=()
 if [ "$(id -u)" = 0 ]; then
