@@ -7,6 +7,7 @@ mod delivery;
 pub(crate) mod drafts;
 pub(crate) mod jobs;
 pub(crate) mod lanes;
+mod leases;
 mod ledger;
 mod pulse;
 mod quota;
@@ -143,6 +144,7 @@ pub(crate) struct App {
     /// Makes voices, pictures and films; `None` without a data folder.
     pub maker: Option<Arc<Maker>>,
     turns: turns::Turns,
+    draft_leases: leases::DraftLeases,
     pulse: pulse::Pulse,
     breakers: Arc<Mutex<HashMap<String, Breaker>>>,
     homes: routing::OriginCache,
@@ -324,6 +326,7 @@ impl App {
             storage,
             maker: None,
             turns: turns::Turns::default(),
+            draft_leases: leases::DraftLeases::default(),
             pulse: pulse::Pulse::default(),
             breakers: Arc::default(),
             homes: routing::OriginCache::default(),
@@ -645,10 +648,12 @@ impl App {
             }
             _ => None,
         };
+        let mut _lease = None;
         if let (Backend::Remote(remote), Some(draft), Some(_)) =
             (&home.backend, request.draft(), &turn)
             && !home.moving
         {
+            _lease = Box::pin(self.draft_lease(draft)).await?;
             self.still_there(remote, draft).await?;
         }
         let leaves = match &home.backend {

@@ -430,7 +430,12 @@ impl HttpServer {
                 answer::json(stated(works), health)
             }
             (OwnRoute::Ready, Some(app)) => {
-                let (works, ready) = health::ready(app).await;
+                let (mut works, mut ready) = health::ready(app).await;
+                if let Some(Err(error)) = self.gate.as_ref().map(|gate| gate.tokens_are_known()) {
+                    works = false;
+                    ready["ready"] = false.into();
+                    ready["checks"]["tokens"] = error.cause().to_string().into();
+                }
                 let ready = if is_known {
                     ready
                 } else {

@@ -43,6 +43,11 @@ pub(crate) struct AccessGate {
 }
 
 impl AccessGate {
+    /// Fails while the tokens cannot be read, so that no one is served.
+    pub(crate) fn tokens_are_known(&self) -> Result<()> {
+        self.tokens.current().map(drop)
+    }
+
     /// Fails if the tokens cannot be read, or if the listener at `address` would be open to a network without them.
     pub(crate) fn new(settings: AccessSettings, address: SocketAddr) -> Result<Self> {
         let gate = Self {

@@ -141,6 +141,7 @@ impl App {
             }
             Backend::Remote(remote) => {
                 self.check_sources(request).await?;
+                let _server_slot = Box::pin(self.server_slot(&remote.base, route.lane)).await?;
                 let trial = self.trial(remote, until).await?;
                 let progress = context.progress.as_ref();
                 let ended = match (route.cache_s, route.path()) {

@@ -1,7 +1,6 @@
 //! Recreates drafts from their journal: because a server lost one, or to move one between a server and the
 //! engine. With `--recover auto`, calls to a lost draft do this by themselves and continue in the new draft.
 
-mod lease;
 mod replay;
 
 use std::collections::BTreeMap;
@@ -11,6 +10,7 @@ use std::time::{Duration, Instant};
 use capcut_draft::Document;
 use serde_json::{Value, json};
 
+use super::leases::HeldLease;
 use super::ledger::{Lookup, is_edit, note};
 use super::routing::Home;
 use super::{ADOPTED, App, Context};
@@ -26,7 +26,6 @@ use crate::printable::counted;
 use crate::settings::{BackendChoice, Recover};
 use crate::tool::{Request, Turn};
 use crate::units::Edition;
-use lease::Lease;
 use replay::Replay;
 
 /// A server may restart while a draft is recreated on it, and a draft may move while it is looked up.
@@ -74,6 +73,9 @@ impl Redirected {
         }
     }
 }
+
+/// How long the right to recreate a draft lasts if its process ends meanwhile.
+const RECOVERY_LASTS: Duration = Duration::from_secs(10);
 
 impl App {
     /// The draft that replaced this one, if `--recover` follows replacements or the draft moved here for an edit;
@@ -353,10 +355,12 @@ impl App {
         // the move.
         let turn = self.turns.take(was, Turn::Alone);
         let _turn = self.queued(turn, "its turn on the draft").await?;
-        let lease = Lease::of(was);
-        lease.take(self).await?;
-        let made = lease.kept(self, self.recreate(was, to, context)).await;
-        lease.release(self).await;
+        let key = format!("recover {was}");
+        let (store, tenant) = (self.journal.store(), self.journal.tenant());
+        // The draft may have been recreated while this waited.
+        let lease = HeldLease::take(store, tenant, &[key], RECOVERY_LASTS).await?;
+        let made = self.recreate(was, to, context).await;
+        lease.release().await;
         made
     }
 

@@ -515,9 +515,13 @@ async fn a_lease_has_one_holder_until_it_is_released_or_expires() {
         assert!(!other.lease("a", second, LONG).await.unwrap());
         assert!(other.lease("b", second, LONG).await.unwrap());
         assert!(one.lease("a", first, LONG).await.unwrap(), "renewed");
-        other.release("a", second).await.unwrap();
+        other
+            .store()
+            .release(other.tenant(), "a", second)
+            .await
+            .unwrap();
         assert!(!other.lease("a", second, LONG).await.unwrap());
-        one.release("a", first).await.unwrap();
+        one.store().release(one.tenant(), "a", first).await.unwrap();
         assert!(other.lease("a", second, Duration::ZERO).await.unwrap());
         assert!(one.lease("a", first, LONG).await.unwrap(), "it had expired");
     }

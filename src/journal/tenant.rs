@@ -34,6 +34,10 @@ impl Journal {
         Self { store, who }
     }
 
+    pub(crate) fn tenant(&self) -> &TenantName {
+        &self.who
+    }
+
     /// The store, for what concerns all tenants.
     pub(crate) fn store(&self) -> &Arc<dyn Store> {
         &self.store
@@ -237,11 +241,6 @@ impl Journal {
         lasts: Duration,
     ) -> BoxFuture<'a, Result<bool>> {
         self.store.lease(&self.who, key, holder, lasts)
-    }
-
-    /// As [`Store::release`].
-    pub(crate) fn release<'a>(&'a self, key: &'a str, holder: Uuid) -> BoxFuture<'a, Result<()>> {
-        self.store.release(&self.who, key, holder)
     }
 
     /// As [`Store::is_leased`].

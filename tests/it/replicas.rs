@@ -1,13 +1,19 @@
 //! Several processes that use one database: whichever of them is asked continues drafts, sessions and jobs.
 
+use std::collections::HashMap;
 use std::path::Path;
 use std::process::Child;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
+use crate::racy::{Manners, Racy};
 use crate::support::postgres::{SOCKET_PORT, TestServer};
-use crate::support::{Answer, Home, McpOverHttp, PATIENCE, Served, Server, media, until};
+use crate::support::{
+    Answer, Home, McpOverHttp, PATIENCE, Served, Server, media, media_server, until,
+};
 
 const VERSION: &str = "2025-11-25";
 /// How long the lease of a job lasts in these tests, in seconds.
@@ -147,6 +153,105 @@ fn a_session_and_a_draft_of_one_replica_are_continued_by_another() {
     let mut late = McpOverHttp::new(&third.url);
     late.take_session(&session);
     assert_eq!(late.post(&request).0, 404);
+}
+
+/// Which replica works on each draft of a server, and with how many calls.
+#[derive(Default)]
+struct Working(Mutex<HashMap<String, (String, usize)>>);
+
+impl Working {
+    /// A call begins; false if another replica works on the same draft.
+    fn begin(&self, draft: &str, replica: &str) -> bool {
+        let mut working = self.0.lock().expect("not poisoned");
+        let (owner, calls) = working.entry(draft.to_owned()).or_default();
+        if *calls > 0 && owner != replica {
+            return false;
+        }
+        replica.clone_into(owner);
+        *calls += 1;
+        true
+    }
+
+    fn end(&self, draft: &str) {
+        let mut working = self.0.lock().expect("not poisoned");
+        if let Some((_, calls)) = working.get_mut(draft) {
+            *calls -= 1;
+        }
+    }
+}
+
+#[test]
+fn replicas_share_the_turns_of_a_draft_and_the_slots_of_a_server() {
+    let Some(team) = Team::new() else { return };
+    let working = Arc::<Working>::default();
+    let collided = Arc::<AtomicUsize>::default();
+    let (of_server, met) = (Arc::clone(&working), Arc::clone(&collided));
+    let manners = Manners {
+        latency: Duration::from_millis(5),
+        steady: true,
+    };
+    let api = Racy::start_with(manners, None, move |_, asked, carry_out| {
+        let replica = asked.headers.get("x-capcut-mcp-sender");
+        let draft = asked.json()["draft_id"].as_str().map(str::to_owned);
+        let (Some(replica), Some(draft), "/add_audio") = (replica, draft, asked.path.as_str())
+        else {
+            return carry_out(None);
+        };
+        if !of_server.begin(&draft, replica) {
+            met.fetch_add(1, Ordering::SeqCst);
+            return carry_out(None);
+        }
+        std::thread::sleep(Duration::from_millis(20));
+        let answer = carry_out(None);
+        of_server.end(&draft);
+        answer
+    });
+    let home = || {
+        let mut home = Home::remote(&api.server.url);
+        let config = home.file("team.toml", "[lanes.audio]\nslots = 4\n");
+        home.set("CAPCUT_MCP_STORE", &team.address);
+        home.set("CAPCUT_MCP_CONFIG", &config.to_string_lossy());
+        home
+    };
+    let homes = [home(), home(), home()];
+    let servers = [0, 1, 2].map(|index: usize| homes[index].serve_http(&[]));
+    let mut asker = client(&servers[0]);
+    let drafts: Vec<String> = (0..2)
+        .map(|_| {
+            let draft = asker.call("create_draft", &json!({}));
+            draft["draft_id"].as_str().expect("an id").to_owned()
+        })
+        .collect();
+    let files = media_server();
+    let sound = format!("{}/plain/voice.mp3", files.url);
+    std::thread::scope(|scope| {
+        for writer in 0..6 {
+            let (server, draft, sound) = (&servers[writer % 3], &drafts[writer % 2], &sound);
+            scope.spawn(move || {
+                let mut client = client(server);
+                for number in 0..6 {
+                    client.call(
+                        "add_audio",
+                        &json!({ "draft_id": draft, "audio_url": sound,
+                        "start": 0, "end": 1, "target_start": number + 10 * writer,
+                        "track_name": format!("track{number}") }),
+                    );
+                }
+            });
+        }
+    });
+    assert_eq!(
+        collided.load(Ordering::SeqCst),
+        0,
+        "two replicas worked on one draft"
+    );
+    for draft in &drafts {
+        let content = api.draft(draft);
+        let count: usize = content.values().map(Vec::len).sum();
+        assert_eq!(count, 18, "{content:?}");
+    }
+    let most = api.most[0].load(Ordering::SeqCst);
+    assert!(most <= 4, "{most} calls at the same time");
 }
 
 /// How many texts each writer adds.
@@ -323,9 +428,10 @@ fn a_large_batch_lets_the_job_of_another_tenant_go_first() {
         client.connect(VERSION)
     };
     let (mut busy, mut other) = (client(&busy), client(&other));
+    // Each film has pictures of its own, which are fetched slowly.
     let film = |name: String| {
-        json!({ "name": name, "visuals": plan(&pictures, 3, Path::new("/"))["visuals"],
-        "save": false })
+        let picture = format!("{}/{}.png", pictures.url, name.replace(' ', "-"));
+        json!({ "name": name, "visuals": [{ "image_url": picture, "duration": 1 }], "save": false })
     };
     let plans: Vec<Value> = (0..40)
         .map(|number| film(format!("Film {number}")))
