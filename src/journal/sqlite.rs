@@ -53,7 +53,7 @@ const LOOKED_EVERY: Duration = Duration::from_millis(250);
 /// use.
 #[derive(Debug)]
 pub(super) struct Sqlite {
-    /// `None` if there is no folder for it.
+    /// `None` if the process has no data folder.
     folder: Option<PathBuf>,
     sync: SyncMode,
     /// Told when this process adds or stops a job.

@@ -27,7 +27,7 @@ use crate::memory;
 const IDLE: Duration = Duration::from_secs(15);
 /// A session that has not been used for this long ends.
 const FORGOTTEN: Duration = Duration::from_hours(12);
-/// How often the store is told that a session is in use.
+/// How often the time of the last use of a session is written to the store.
 const TOLD_EVERY: Duration = Duration::from_hours(1);
 /// Sessions of a tenant. Beyond it, the one that has not been used for the longest time ends.
 const MOST: usize = 4096;
@@ -45,7 +45,7 @@ struct KnownSession {
     /// `None`: it is being opened, or this is too large to be kept.
     state: Option<SessionState>,
     used: Instant,
-    /// When the store was last told that it is in use.
+    /// When the time of its last use was last written to the store.
     told: Instant,
     users: Arc<()>,
 }
