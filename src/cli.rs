@@ -28,6 +28,7 @@ mod samples;
 mod serve;
 mod shown;
 mod stats;
+mod store;
 mod token;
 mod tool_options;
 pub(crate) mod tools;
@@ -195,6 +196,7 @@ enum Command {
     Stats(stats::Stats),
     Health(health::AskHealth),
     Token(token::TokenCommand),
+    Store(store::StoreCommand),
     Completions(completions::Completions),
 }
 
@@ -319,6 +321,7 @@ fn execute(cli: Cli) -> anyhow::Result<ExitCode> {
             wait_here(health.run())
         }
         Command::Token(token) => wait_here(token.run(options.settings()?)),
+        Command::Store(store) => wait_here(store.run(options.settings()?)),
         Command::Worker(worker) => {
             let settings = options.settings_of_server(ToolsGiven::default(), None)?;
             worker.run(settings)

@@ -10,6 +10,7 @@ mod documents;
 mod jobs;
 #[cfg(test)]
 mod memory;
+mod portable;
 mod postgres;
 mod presence;
 mod sqlite;
@@ -34,6 +35,10 @@ pub(crate) use creations::{Budget, CreationClaim, CreationRow, CreationState};
 pub(crate) use documents::{PackedDocument, document_hash};
 pub(crate) use jobs::{
     Beat, ClaimTerms, ClaimedJob, JobAdded, JobPhase, JobReport, JobRow, NewJob,
+};
+pub(crate) use portable::{
+    DraftPart, Existing, Imported, PortableCall, PortableDraft, PortableJob, PortableStore,
+    PortableValue, StorePart,
 };
 pub(crate) use presence::Runner;
 pub(crate) use tenant::Journal;
@@ -426,12 +431,12 @@ fn written(part: &(impl Serialize + ?Sized)) -> Result<String> {
 
 /// The store in `dir`, which is created on first use, with the journal of each tenant in a folder of its own. If there is no
 /// folder for it, every use fails with a hint.
-pub(crate) fn in_folder(dir: Option<&Path>, sync: SyncMode) -> Arc<dyn Store> {
+pub(crate) fn in_folder(dir: Option<&Path>, sync: SyncMode) -> Arc<dyn PortableStore> {
     Arc::new(sqlite::Sqlite::new(dir, sync))
 }
 
 /// The store in a database: `postgres://…`.
-pub(crate) fn in_postgres(address: &str) -> Result<Arc<dyn Store>> {
+pub(crate) fn in_postgres(address: &str) -> Result<Arc<dyn PortableStore>> {
     Ok(Arc::new(postgres::Postgres::new(address)?))
 }
 
@@ -446,6 +451,13 @@ pub(crate) fn at(dir: impl AsRef<Path>, sync: SyncMode) -> Arc<Journal> {
 #[cfg(test)]
 pub(crate) fn in_memory() -> Arc<Journal> {
     let store = Arc::<memory::MemoryStore>::default();
+    Arc::new(Journal::new(store, TenantName::local()))
+}
+
+/// One whose store does not take the first `ends` of jobs.
+#[cfg(test)]
+pub(crate) fn in_memory_that_loses(ends: u32) -> Arc<Journal> {
+    let store = Arc::new(memory::MemoryStore::that_loses(ends));
     Arc::new(Journal::new(store, TenantName::local()))
 }
 

@@ -6,7 +6,7 @@
 //! |---|---|---|
 //! | 9 | [`cli`], [`bench`] | the commands; entry points for benchmarks |
 //! | 8 | [`mcp`], [`http`] | the protocols: MCP over stdio, the CapCut API over HTTP |
-//! | 7 | [`compose`], [`local`] | whole videos; tools that run in this process with every backend |
+//! | 7 | [`compose`], [`local`], [`transfer`] | whole videos; tools that run in this process with every backend; copies and backups of stores |
 //! | 6 | [`exec`] | how a call runs: turn, slot, breaker, backend, retry |
 //! | 5 | [`backend`], [`manifest`] | the engine in this process or a server; `tools.toml` |
 //! | 4 | [`delivery`], [`providers`], [`tool`], [`tools`] | saved drafts on their way to people's computers; services that make voices and pictures; what a tool is; one file per tool, and the one list of them |
@@ -61,6 +61,7 @@ mod storage;
 mod styles;
 mod tool;
 mod tools;
+mod transfer;
 mod units;
 mod uploads;
 

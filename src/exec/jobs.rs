@@ -155,6 +155,8 @@ pub(crate) struct Handle {
     keeping: Arc<tokio::sync::Mutex<()>>,
     /// How long the job's lease lasts if this process ends unexpectedly.
     lease: Duration,
+    /// Whether another process takes the job over when its lease has ended.
+    is_taken_over: bool,
     /// The work has stopped at a point where another job may go first; see [`Handle::pause`].
     paused: Arc<AtomicBool>,
     pub cancel: CancellationToken,
@@ -237,16 +239,33 @@ impl Handle {
             }
             Err(error) => state.fail(&error),
         }
-        let ended = async { self.journal.job_end(&self.fence, &state.report()?).await };
-        match ended.await {
-            Ok(true) => {}
-            Ok(false) => return false,
-            Err(error) => {
-                tracing::warn!(job = self.id(), %error, "the end of the job could not be stored");
-            }
+        if !self.store_end(&state).await {
+            return false;
         }
         self.state.send_replace(state);
         true
+    }
+
+    /// Writes the end to the store; false if the job is another process's now. A store that fails is asked again for as
+    /// long as the lease may last; after that a worker has the job, and its end is what readers see. Where no other process
+    /// takes jobs over, the end is known here even if it could not be stored.
+    async fn store_end(&self, state: &JobState) -> bool {
+        let begun = Instant::now();
+        loop {
+            let ended = async { self.journal.job_end(&self.fence, &state.report()?).await };
+            let error = match ended.await {
+                Ok(is_own) => return is_own,
+                Err(error) => error,
+            };
+            tracing::warn!(job = self.id(), %error, "the end of the job could not be stored");
+            if !self.is_taken_over {
+                return true;
+            }
+            if begun.elapsed() >= self.lease {
+                return false;
+            }
+            tokio::time::sleep(LOOKED_EVERY).await;
+        }
     }
 
     /// Puts the job back into the queue.
@@ -463,20 +482,15 @@ impl Jobs {
         let Some(row) = self.journal.job_with_key(&stored_key(kind, key)).await? else {
             return Ok(None);
         };
-        let earlier = JobCall::read(&row.kind, &row.request)?;
-        if earlier.arguments != call.arguments {
-            return Err(Error::conflict(format!(
-                "`idempotency_key` {:?} was used for another call of `{kind}`, which is job {}",
-                shortened(key),
-                row.id
-            ))
-            .hint("give each request its own key; repeat a key only with the same arguments"));
-        }
+        same_request(&row, key, call)?;
         Ok(Some(row.id))
     }
 
     /// Starts `work`, which receives its handle, or puts the job into the queue. The job is in the store before this
     /// returns.
+    ///
+    /// # Errors
+    /// If its idempotency key was used for another request.
     pub(crate) async fn start<F, W>(&self, start: JobStart<'_>, work: F) -> Result<String>
     where
         F: FnOnce(Handle) -> W,
@@ -502,7 +516,12 @@ impl Jobs {
             runner,
         };
         match self.journal.job_add(&job, self.terms.lease).await? {
-            JobAdded::Exists(id) => return Ok(id),
+            JobAdded::Exists(id) => {
+                // Another call with the key came between the look for it and this one.
+                let row = self.stored(&id).await?;
+                same_request(&row, key.unwrap_or_default(), call)?;
+                return Ok(id);
+            }
             JobAdded::New if self.terms.are_queued => return Ok(id),
             JobAdded::New => {}
         }
@@ -586,6 +605,7 @@ impl Jobs {
             journal: self.journal.clone(),
             keeping: Arc::default(),
             lease: self.terms.lease,
+            is_taken_over: self.are_taken_over(),
             paused: Arc::default(),
             cancel: cancel.clone(),
             left: self.left.clone(),
@@ -726,6 +746,11 @@ impl Jobs {
         let _ended = tokio::time::timeout(UNDONE, self.drain()).await;
     }
 
+    /// Whether other processes take over the jobs of one that has ended.
+    fn are_taken_over(&self) -> bool {
+        self.terms.are_queued || self.journal.store().is_shared()
+    }
+
     /// Whether workers take the jobs from the queue.
     pub(crate) fn are_queued(&self) -> bool {
         self.terms.are_queued
@@ -802,7 +827,7 @@ impl Jobs {
     async fn remembered(&self, id: &str) -> Result<JobState> {
         let row = self.stored(id).await?;
         let mut state = read_state(&row)?;
-        let is_taken_over = self.terms.are_queued || self.journal.store().is_shared();
+        let is_taken_over = self.are_taken_over();
         state.status = match row.phase {
             JobPhase::Ended => state.status,
             JobPhase::Waiting => JobStage::Waiting,
@@ -825,6 +850,31 @@ pub(crate) async fn draft_of(journal: &Journal, fence: &Fence) -> Result<Option<
     let row = journal.find_at(ENGINE, &draft).await?;
     let row = row.filter(|row| row.deleted_ms.is_none());
     Ok(row.map(|row| row.id))
+}
+
+/// The state of a job that waited or ran when its store was copied, as one that was interrupted.
+pub(crate) fn interrupted(kind: &str, state: &str) -> Result<String> {
+    let mut state: JobState = serde_json::from_str(state).map_err(|e| {
+        Error::internal(format!("the state of a `{kind}` job cannot be read")).source(e)
+    })?;
+    state.status = JobStage::Interrupted;
+    Ok(state.report()?.state)
+}
+
+/// # Errors
+/// If the job with an idempotency key is another request.
+fn same_request(job: &JobRow, key: &str, call: &JobCall) -> Result<()> {
+    let earlier = JobCall::read(&job.kind, &job.request)?;
+    if earlier.arguments == call.arguments {
+        return Ok(());
+    }
+    Err(Error::conflict(format!(
+        "`idempotency_key` {:?} was used for another call of `{}`, which is job {}",
+        shortened(key),
+        job.kind,
+        job.id
+    ))
+    .hint("give each request its own key; repeat a key only with the same arguments"))
 }
 
 /// The key of a job in the store.
@@ -959,6 +1009,67 @@ mod tests {
             jobs.wait(&id, Duration::ZERO).await.unwrap().status,
             JobStage::Done
         );
+    }
+
+    #[tokio::test]
+    async fn two_calls_with_one_key_at_the_same_time_are_one_job_only_if_they_are_the_same() {
+        // As after both have looked for a job with the key and found none.
+        let jobs = jobs();
+        let start = async |arguments: Value| {
+            let call = JobCall::new(&arguments, &Caller::user()).unwrap();
+            let start = JobStart {
+                kind: "test",
+                call: &call,
+                key: Some("k1"),
+            };
+            jobs.start(start, async |_| Ok(json!({}))).await
+        };
+        let first = start(json!({"a": 1})).await.unwrap();
+        assert_eq!(start(json!({"a": 1})).await.unwrap(), first);
+        let other = start(json!({"a": 2})).await.unwrap_err();
+        assert_eq!(other.kind, Kind::Conflict);
+        assert!(other.to_string().contains(&first), "{other}");
+    }
+
+    /// A job that a worker runs to its end while the store does not take the first `lost` ends.
+    async fn run_where_ends_are_lost(lost: u32, lease: Duration) -> (Jobs, JobRow, JobState) {
+        let journal = journal::in_memory_that_loses(lost);
+        let runner = Arc::new(Runner::new(&journal));
+        let terms = JobTerms {
+            are_queued: true,
+            lease,
+        };
+        let jobs = Jobs::new(journal.clone(), runner, terms);
+        let id = jobs
+            .start(test(&call()), async |_| Ok(json!({})))
+            .await
+            .unwrap();
+        let terms = crate::journal::ClaimTerms {
+            runner: "worker".to_owned(),
+            lease,
+            per_tenant: 1,
+        };
+        let claimed = journal.store().job_claim(&terms).await.unwrap().unwrap();
+        let work = async |_, _| Ok(json!({"b": 2}));
+        jobs.take(&claimed.job, work).await.unwrap();
+        let row = journal.job_get(&id).await.unwrap().unwrap();
+        let seen = jobs.wait(&id, Duration::ZERO).await.unwrap();
+        (jobs, row, seen)
+    }
+
+    #[tokio::test]
+    async fn the_end_of_a_job_is_stored_once_the_store_answers_again() {
+        let (_jobs, row, seen) = run_where_ends_are_lost(2, Duration::from_secs(60)).await;
+        assert_eq!(row.phase, JobPhase::Ended);
+        assert_eq!(seen.status, JobStage::Done);
+    }
+
+    #[tokio::test]
+    async fn an_end_that_is_not_stored_is_no_end_where_others_take_jobs_over() {
+        let lease = Duration::from_millis(300);
+        let (_jobs, row, seen) = run_where_ends_are_lost(u32::MAX, lease).await;
+        assert_eq!(row.phase, JobPhase::Running);
+        assert_ne!(seen.status, JobStage::Done, "{seen:?}");
     }
 
     #[tokio::test]

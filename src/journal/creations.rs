@@ -1,7 +1,9 @@
 //! Requests to providers that create something, which may cost money.
 
+use serde::{Deserialize, Serialize};
+
 /// A request that creates something.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct CreationRow {
     /// Identifies what is wanted of which provider.
     pub key: String,
@@ -21,7 +23,8 @@ pub(crate) struct CreationRow {
 }
 
 /// How far a creation is known to be.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub(crate) enum CreationState {
     /// Its request is about to be sent, or was sent and has no answer yet.
     Sending,

@@ -5,19 +5,22 @@ use std::io::{Read, Write};
 use flate2::Compression;
 use flate2::read::DeflateDecoder;
 use flate2::write::DeflateEncoder;
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use super::portable::base64_bytes;
 use crate::error::{Error, Result};
 
 /// The largest document that is stored, in bytes: what can also be edited.
 const MAX_DOCUMENT_BYTES: usize = capcut_draft::MAX_BYTES;
 
 /// A document as it is stored.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct PackedDocument {
     /// SHA-256 of the text, in hexadecimal digits.
     pub hash: String,
     /// The text, as a deflate stream.
+    #[serde(with = "base64_bytes")]
     pub packed: Vec<u8>,
 }
 

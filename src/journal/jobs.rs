@@ -6,6 +6,8 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use crate::access::TenantName;
 use crate::draft::ids::DraftId;
 
@@ -35,7 +37,8 @@ pub(crate) enum JobAdded {
 }
 
 /// Where a job is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub(crate) enum JobPhase {
     /// It waits for a worker.
     Waiting,

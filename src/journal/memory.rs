@@ -1,6 +1,7 @@
 //! A journal in memory, for tests: the simplest implementation of the contract.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -23,6 +24,17 @@ pub(super) struct MemoryStore {
     tenants: Mutex<BTreeMap<TenantName, Arc<Mutex<Tables>>>>,
     /// Told when a job is added or stopped.
     queue: Notify,
+    /// How many ends of jobs it does not take, as a database that is away.
+    lost_ends: AtomicU32,
+}
+
+impl MemoryStore {
+    pub(super) fn that_loses(ends: u32) -> Self {
+        Self {
+            lost_ends: ends.into(),
+            ..Self::default()
+        }
+    }
 }
 
 fn lock<T>(tables: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -505,6 +517,11 @@ impl Store for MemoryStore {
     }
 
     async fn job_end(&self, who: &TenantName, fence: &Fence, report: &JobReport) -> Result<bool> {
+        let lost = self.lost_ends.load(Ordering::SeqCst);
+        if lost > 0 {
+            self.lost_ends.store(lost - 1, Ordering::SeqCst);
+            return Err(Error::internal("the end was lost"));
+        }
         let own = self.of(who);
         let mut tables = lock(&own);
         let ended = tables.held(fence).map(|job| {

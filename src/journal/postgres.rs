@@ -11,6 +11,7 @@ mod drafts;
 mod failure;
 mod jobs;
 mod listener;
+mod portable;
 mod schema;
 mod shared;
 #[cfg(all(test, unix))]
@@ -25,12 +26,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use tokio::sync::mpsc;
 use uuid::Uuid;
 
 use super::{
     Appended, Beat, Budget, CallPosition, ClaimTerms, ClaimedJob, CreationClaim, CreationRow,
-    DraftRow, Fence, JobAdded, JobReport, JobRow, NewDraftRow, NewJob, NewRecord, PackedDocument,
-    Record, Store, already_exists,
+    DraftRow, Existing, Fence, Imported, JobAdded, JobReport, JobRow, NewDraftRow, NewJob,
+    NewRecord, PackedDocument, PortableStore, Record, Store, StorePart, already_exists,
 };
 use crate::access::TenantName;
 use crate::draft::ids::DraftId;
@@ -341,5 +343,27 @@ impl Store for Postgres {
 
     async fn spent(&self, who: &TenantName, since_ms: i64) -> Result<f64> {
         creations::spent(&self.database, who, since_ms).await
+    }
+}
+
+#[async_trait]
+impl PortableStore for Postgres {
+    fn name(&self) -> String {
+        self.database.address.to_string()
+    }
+
+    async fn export(&self, who: &TenantName, to: mpsc::Sender<StorePart>) -> Result<()> {
+        portable::export(&self.database, who, &to).await
+    }
+
+    async fn import(
+        &self,
+        who: &TenantName,
+        parts: &[StorePart],
+        existing: Existing,
+    ) -> Result<Vec<Imported>> {
+        let done = portable::import(&self.database, who, parts, existing).await?;
+        self.listener.tell();
+        Ok(done)
     }
 }

@@ -7,6 +7,7 @@
 mod creations;
 mod file;
 mod jobs;
+mod portable;
 mod rows;
 mod schema;
 #[cfg(test)]
@@ -23,13 +24,14 @@ use std::time::Duration;
 use async_trait::async_trait;
 use rusqlite::{Connection, ErrorCode};
 use serde_json::value::RawValue;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, mpsc};
 use uuid::Uuid;
 
 use super::{
     Appended, Beat, Budget, CallPosition, ClaimTerms, ClaimedJob, CreationClaim, CreationRow,
-    DraftRow, Fence, JobAdded, JobReport, JobRow, KEEP_FINISHED_MS, NewDraftRow, NewJob, NewRecord,
-    PackedDocument, Record, Store, SyncMode, already_exists, beyond, changed, now_ms, taken_over,
+    DraftRow, Existing, Fence, Imported, JobAdded, JobReport, JobRow, KEEP_FINISHED_MS,
+    NewDraftRow, NewJob, NewRecord, PackedDocument, PortableStore, Record, Store, StorePart,
+    SyncMode, already_exists, beyond, changed, now_ms, taken_over,
 };
 use crate::access::TenantName;
 use crate::draft::ids::DraftId;
@@ -885,5 +887,49 @@ impl Store for Sqlite {
         let own = self.of(who);
         own.look(move |connection| creations::spent(connection, since_ms))
             .await
+    }
+}
+
+#[async_trait]
+impl PortableStore for Sqlite {
+    fn name(&self) -> String {
+        match &self.folder {
+            Some(folder) => format!("folder {}", folder.display()),
+            None => "folder that is not known".to_owned(),
+        }
+    }
+
+    async fn export(&self, who: &TenantName, to: mpsc::Sender<StorePart>) -> Result<()> {
+        let shared = Arc::clone(&self.of(who).shared);
+        let work = move || {
+            // A connection of its own: the export takes as long as its receiver.
+            let mut own = shared.file.open()?;
+            let exported = own.connection.transaction().and_then(|transaction| {
+                let mut send = |part| to.blocking_send(part).is_ok();
+                portable::export(&transaction, now_ms(), &mut send)
+            });
+            exported.map_err(|error| shared.file.explain(error))
+        };
+        match tokio::task::spawn_blocking(work).await {
+            Ok(done) => done,
+            Err(error) => Err(Error::internal("reading the journal was interrupted").source(error)),
+        }
+    }
+
+    async fn import(
+        &self,
+        who: &TenantName,
+        parts: &[StorePart],
+        existing: Existing,
+    ) -> Result<Vec<Imported>> {
+        let parts = parts.to_vec();
+        let done = self
+            .of(who)
+            .write_durably(move |connection| {
+                portable::import(connection, &parts, existing, now_ms())
+            })
+            .await;
+        self.queue.notify_waiters();
+        done
     }
 }

@@ -68,6 +68,8 @@ mod sound;
 mod sound_sources;
 mod start;
 mod stdio;
+#[cfg(unix)]
+mod store;
 mod subtitles;
 mod support;
 mod templates;

@@ -99,6 +99,29 @@ impl TokenStore {
         self.bytes()?.map(|bytes| self.parse(&bytes)).transpose()
     }
 
+    /// The list as it is stored, if there is one and it is not damaged.
+    pub(crate) fn content(&self) -> Result<Option<Vec<u8>>> {
+        let bytes = self.bytes()?;
+        if let Some(bytes) = &bytes {
+            self.parse(bytes)?;
+        }
+        Ok(bytes)
+    }
+
+    /// Writes a list of another store into the folder; false if there is one, unless it is replaced, or the same one.
+    pub(crate) fn put_content(&self, bytes: &[u8], is_replaced: bool) -> Result<bool> {
+        let entries = parsed(bytes, "the list of tokens of the other store")?;
+        let there = self.bytes()?;
+        if there.as_deref() == Some(bytes) || (there.is_some() && !is_replaced) {
+            return Ok(false);
+        }
+        self.change(&|own| {
+            own.clone_from(&entries);
+            Ok(())
+        })?;
+        Ok(true)
+    }
+
     pub(super) fn bytes(&self) -> Result<Option<Vec<u8>>> {
         let path = match self {
             Self::Folder(folder) => folder.join(FILE),

@@ -18,8 +18,35 @@ macro_rules! columns {
         "key, provider, state, runner, task, cost, found, claimed_ms"
     };
 }
+pub(super) use columns;
 
-fn creation_row(database: &DatabasePool, row: &Row) -> Result<CreationRow> {
+/// Writes a creation, a new one or that with its key.
+pub(super) const PUT: &str = "
+    INSERT INTO capcut_mcp.creations (tenant, key, provider, state, runner, task, cost, found, claimed_ms)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+    ON CONFLICT (tenant, key) DO UPDATE SET provider = excluded.provider, state = excluded.state,
+        runner = excluded.runner, task = excluded.task, cost = excluded.cost, found = excluded.found,
+        claimed_ms = excluded.claimed_ms";
+
+/// The values of [`PUT`].
+macro_rules! put_values {
+    ($who:expr, $row:expr) => {
+        values![
+            TEXT $who.as_str(),
+            TEXT stored(&$row.key),
+            TEXT stored(&$row.provider),
+            TEXT $row.state.name(),
+            TEXT stored(&$row.runner),
+            TEXT $row.task.as_deref().map(stored),
+            FLOAT8 $row.cost,
+            TEXT $row.found.as_deref().map(stored),
+            INT8 $row.claimed_ms,
+        ]
+    };
+}
+pub(super) use put_values;
+
+pub(super) fn creation_row(database: &DatabasePool, row: &Row) -> Result<CreationRow> {
     let text = |column| database.get(row, column).map(original);
     let maybe = |column| -> Result<Option<String>> {
         Ok(database.get::<Option<String>>(row, column)?.map(original))
@@ -153,28 +180,8 @@ pub(super) async fn put(
     who: &TenantName,
     row: &CreationRow,
 ) -> Result<()> {
-    const SQL: &str = "
-        INSERT INTO capcut_mcp.creations (tenant, key, provider, state, runner, task, cost, found, claimed_ms)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
-        ON CONFLICT (tenant, key) DO UPDATE SET provider = excluded.provider, state = excluded.state,
-            runner = excluded.runner, task = excluded.task, cost = excluded.cost, found = excluded.found,
-            claimed_ms = excluded.claimed_ms";
     database
-        .run(
-            StatementWork::Write,
-            SQL,
-            values![
-                TEXT who.as_str(),
-                TEXT stored(&row.key),
-                TEXT stored(&row.provider),
-                TEXT row.state.name(),
-                TEXT stored(&row.runner),
-                TEXT row.task.as_deref().map(stored),
-                FLOAT8 row.cost,
-                TEXT row.found.as_deref().map(stored),
-                INT8 row.claimed_ms,
-            ],
-        )
+        .run(StatementWork::Write, PUT, put_values!(who, row))
         .await?;
     Ok(())
 }

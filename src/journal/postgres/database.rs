@@ -9,9 +9,9 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::{OnceCell, Semaphore, SemaphorePermit};
-use tokio::time::{Instant, sleep, timeout_at};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
 use tokio_postgres::types::{ToSql, Type};
-use tokio_postgres::{Client, Row};
+use tokio_postgres::{Client, IsolationLevel, Row};
 use tokio_util::task::AbortOnDropHandle;
 
 use super::address::DatabaseAddress;
@@ -79,16 +79,75 @@ impl std::fmt::Debug for PooledConnection {
     }
 }
 
+/// What a transaction is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum TransactionUse {
+    /// All its statements see the database as it was at the first one.
+    Snapshot,
+    Write,
+}
+
+/// A transaction on a connection of its own. If the connection breaks, nothing is repeated and nothing was changed, unless it
+/// breaks during the commit.
+pub(super) struct DatabaseTransaction<'a> {
+    database: &'a DatabasePool,
+    transaction: tokio_postgres::Transaction<'a>,
+}
+
+impl<'a> DatabaseTransaction<'a> {
+    pub(super) fn database(&self) -> &'a DatabasePool {
+        self.database
+    }
+
+    pub(super) async fn query(&self, sql: &str, values: SqlValues<'_>) -> Result<Vec<Row>> {
+        match timeout(LONG, self.transaction.query_typed(sql, values)).await {
+            Ok(Ok(rows)) => Ok(rows),
+            Ok(Err(error)) => Err(self.database.explained(&error, false)),
+            Err(_) => Err(failure::late(&self.database.address, LONG.as_secs(), false)),
+        }
+    }
+
+    pub(super) async fn commit(self) -> Result<()> {
+        match timeout(LONG, self.transaction.commit()).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(error)) => Err(self.database.explained(&error, true)),
+            Err(_) => Err(failure::late(&self.database.address, LONG.as_secs(), true)),
+        }
+    }
+}
+
 /// A connection in use.
-struct HeldConnection<'a> {
+pub(super) struct HeldConnection<'a> {
     database: &'a DatabasePool,
     connection: Option<PooledConnection>,
     _slot: SemaphorePermit<'a>,
 }
 
 impl HeldConnection<'_> {
+    /// Begins a transaction.
+    pub(super) async fn begin(&mut self, used: TransactionUse) -> Result<DatabaseTransaction<'_>> {
+        let database = self.database;
+        let Some(connection) = &mut self.connection else {
+            return Err(Error::internal("a connection is missing"));
+        };
+        let begun = connection.client.build_transaction();
+        let begun = match used {
+            TransactionUse::Snapshot => begun
+                .read_only(true)
+                .isolation_level(IsolationLevel::RepeatableRead)
+                .start(),
+            TransactionUse::Write => begun.start(),
+        };
+        Ok(DatabaseTransaction {
+            database,
+            transaction: begun
+                .await
+                .map_err(|error| database.explained(&error, false))?,
+        })
+    }
+
     /// Puts the connection back for the next statement. Without this it is closed.
-    fn keep(mut self) {
+    pub(super) fn keep(mut self) {
         if let Some(connection) = self.connection.take().filter(|own| !own.client.is_closed()) {
             self.database.idle().push(connection);
         }
@@ -207,6 +266,11 @@ impl DatabasePool {
             .map_err(|error| failure::damaged(&self.address, &error.to_string()).source(error))
     }
 
+    /// A connection for a transaction.
+    pub(super) async fn long_connection(&self) -> Result<HeldConnection<'_>> {
+        self.connection(Instant::now() + QUICK).await
+    }
+
     async fn connection(&self, until: Instant) -> Result<HeldConnection<'_>> {
         let Ok(Ok(slot)) = timeout_at(until, self.slots.acquire()).await else {
             return Err(failure::crowded(&self.address, CONNECTIONS));
@@ -298,11 +362,23 @@ impl DatabasePool {
         match schema::migrate(client, schema::STEPS).await {
             Ok(Ok(())) => Ok(()),
             Ok(Err(unfit)) => Err(failure::unfit(&self.address, unfit)),
-            Err(error) => Err(match failure::effect(&error) {
-                Effect::Unknown => failure::unreachable(&self.address, &error),
-                Effect::Elsewhere => failure::unfit(&self.address, Unfit::ReadOnly),
-                _ => failure::failed(&self.address, &error),
-            }),
+            Err(error) => Err(self.explained(&error, false)),
+        }
+    }
+
+    /// Why work that is not repeated failed. `writes`: it may have been done although its answer was lost.
+    fn explained(&self, error: &tokio_postgres::Error, writes: bool) -> Error {
+        match failure::effect(error) {
+            Effect::Unknown => {
+                let away = failure::unreachable(&self.address, error);
+                if writes {
+                    failure::unknown_outcome(&self.address, &away)
+                } else {
+                    away
+                }
+            }
+            Effect::Elsewhere => failure::unfit(&self.address, Unfit::ReadOnly),
+            Effect::Again | Effect::None => failure::failed(&self.address, error),
         }
     }
 }

@@ -19,6 +19,23 @@ use crate::journal::{
 /// The values of the column `phase`.
 const WAITING: i16 = 0;
 const RUNNING: i16 = 1;
+const ENDED: i16 = 2;
+
+pub(super) fn phase(number: i16) -> JobPhase {
+    match number {
+        WAITING => JobPhase::Waiting,
+        RUNNING => JobPhase::Running,
+        _ => JobPhase::Ended,
+    }
+}
+
+pub(super) fn number(phase: JobPhase) -> i16 {
+    match phase {
+        JobPhase::Waiting => WAITING,
+        JobPhase::Running => RUNNING,
+        JobPhase::Ended => ENDED,
+    }
+}
 
 /// The channel on which other processes hear of a new job, and of one that is asked to stop.
 pub(super) const CHANNEL: &str = "capcut_mcp_jobs";
@@ -72,11 +89,7 @@ fn job_row(database: &DatabasePool, row: &Row) -> Result<JobRow> {
         request: text(3)?,
         state: text(4)?,
         key: maybe(5)?,
-        phase: match database.get(row, 6)? {
-            WAITING => JobPhase::Waiting,
-            RUNNING => JobPhase::Running,
-            _ => JobPhase::Ended,
-        },
+        phase: phase(database.get(row, 6)?),
         attempt: u32::try_from(database.get::<i64>(row, 7)?).unwrap_or(u32::MAX),
         runner: text(8)?,
         is_lost: database.get(row, 9)?,

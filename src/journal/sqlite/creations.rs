@@ -30,6 +30,22 @@ pub(super) fn find(connection: &Connection, key: &str) -> rusqlite::Result<Optio
     statement.query_row([key], row).optional()
 }
 
+/// Gives all creations to `send` until it returns false.
+pub(super) fn each(
+    connection: &Connection,
+    mut send: impl FnMut(CreationRow) -> bool,
+) -> rusqlite::Result<()> {
+    let mut statement =
+        connection.prepare(&format!("SELECT {COLUMNS} FROM creations ORDER BY key"))?;
+    let mut found = statement.query_map([], row)?;
+    while let Some(row) = found.next().transpose()? {
+        if !send(row) {
+            break;
+        }
+    }
+    Ok(())
+}
+
 pub(super) fn claim(
     connection: &mut Connection,
     new: &CreationRow,

@@ -12,6 +12,23 @@ use crate::journal::{
 /// The values of the column `phase`.
 const WAITING: i64 = 0;
 const RUNNING: i64 = 1;
+const ENDED: i64 = 2;
+
+pub(super) fn phase(number: i64) -> JobPhase {
+    match number {
+        WAITING => JobPhase::Waiting,
+        RUNNING => JobPhase::Running,
+        _ => JobPhase::Ended,
+    }
+}
+
+pub(super) fn number(phase: JobPhase) -> i64 {
+    match phase {
+        JobPhase::Waiting => WAITING,
+        JobPhase::Running => RUNNING,
+        JobPhase::Ended => ENDED,
+    }
+}
 
 /// Removes the jobs that ended before ?1.
 pub(super) const REMOVE_ENDED: &str = "DELETE FROM jobs WHERE phase = 2 AND updated_ms < ?1";
@@ -28,11 +45,7 @@ fn row(row: &Row<'_>) -> rusqlite::Result<JobRow> {
         request: row.get(3)?,
         state: row.get(4)?,
         key: row.get(5)?,
-        phase: match row.get(6)? {
-            WAITING => JobPhase::Waiting,
-            RUNNING => JobPhase::Running,
-            _ => JobPhase::Ended,
-        },
+        phase: phase(row.get(6)?),
         attempt: row.get(7)?,
         runner: row.get(8)?,
         is_lost: row.get(9)?,

@@ -124,7 +124,9 @@ pub(super) fn insert(
         {
             return Ok(None);
         }
-        keep_document(connection, record)?;
+        if let Some(document) = &record.document {
+            put_document(connection, document)?;
+        }
         let entered = insert_call(connection, origin, draft, record, at)?;
         set_name(connection, origin, draft, record)?;
         Ok(entered)
@@ -142,14 +144,15 @@ pub(super) fn insert(
     entered.and_then(|entered| ended.map(|()| entered))
 }
 
-fn keep_document(connection: &Connection, record: &NewRecord) -> rusqlite::Result<()> {
-    if let Some(document) = &record.document {
-        connection
-            .prepare_cached(
-                "INSERT INTO documents (hash, packed) VALUES (?1, ?2) ON CONFLICT (hash) DO NOTHING",
-            )?
-            .execute(params![document.hash, document.packed])?;
-    }
+pub(super) fn put_document(
+    connection: &Connection,
+    document: &PackedDocument,
+) -> rusqlite::Result<()> {
+    connection
+        .prepare_cached(
+            "INSERT INTO documents (hash, packed) VALUES (?1, ?2) ON CONFLICT (hash) DO NOTHING",
+        )?
+        .execute(params![document.hash, document.packed])?;
     Ok(())
 }
 
