@@ -62,6 +62,7 @@ use body::{Body, Unreadable};
 use calls::busy;
 use eager::Eager;
 pub(crate) use health::{health, ready};
+use listener::Closing;
 pub(crate) use listener::{AcceptOptions, Connections, Received, accept};
 use newer::Endpoint;
 use receive::{Receiver, Unreceived};
@@ -780,7 +781,7 @@ pub(crate) async fn serve(
         metrics: server.tenants.metrics(),
         tls: server.tls.clone(),
     };
-    let closed = accept(listener, accepted, answering, stop).await;
+    let Closing { closed, answered } = accept(listener, accepted, answering, stop).await;
     no_more_jobs.cancel();
     awake.abort();
     tended.abort();
@@ -790,8 +791,9 @@ pub(crate) async fn serve(
         tracing::info!("stopping: {under_way} calls are still under way");
     }
     let ended = async {
-        // This includes calls whose clients have disconnected.
         let calls = async {
+            answered.await;
+            // This includes calls whose clients have disconnected.
             let _ = server.calls.acquire_many(CALLS as u32).await;
             // Streams of sessions stay open until they are ended.
             server.stop.cancel();

@@ -37,7 +37,7 @@ pub(crate) use jobs::{
     Beat, ClaimTerms, ClaimedJob, JobAdded, JobPhase, JobReport, JobRow, NewJob,
 };
 pub(crate) use portable::{
-    DraftPart, Existing, Imported, PortableCall, PortableDraft, PortableJob, PortableStore,
+    DraftCalls, Imported, MergeRule, PortableCall, PortableDraft, PortableJob, PortableStore,
     PortableValue, StorePart,
 };
 pub(crate) use presence::Runner;

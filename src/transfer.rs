@@ -15,7 +15,7 @@ use tokio::sync::mpsc;
 use crate::access::TenantName;
 use crate::error::{Error, Kind, Result};
 use crate::exec::jobs;
-use crate::journal::{Existing, Imported, JobPhase, StorePart};
+use crate::journal::{Imported, JobPhase, MergeRule, StorePart};
 
 pub(crate) use backup::{BackupFile, BackupWriter};
 use fingerprints::Fingerprints;
@@ -43,7 +43,7 @@ pub(crate) trait TransferTarget: Send {
         &mut self,
         who: &TenantName,
         parts: Vec<StorePart>,
-        existing: Existing,
+        existing: MergeRule,
     ) -> Result<Vec<Imported>>;
 
     /// What was put is complete and on the disk.
@@ -54,7 +54,7 @@ pub(crate) trait TransferTarget: Send {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct TransferTerms {
     /// What becomes of what is there already, but different.
-    pub existing: Existing,
+    pub existing: MergeRule,
     pub open_jobs: OpenJobs,
 }
 
@@ -64,7 +64,7 @@ pub(crate) enum OpenJobs {
     /// They are not copied: the servers of the source run them.
     LeaveOut,
     Include,
-    /// They are copied as interrupted: what they did after the copy was made is not known, so that none goes on by itself.
+    /// They are copied as interrupted: what they did after the copy was made is not known, so that none continues by itself.
     Interrupt,
 }
 

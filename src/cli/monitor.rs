@@ -94,7 +94,10 @@ async fn serve(listener: TcpListener, app: Arc<App>, admission: Admission) {
         metrics: None,
         tls: None,
     };
-    http::accept(listener, options, answering, stop).await.await;
+    http::accept(listener, options, answering, stop)
+        .await
+        .closed
+        .await;
 }
 
 async fn answer(app: &Arc<App>, admission: &Admission, received: &Received) -> Response<String> {

@@ -9,7 +9,7 @@ use clap::{Args, Subcommand, ValueHint};
 
 use crate::access::utc;
 use crate::cli;
-use crate::journal::Existing;
+use crate::journal::MergeRule;
 use crate::printable::counted;
 use crate::settings::Settings;
 use crate::transfer::{
@@ -92,7 +92,7 @@ impl StoreCommand {
                 from.has_content().await?;
                 from.is_other_than(&to).await?;
                 let terms = TransferTerms {
-                    existing: Existing::Replace,
+                    existing: MergeRule::Replace,
                     open_jobs: if with_jobs {
                         OpenJobs::Include
                     } else {
@@ -109,7 +109,7 @@ impl StoreCommand {
                 from.has_content().await?;
                 let mut to = BackupWriter::new(&file, replace)?;
                 let terms = TransferTerms {
-                    existing: Existing::Replace,
+                    existing: MergeRule::Replace,
                     open_jobs: OpenJobs::Include,
                 };
                 let again = BackupFile::new(&file);
@@ -123,7 +123,7 @@ impl StoreCommand {
                 let made_ms = from.check()?;
                 let mut to = StorePlace::of_settings(&settings)?;
                 let terms = TransferTerms {
-                    existing: Existing::Keep,
+                    existing: MergeRule::Keep,
                     open_jobs: OpenJobs::Interrupt,
                 };
                 let again = to.clone();

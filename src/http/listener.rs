@@ -30,6 +30,8 @@ const RESERVED: u64 = 64;
 const BODY_GRACE: Duration = Duration::from_secs(2);
 /// If all connections are running calls, a new one waits for this time before it checks again.
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
+/// How often a listener that ends looks whether all requests are answered.
+const ANSWERED_EVERY: Duration = Duration::from_millis(5);
 
 /// How a listener treats its connections.
 #[derive(Clone, Copy, Debug)]
@@ -158,6 +160,13 @@ impl Open {
         open.1.remove(&number);
     }
 
+    /// Whether a connection has a request that is not answered to its end.
+    fn is_answering(&self) -> bool {
+        let open = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut states = open.1.values().map(|it| it.state.load(Ordering::Acquire));
+        states.any(|state| matches!(state, RECEIVING | WORKING | SENDING))
+    }
+
     /// Closes the connection that has been idle longest. Returns whether there was one.
     fn close_one(&self) -> bool {
         let open = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -206,6 +215,14 @@ fn descriptors() -> Option<u64> {
     None
 }
 
+/// The end of a listener: what its connections still do. Both are to be awaited together.
+pub(crate) struct Closing<C, S> {
+    /// All connections are closed, which lets requests that are under way end; streams of sessions do not end by themselves.
+    pub closed: C,
+    /// No connection has a request that is not answered to its end, except for streams of sessions.
+    pub answered: S,
+}
+
 /// Serves until `stop`, then accepts no new connections and waits for requests that are under way. Connections are
 /// counted in `metrics`.
 pub(crate) async fn accept<S, F, B>(
@@ -213,7 +230,7 @@ pub(crate) async fn accept<S, F, B>(
     options: AcceptOptions,
     service: S,
     stop: impl Future<Output = ()>,
-) -> impl Future<Output = ()>
+) -> Closing<impl Future<Output = ()>, impl Future<Output = ()>>
 where
     S: Fn(Received) -> F + Clone + Send + 'static,
     F: Future<Output = Response<B>> + Send,
@@ -321,8 +338,15 @@ where
         });
     }
     drop(listener);
-    async move {
-        graceful.shutdown().await;
-        drop(tasks);
+    Closing {
+        closed: async move {
+            graceful.shutdown().await;
+            drop(tasks);
+        },
+        answered: async move {
+            while open.is_answering() {
+                tokio::time::sleep(ANSWERED_EVERY).await;
+            }
+        },
     }
 }

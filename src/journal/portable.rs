@@ -34,13 +34,13 @@ pub(crate) trait PortableStore: Store {
         &self,
         who: &TenantName,
         parts: &[StorePart],
-        existing: Existing,
+        existing: MergeRule,
     ) -> Result<Vec<Imported>>;
 }
 
 /// What becomes of something in a store that is there already, but different.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Existing {
+pub(crate) enum MergeRule {
     /// It becomes what is imported, except that calls of drafts are only added.
     Replace,
     Keep,
@@ -60,7 +60,7 @@ pub(crate) enum Imported {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum StorePart {
-    Draft(Box<DraftPart>),
+    Draft(Box<DraftCalls>),
     Job(Box<PortableJob>),
     Value(PortableValue),
     Creation(Box<CreationRow>),
@@ -68,7 +68,7 @@ pub(crate) enum StorePart {
 
 /// A draft, or a part of one that has many calls.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub(crate) struct DraftPart {
+pub(crate) struct DraftCalls {
     pub draft: PortableDraft,
     /// Those that the calls name and that were not sent before.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -156,7 +156,7 @@ impl PortableCall {
     }
 }
 
-impl DraftPart {
+impl DraftCalls {
     pub(super) fn new(draft: PortableDraft) -> Self {
         Self {
             draft,

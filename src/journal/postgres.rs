@@ -31,7 +31,7 @@ use uuid::Uuid;
 
 use super::{
     Appended, Beat, Budget, CallPosition, ClaimTerms, ClaimedJob, CreationClaim, CreationRow,
-    DraftRow, Existing, Fence, Imported, JobAdded, JobReport, JobRow, NewDraftRow, NewJob,
+    DraftRow, Fence, Imported, JobAdded, JobReport, JobRow, MergeRule, NewDraftRow, NewJob,
     NewRecord, PackedDocument, PortableStore, Record, Store, StorePart, already_exists,
 };
 use crate::access::TenantName;
@@ -360,7 +360,7 @@ impl PortableStore for Postgres {
         &self,
         who: &TenantName,
         parts: &[StorePart],
-        existing: Existing,
+        existing: MergeRule,
     ) -> Result<Vec<Imported>> {
         let done = portable::import(&self.database, who, parts, existing).await?;
         self.listener.tell();

@@ -29,7 +29,7 @@ use uuid::Uuid;
 
 use super::{
     Appended, Beat, Budget, CallPosition, ClaimTerms, ClaimedJob, CreationClaim, CreationRow,
-    DraftRow, Existing, Fence, Imported, JobAdded, JobReport, JobRow, KEEP_FINISHED_MS,
+    DraftRow, Fence, Imported, JobAdded, JobReport, JobRow, KEEP_FINISHED_MS, MergeRule,
     NewDraftRow, NewJob, NewRecord, PackedDocument, PortableStore, Record, Store, StorePart,
     SyncMode, already_exists, beyond, changed, now_ms, taken_over,
 };
@@ -920,7 +920,7 @@ impl PortableStore for Sqlite {
         &self,
         who: &TenantName,
         parts: &[StorePart],
-        existing: Existing,
+        existing: MergeRule,
     ) -> Result<Vec<Imported>> {
         let parts = parts.to_vec();
         let done = self

@@ -20,7 +20,7 @@ use tokio::sync::mpsc;
 use super::{TransferSource, TransferTarget};
 use crate::access::TenantName;
 use crate::error::{Error, Kind, Result};
-use crate::journal::{Existing, Imported, StorePart, now_ms};
+use crate::journal::{Imported, MergeRule, StorePart, now_ms};
 use crate::regular_file::{self, Links};
 
 /// The version of the format.
@@ -170,7 +170,7 @@ impl TransferTarget for BackupWriter {
         &mut self,
         who: &TenantName,
         parts: Vec<StorePart>,
-        _existing: Existing,
+        _existing: MergeRule,
     ) -> Result<Vec<Imported>> {
         if self.who.as_ref() != Some(who) {
             self.line(&BackupLine::Tenant(who.clone()))?;

@@ -6,7 +6,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::access::TenantName;
 use crate::error::{Error, Result};
-use crate::journal::{Existing, StorePart, now_ms};
+use crate::journal::{MergeRule, StorePart, now_ms};
 
 type Hash = [u8; 32];
 
@@ -97,9 +97,9 @@ impl Fingerprints {
         self.entries.remove(&key).is_some()
     }
 
-    /// What `seen` lacks of this, or has otherwise, in order. With [`Existing::Keep`] it may have more calls, and other
+    /// What `seen` lacks of this, or has otherwise, in order. With [`MergeRule::Keep`] it may have more calls, and other
     /// properties.
-    pub(super) fn missing_in(&self, seen: &Self, existing: Existing) -> Vec<String> {
+    pub(super) fn missing_in(&self, seen: &Self, existing: MergeRule) -> Vec<String> {
         let mut found = Vec::new();
         for ((who, name), own) in &self.entries {
             let how = match seen.entries.get(&(who.clone(), name.clone())) {
@@ -108,7 +108,7 @@ impl Fingerprints {
                 Some(there) if own.calls > 0 && there.noted != Some(own.chain) => {
                     "has other calls there"
                 }
-                Some(_) if existing == Existing::Keep => continue,
+                Some(_) if existing == MergeRule::Keep => continue,
                 Some(there) if there.calls > own.calls => "has more calls there",
                 Some(there) if there.head != own.head => "is different there",
                 Some(_) => continue,

@@ -10,7 +10,9 @@ use super::{AHEAD, TransferSource, TransferTarget};
 use crate::access::TenantName;
 use crate::access::tokens::{TOKENS_KEY, TokenStore};
 use crate::error::{Error, Result};
-use crate::journal::{self, Existing, Imported, PortableStore, PortableValue, StorePart, SyncMode};
+use crate::journal::{
+    self, Imported, MergeRule, PortableStore, PortableValue, StorePart, SyncMode,
+};
 use crate::regular_file;
 use crate::settings::Settings;
 
@@ -153,7 +155,7 @@ impl TransferTarget for StorePlace {
         &mut self,
         who: &TenantName,
         parts: Vec<StorePart>,
-        existing: Existing,
+        existing: MergeRule,
     ) -> Result<Vec<Imported>> {
         let Some(tokens) = self.tokens().filter(|_| *who == TenantName::local()) else {
             return self.store.import(who, &parts, existing).await;
@@ -165,7 +167,7 @@ impl TransferTarget for StorePlace {
             match own.first() {
                 Some(StorePart::Value(value)) if value.key == TOKENS_KEY => {
                     let written =
-                        tokens.put_content(&value.value, existing == Existing::Replace)?;
+                        tokens.put_content(&value.value, existing == MergeRule::Replace)?;
                     done.push(Imported::Written(written.into()));
                 }
                 _ => done.extend(self.store.import(who, own, existing).await?),

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::path::Path;
 use std::process::Child;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -79,13 +79,13 @@ fn clips(client: &mut McpOverHttp, draft: &str) -> Vec<Value> {
         let arguments = json!({ "draft_id": draft, "offset": clips.len() });
         let shown = client.call("inspect_draft", &arguments);
         let tracks = shown["tracks"].as_array().cloned().unwrap_or_default();
-        let before = clips.len();
         for track in tracks {
             clips.extend(track["clips"].as_array().cloned().unwrap_or_default());
         }
-        if clips.len() == before || shown["more"].is_null() {
+        if shown["next_offset"].is_null() {
             return clips;
         }
+        assert_eq!(shown["next_offset"], clips.len(), "{shown}");
     }
 }
 
@@ -372,6 +372,137 @@ fn a_job_of_a_killed_process_is_taken_over_and_done_once() {
         let clips = clips(&mut client, id);
         assert_eq!(clips.len(), 5, "{clips:?}");
     }
+}
+
+/// Replicas that clients may use, as a proxy knows them: `None` while one is replaced.
+type InService = [Mutex<Option<String>>; 2];
+
+/// Adds numbered texts to a draft of its own and to a shared one, each at whichever replica is in service, until `stop`, and
+/// now and then a picture that takes half a second. Returns its draft, and how many texts each has.
+fn edit_in_turns(
+    writer: usize,
+    mut client: McpOverHttp,
+    (shared, picture): (&str, &str),
+    replicas: &InService,
+    stop: &AtomicBool,
+) -> (String, usize) {
+    let mut turn = writer;
+    let mut call = |tool: &str, arguments: &Value| loop {
+        turn += 1;
+        let url = replicas[turn % 2].lock().unwrap().clone();
+        if let Some(url) = url {
+            client.go_to(&url);
+            return client.call(tool, arguments);
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    };
+    let own = call("create_draft", &json!({ "name": format!("Own {writer}") }));
+    let own = own["draft_id"].as_str().expect("an id").to_owned();
+    let mut count = 0;
+    while count == 0 || !stop.load(Ordering::SeqCst) {
+        for draft in [own.as_str(), shared] {
+            let text = json!({ "draft_id": draft, "text": format!("w{writer} n{count}"), "start": count,
+                "end": count + 1, "track_name": format!("w{writer}") });
+            call("add_text", &text);
+        }
+        if count % 8 == writer {
+            let url = format!("{picture}/{writer}-{count}.png");
+            let image =
+                json!({ "draft_id": own, "image_url": url, "start": count, "end": count + 1 });
+            call("add_image", &image);
+        }
+        count += 1;
+    }
+    (own, count)
+}
+
+/// With `CAPCUT_TEST_EARLIER`, the path of an earlier version's executable, that version is replaced by this one; otherwise
+/// this one by itself.
+#[test]
+fn a_new_version_takes_the_place_of_an_earlier_one_while_both_serve() {
+    let Some(team) = Team::new() else { return };
+    let earlier = |mut home: Home| {
+        if let Some(path) = std::env::var_os("CAPCUT_TEST_EARLIER") {
+            home.use_executable(path);
+        }
+        home
+    };
+    let olds = [earlier(team.home()), earlier(team.home())];
+    let news = [team.home(), team.home()];
+    let serve = |home: &Home| home.serve_http(&["--workers", "0"]);
+    let mut served = olds.each_ref().map(|home| Some(serve(home)));
+    let replicas: InService = served
+        .each_ref()
+        .map(|own| Mutex::new(own.as_ref().map(|own| own.url.clone())));
+    let old_worker_home = earlier(team.home());
+    let old_worker = Worker::start(&old_worker_home);
+    let url = replicas[0].lock().unwrap().clone().expect("a replica");
+    let mut asker = McpOverHttp::connected(&url, VERSION);
+    let shared = asker.call("create_draft", &json!({ "name": "Shared" }));
+    let shared = shared["draft_id"].as_str().expect("an id").to_owned();
+    let pictures = slow_pictures(Duration::from_millis(500));
+    let film = json!({ "name": "Film", "visuals": plan(&pictures, 6, Path::new("/"))["visuals"] });
+    let begun = asker.call("compose_draft", &json!({ "plan": film, "wait_s": 0 }));
+    let job = begun["job_id"].as_str().expect("an id").to_owned();
+    until("the job runs", || {
+        asker.call("job_status", &json!({ "job_id": job }))["status"] == "running"
+    });
+
+    let stop = AtomicBool::new(false);
+    let edited: Vec<(String, usize)> = std::thread::scope(|scope| {
+        let writers: Vec<_> = (0..4)
+            .map(|writer| {
+                let client = McpOverHttp::connected(&url, VERSION);
+                let (replicas, stop) = (&replicas, &stop);
+                let used = (shared.as_str(), pictures.url.as_str());
+                scope.spawn(move || edit_in_turns(writer, client, used, replicas, stop))
+            })
+            .collect();
+        // The job goes from a worker of the earlier version to one of the new version.
+        let new_worker_home = team.home();
+        let _new_worker = Worker::start(&new_worker_home);
+        signal(&old_worker.0, "-TERM");
+        for (number, home) in news.iter().enumerate() {
+            *replicas[number].lock().unwrap() = None;
+            // A proxy has the time to notice it. Calls that have begun get their answers.
+            std::thread::sleep(Duration::from_millis(250));
+            let mut old = served[number].take().expect("it serves");
+            signal(&old.child, "-TERM");
+            let ended = old.child.wait().expect("it ends");
+            assert!(ended.success(), "{ended:?}: {}", old.stderr());
+            let new = serve(home);
+            *replicas[number].lock().unwrap() = Some(new.url.clone());
+            served[number] = Some(new);
+            // Both versions serve for a while.
+            std::thread::sleep(Duration::from_secs(1));
+        }
+        let new = served[0].as_ref().expect("it serves");
+        let mut asker = client(new);
+        let state = ended(&mut asker, &job);
+        assert_eq!(state["status"], "complete", "{state}");
+        stop.store(true, Ordering::SeqCst);
+        writers
+            .into_iter()
+            .map(|writer| writer.join().expect("a writer"))
+            .collect()
+    });
+    let mut asker = client(served[1].as_ref().expect("it serves"));
+    let mut all = Vec::new();
+    for (writer, (own, count)) in edited.iter().enumerate() {
+        let expected: Vec<String> = (0..*count).map(|n| format!("w{writer} n{n}")).collect();
+        assert!(*count > 2, "writer {writer} wrote {count}");
+        assert_eq!(texts(&mut asker, own), expected);
+        all.extend(expected);
+    }
+    let mut found = texts(&mut asker, &shared);
+    found.sort();
+    all.sort();
+    assert_eq!(found, all);
+    let state = asker.call("job_status", &json!({ "job_id": job }));
+    let draft = state["draft_id"].as_str().expect("a draft").to_owned();
+    assert_eq!(clips(&mut asker, &draft).len(), 6);
+    let drafts = asker.call("list_drafts", &json!({}));
+    assert_eq!(drafts["drafts"].as_array().map(Vec::len), Some(4 + 2));
 }
 
 #[test]

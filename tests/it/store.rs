@@ -114,7 +114,7 @@ fn drafts_and_tokens_go_from_a_folder_into_a_database_and_back() {
     let tokens = back.home.run(&["token", "list", "--json"]).success();
     assert_eq!(tokens.json()[0]["name"], "alice");
     let edited = json!({ "draft_id": draft, "text": "after", "start": 20, "end": 21 });
-    back.home.call("add_text", &edited).expect("it goes on");
+    back.home.call("add_text", &edited).expect("it continues");
 }
 
 #[test]
@@ -229,7 +229,7 @@ fn a_backup_is_restored_into_an_empty_store_and_changes_nothing_in_its_own() {
             .json()[0]["name"],
         "alice"
     );
-    // What was deleted for good comes back; what continued stays.
+    // What was permanently deleted comes back; what continued stays.
     let replaced = own.home.run(&["store", "backup", "--replace", &path]);
     replaced.success();
     let more = empty.home.run(&["store", "restore", &path, "--json"]);

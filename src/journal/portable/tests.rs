@@ -61,7 +61,7 @@ async fn take(
     store: &Opened,
     who: &TenantName,
     parts: &[StorePart],
-    existing: Existing,
+    existing: MergeRule,
 ) -> Vec<Imported> {
     store.import(who, parts, existing).await.unwrap()
 }
@@ -189,7 +189,7 @@ async fn what_is_copied_is_the_same_in_every_other_store() {
     for (number, target) in stores.iter().enumerate().skip(1) {
         // From the one before, so that each kind is read and written.
         let parts = content(&stores[number - 1], &who).await;
-        let done = take(target, &who, &parts, Existing::Keep).await;
+        let done = take(target, &who, &parts, MergeRule::Keep).await;
         let written: u64 = done
             .iter()
             .map(|done| match done {
@@ -201,7 +201,7 @@ async fn what_is_copied_is_the_same_in_every_other_store() {
         assert_eq!(content(target, &who).await, all, "store {number}");
         assert_eq!(content(target, &TenantName::local()).await, []);
         target.check(&who).await.unwrap();
-        for existing in [Existing::Keep, Existing::Replace] {
+        for existing in [MergeRule::Keep, MergeRule::Replace] {
             let again = take(target, &who, &parts, existing).await;
             assert!(
                 again.iter().all(|done| *done == Imported::Written(0)),
@@ -241,13 +241,13 @@ async fn a_copy_that_was_interrupted_is_completed() {
     assert!(parts.len() > 13, "the long draft has several parts");
     for target in &stores[1..] {
         // The second part alone does not fit.
-        let alone = take(target, &who, &parts[1..2], Existing::Replace).await;
+        let alone = take(target, &who, &parts[1..2], MergeRule::Replace).await;
         assert_eq!(alone, [Imported::Differs(0)]);
         assert_eq!(content(target, &who).await, []);
-        let _ = take(target, &who, &parts[..2], Existing::Replace).await;
+        let _ = take(target, &who, &parts[..2], MergeRule::Replace).await;
         let before = target.last_sequence(&who, ENGINE, &id(1)).await.unwrap();
         assert!(before < Some(450), "{before:?}");
-        let _ = take(target, &who, &parts, Existing::Replace).await;
+        let _ = take(target, &who, &parts, MergeRule::Replace).await;
         let all = content(&stores[0], &who).await;
         assert_eq!(content(target, &who).await, all);
     }
@@ -260,7 +260,7 @@ async fn what_continued_there_is_kept_and_named() {
     fill(&stores[0], &who).await;
     let before = content(&stores[0], &who).await;
     for target in &stores[1..] {
-        let _ = take(target, &who, &before, Existing::Keep).await;
+        let _ = take(target, &who, &before, MergeRule::Keep).await;
         // Both continue with other calls.
         let at = CallPosition::Sequence(451);
         let record = call(451);
@@ -284,14 +284,14 @@ async fn what_continued_there_is_kept_and_named() {
     let after = content(&stores[0], &who).await;
     for target in &stores[1..] {
         let there = content(target, &who).await;
-        let done = take(target, &who, &after, Existing::Keep).await;
+        let done = take(target, &who, &after, MergeRule::Keep).await;
         assert_eq!(done[0], Imported::Differs(451));
         assert!(
             done[1..].iter().all(|done| *done == Imported::Written(0)),
             "{done:?}"
         );
         assert_eq!(content(target, &who).await, there);
-        let _ = take(target, &who, &after, Existing::Replace).await;
+        let _ = take(target, &who, &after, MergeRule::Replace).await;
         let replaced = content(target, &who).await;
         // All but the calls of the draft that differs.
         assert_eq!(replaced[1..], after[1..]);
@@ -310,7 +310,7 @@ async fn a_job_never_takes_the_key_of_another_one() {
     for target in &stores[1..] {
         let other = job(9, Some("same"), None);
         let _ = target.job_add(&who, &other, lease).await.unwrap();
-        for existing in [Existing::Keep, Existing::Replace] {
+        for existing in [MergeRule::Keep, MergeRule::Replace] {
             let done = take(target, &who, &parts, existing).await;
             assert_eq!(done, [Imported::KeyTaken]);
         }
@@ -328,7 +328,7 @@ async fn an_imported_job_that_ran_is_taken_by_a_worker() {
     let _ = stores[0].job_add(&who, &running, lease).await.unwrap();
     let parts = content(&stores[0], &who).await;
     for target in &stores[1..] {
-        let _ = take(target, &who, &parts, Existing::Replace).await;
+        let _ = take(target, &who, &parts, MergeRule::Replace).await;
         let terms = ClaimTerms {
             runner: "here".into(),
             lease,
@@ -341,7 +341,7 @@ async fn an_imported_job_that_ran_is_taken_by_a_worker() {
             (2, JobPhase::Running)
         );
         // What was copied earlier does not take it away from its worker.
-        let again = take(target, &who, &parts, Existing::Replace).await;
+        let again = take(target, &who, &parts, MergeRule::Replace).await;
         assert_eq!(again, [Imported::Written(0)]);
         let there = target.job_get(&who, "job_1").await.unwrap().unwrap();
         assert_eq!(there.attempt, 2);

@@ -16,7 +16,7 @@ use crate::access::TenantName;
 use crate::draft::ids::DraftId;
 use crate::error::Result;
 use crate::journal::{
-    CreationRow, DraftPart, Existing, Imported, PackedDocument, PortableCall, PortableDraft,
+    CreationRow, DraftCalls, Imported, MergeRule, PackedDocument, PortableCall, PortableDraft,
     PortableJob, PortableValue, StorePart,
 };
 
@@ -30,13 +30,13 @@ macro_rules! call_columns {
 }
 
 /// Reads the columns of a row one after the other.
-struct Columns<'a> {
+struct RowColumns<'a> {
     database: &'a DatabasePool,
     row: &'a Row,
     next: usize,
 }
 
-impl<'a> Columns<'a> {
+impl<'a> RowColumns<'a> {
     fn new(database: &'a DatabasePool, row: &'a Row) -> Self {
         Self {
             database,
@@ -61,7 +61,7 @@ impl<'a> Columns<'a> {
 }
 
 fn portable_call(database: &DatabasePool, row: &Row) -> Result<PortableCall> {
-    let mut columns = Columns::new(database, row);
+    let mut columns = RowColumns::new(database, row);
     Ok(PortableCall {
         sequence: columns.value::<i64>()?.cast_unsigned(),
         at_ms: columns.value()?,
@@ -109,7 +109,7 @@ async fn export_drafts(
         let values = values![TEXT who.as_str(), INT8 after, INT8 PAGE];
         let rows = transaction.query(SQL, values).await?;
         for row in &rows {
-            let mut columns = Columns::new(database, row);
+            let mut columns = RowColumns::new(database, row);
             after = columns.value()?;
             let draft = PortableDraft {
                 origin: columns.text()?,
@@ -149,7 +149,7 @@ async fn export_calls(
     const DOCUMENT: &str =
         "SELECT packed FROM capcut_mcp.documents WHERE tenant = $1 AND hash = $2";
     let database = transaction.database();
-    let mut part = DraftPart::new(draft);
+    let mut part = DraftCalls::new(draft);
     let mut after = -1_i64;
     loop {
         let values = values![INT8 key, INT8 after, INT8 PAGE];
@@ -199,7 +199,7 @@ async fn export_jobs(
         let values = values![TEXT who.as_str(), INT8 queued, TEXT stored(&id), INT8 PAGE];
         let rows = transaction.query(SQL, values).await?;
         for row in &rows {
-            let mut columns = Columns::new(transaction.database(), row);
+            let mut columns = RowColumns::new(transaction.database(), row);
             queued = columns.value()?;
             let job = PortableJob {
                 id: columns.text()?,
@@ -241,7 +241,7 @@ async fn export_values(
         let values = values![TEXT who.as_str(), TEXT stored(&after), INT8 PAGE];
         let rows = transaction.query(SQL, values).await?;
         for row in &rows {
-            let mut columns = Columns::new(transaction.database(), row);
+            let mut columns = RowColumns::new(transaction.database(), row);
             let value = PortableValue {
                 key: columns.text()?,
                 value: columns.value()?,
@@ -290,7 +290,7 @@ pub(super) async fn import(
     database: &DatabasePool,
     who: &TenantName,
     parts: &[StorePart],
-    existing: Existing,
+    existing: MergeRule,
 ) -> Result<Vec<Imported>> {
     let mut held = database.long_connection().await?;
     let transaction = held.begin(TransactionUse::Write).await?;
@@ -313,8 +313,8 @@ pub(super) async fn import(
 async fn import_draft(
     transaction: &DatabaseTransaction<'_>,
     who: &TenantName,
-    part: &DraftPart,
-    existing: Existing,
+    part: &DraftCalls,
+    existing: MergeRule,
 ) -> Result<Imported> {
     const FIND: &str = "SELECT key, last_sequence FROM capcut_mcp.drafts
         WHERE tenant = $1 AND origin = $2 AND id = $3 FOR NO KEY UPDATE";
@@ -358,7 +358,7 @@ async fn import_draft(
     }
     let key = match known {
         None => Some(put_draft(transaction, who, draft, None).await?),
-        Some((key, _)) if existing == Existing::Replace => {
+        Some((key, _)) if existing == MergeRule::Replace => {
             Some(put_draft(transaction, who, draft, Some(key)).await?)
         }
         Some((key, _)) => Some(key),
@@ -466,7 +466,7 @@ async fn import_job(
     transaction: &DatabaseTransaction<'_>,
     who: &TenantName,
     job: &PortableJob,
-    existing: Existing,
+    existing: MergeRule,
 ) -> Result<Imported> {
     const TAKEN: &str =
         "SELECT 1 FROM capcut_mcp.jobs WHERE tenant = $1 AND key_hash = $2 AND id <> $3";
@@ -504,7 +504,7 @@ async fn import_job(
                 TEXT stored(&job.runner),
                 BOOL job.stop,
                 INT8 job.updated_ms,
-                BOOL existing == Existing::Replace,
+                BOOL existing == MergeRule::Replace,
             ],
         )
         .await?;
@@ -515,7 +515,7 @@ async fn import_value(
     transaction: &DatabaseTransaction<'_>,
     who: &TenantName,
     value: &PortableValue,
-    existing: Existing,
+    existing: MergeRule,
 ) -> Result<Imported> {
     const SQL: &str = "
         INSERT INTO capcut_mcp.shared_values AS own (tenant, key, value, until_ms) VALUES ($1, $2, $3, $4)
@@ -530,7 +530,7 @@ async fn import_value(
                 TEXT stored(&value.key),
                 BYTEA value.value,
                 INT8 value.until_ms,
-                BOOL existing == Existing::Replace,
+                BOOL existing == MergeRule::Replace,
             ],
         )
         .await?;
@@ -541,7 +541,7 @@ async fn import_creation(
     transaction: &DatabaseTransaction<'_>,
     who: &TenantName,
     row: &CreationRow,
-    existing: Existing,
+    existing: MergeRule,
 ) -> Result<Imported> {
     const FIND: &str = concat!(
         "SELECT ",
@@ -553,7 +553,7 @@ async fn import_creation(
     let is_written = match found.first() {
         None => true,
         Some(there) => {
-            existing == Existing::Replace && creation_row(transaction.database(), there)? != *row
+            existing == MergeRule::Replace && creation_row(transaction.database(), there)? != *row
         }
     };
     if is_written {

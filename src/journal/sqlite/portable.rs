@@ -8,7 +8,7 @@ use uuid::Uuid;
 use super::{creations, jobs, rows};
 use crate::draft::ids::DraftId;
 use crate::journal::{
-    CreationRow, DraftPart, Existing, Imported, PortableCall, PortableDraft, PortableJob,
+    CreationRow, DraftCalls, Imported, MergeRule, PortableCall, PortableDraft, PortableJob,
     PortableValue, StorePart,
 };
 
@@ -113,7 +113,7 @@ fn export_calls(
     sent: &mut HashSet<String>,
     send: &mut dyn FnMut(StorePart) -> bool,
 ) -> rusqlite::Result<bool> {
-    let mut part = DraftPart::new(draft);
+    let mut part = DraftCalls::new(draft);
     let mut calls = connection.prepare_cached(concat!(
         "SELECT ",
         call_columns!(),
@@ -139,7 +139,7 @@ fn export_calls(
 pub(super) fn import(
     connection: &mut Connection,
     parts: &[StorePart],
-    existing: Existing,
+    existing: MergeRule,
     now_ms: i64,
 ) -> rusqlite::Result<Vec<Imported>> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
@@ -158,8 +158,8 @@ pub(super) fn import(
 
 fn import_draft(
     connection: &Connection,
-    part: &DraftPart,
-    existing: Existing,
+    part: &DraftCalls,
+    existing: MergeRule,
 ) -> rusqlite::Result<Imported> {
     let (draft, first) = (&part.draft, part.calls.first());
     let known: Option<(i64, Option<i64>)> = connection
@@ -210,7 +210,7 @@ fn import_draft(
     ];
     let key = match known {
         Some((key, _)) => {
-            if existing == Existing::Replace {
+            if existing == MergeRule::Replace {
                 connection
                     .prepare_cached(
                         "UPDATE drafts SET name = ?3, edition = ?4, reason = ?5, created_ms = ?6, changed_ms = ?7,
@@ -262,7 +262,7 @@ fn import_draft(
 fn import_job(
     connection: &Connection,
     job: &PortableJob,
-    existing: Existing,
+    existing: MergeRule,
     now_ms: i64,
 ) -> rusqlite::Result<Imported> {
     let taken: bool = connection
@@ -294,7 +294,7 @@ fn import_job(
             job.stop,
             job.updated_ms,
             now_ms,
-            existing == Existing::Replace,
+            existing == MergeRule::Replace,
         ])?;
     Ok(Imported::Written(written as u64))
 }
@@ -302,7 +302,7 @@ fn import_job(
 fn import_value(
     connection: &Connection,
     value: &PortableValue,
-    existing: Existing,
+    existing: MergeRule,
 ) -> rusqlite::Result<Imported> {
     let written = connection
         .prepare_cached(
@@ -314,7 +314,7 @@ fn import_value(
             value.key,
             value.value,
             value.until_ms,
-            existing == Existing::Replace
+            existing == MergeRule::Replace
         ])?;
     Ok(Imported::Written(written as u64))
 }
@@ -322,11 +322,11 @@ fn import_value(
 fn import_creation(
     connection: &Connection,
     row: &CreationRow,
-    existing: Existing,
+    existing: MergeRule,
 ) -> rusqlite::Result<Imported> {
     let is_written = match creations::find(connection, &row.key)? {
         None => true,
-        Some(there) => existing == Existing::Replace && there != *row,
+        Some(there) => existing == MergeRule::Replace && there != *row,
     };
     if is_written {
         creations::put(connection, row)?;

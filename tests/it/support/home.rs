@@ -16,6 +16,7 @@ use super::{EXECUTABLE, NOWHERE};
 pub(crate) struct Home {
     folder: TempDir,
     variables: BTreeMap<String, String>,
+    executable: PathBuf,
 }
 
 impl Home {
@@ -26,7 +27,17 @@ impl Home {
             std::fs::create_dir(folder.path().join(name)).expect("a folder in the home");
         }
         let variables = BTreeMap::from([("CAPCUT_API_URL".to_owned(), NOWHERE.to_owned())]);
-        Self { folder, variables }
+        Self {
+            folder,
+            variables,
+            executable: EXECUTABLE.into(),
+        }
+    }
+
+    /// Starts another executable from now on.
+    #[cfg(unix)]
+    pub(crate) fn use_executable(&mut self, path: impl Into<PathBuf>) {
+        self.executable = path.into();
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -75,7 +86,7 @@ impl Home {
 
     /// The executable with these arguments, in this home, its streams piped and stdin closed.
     pub(crate) fn command<A: AsRef<OsStr>>(&self, arguments: &[A]) -> Command {
-        let mut command = Command::new(EXECUTABLE);
+        let mut command = Command::new(&self.executable);
         command
             .args(arguments)
             .current_dir(self.path())

@@ -48,6 +48,12 @@ impl McpOverHttp {
         client
     }
 
+    /// Continues at another server, with the same session.
+    #[cfg(unix)]
+    pub(crate) fn go_to(&mut self, server: &str) {
+        self.url = format!("{server}/mcp");
+    }
+
     pub(crate) fn session(&self) -> Option<&str> {
         self.session.as_deref()
     }
