@@ -5,6 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use super::support::postgres::TestServer;
 use super::support::{EXECUTABLE, Home, NOWHERE, Said, until};
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
@@ -318,6 +319,13 @@ fn the_examples_of_the_help_work() {
         rest.split('"').next().expect("an id").to_owned()
     };
     let (story, draft) = (id("story.yaml"), id("empty.yaml"));
+    let databases = TestServer::shared().map(|server| [server.database(), server.database()]);
+    for (name, address) in ["old-address", "new-address"]
+        .iter()
+        .zip(databases.iter().flatten())
+    {
+        home.file(name, address);
+    }
     let has_jq = Command::new("jq").arg("--version").output().is_ok();
     let mut commands = vec![vec![]];
     let help = home.run(&["--help"]).success().stdout;
@@ -342,7 +350,8 @@ fn the_examples_of_the_help_work() {
                 || example.contains("stats")
                 || example.contains("capcut-mcp health")
                 || (example.contains(" pull ") && !example.contains("--to"))
-                || (example.contains("| jq") && !has_jq);
+                || (example.contains("| jq") && !has_jq)
+                || (example.contains("store copy") && databases.is_none());
             if not_run {
                 continue;
             }
@@ -351,6 +360,8 @@ fn the_examples_of_the_help_work() {
                 .replace("draft_id=ID", &format!("draft_id={draft}"))
                 .replace("\"ID\"", &format!("\"{draft}\""))
                 .replace("http://192.168.1.20:9000", NOWHERE)
+                .replace("~/.local/share/capcut-mcp", &home.data().to_string_lossy())
+                .replace("postgres://capcut@db.example.com/capcut", "@old-address")
                 .replace("--metrics 127.0.0.1:9464", "--metrics 127.0.0.1:0")
                 .replace("mcp providers", "mcp --config providers.toml providers");
             // A draft of an example may have problems, and two may differ.
