@@ -417,6 +417,11 @@ async fn put_draft(
     database.get(row, 0)
 }
 
+/// One value of each call.
+fn each<'a, T>(calls: &'a [PortableCall], get: impl Fn(&'a PortableCall) -> T) -> Vec<T> {
+    calls.iter().map(get).collect()
+}
+
 async fn put_calls(
     transaction: &DatabaseTransaction<'_>,
     key: i64,
@@ -433,9 +438,6 @@ async fn put_calls(
     let Some(last) = calls.last() else {
         return Ok(());
     };
-    fn each<'a, T>(calls: &'a [PortableCall], get: impl Fn(&'a PortableCall) -> T) -> Vec<T> {
-        calls.iter().map(get).collect()
-    }
     transaction
         .query(
             ADD,

@@ -250,7 +250,7 @@ fn import_draft(
                 call.arguments,
                 call.found,
                 call.reply,
-                call.call.map(|call| call.into_bytes()),
+                call.call.map(Uuid::into_bytes),
                 call.internal,
                 call.document,
             ])?;
