@@ -648,12 +648,12 @@ impl App {
             }
             _ => None,
         };
-        let mut _lease = None;
+        let mut lease = None;
         if let (Backend::Remote(remote), Some(draft), Some(_)) =
             (&home.backend, request.draft(), &turn)
             && !home.moving
         {
-            _lease = Box::pin(self.draft_lease(draft)).await?;
+            lease = Box::pin(self.draft_lease(draft)).await?;
             self.still_there(remote, draft).await?;
         }
         let leaves = match &home.backend {
@@ -699,6 +699,12 @@ impl App {
             if let Err(error) = entered {
                 ledger::not_recorded(remote, request, &mut reply, error)?;
             }
+        }
+        if lease.is_some_and(|lease| lease.is_lost()) {
+            ledger::note(
+                &mut reply,
+                "the database was away while the call ran, so that another process may have changed the draft on the server at the same time: look at the draft before you change it again",
+            );
         }
         sign(spec, &mut reply, home);
         Ok(reply)

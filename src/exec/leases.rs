@@ -102,7 +102,8 @@ impl HeldLease {
         }
     }
 
-    fn is_lost(&self) -> bool {
+    /// Whether it has ended while it was in use: another process may have it.
+    pub(super) fn is_lost(&self) -> bool {
         self.lost.load(Ordering::Relaxed)
     }
 
@@ -209,5 +210,31 @@ impl App {
         let wait = HeldLease::take(self.journal.store(), &local, &keys, LASTS);
         let slot = self.queued(wait, "a slot of the server").await??;
         Ok(Some(slot))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::journal;
+
+    #[tokio::test]
+    async fn a_lease_that_another_process_has_is_lost() {
+        let journal = journal::in_memory();
+        let (store, who) = (journal.store(), journal.tenant());
+        let (lasts, keys) = (Duration::from_millis(40), ["turn".to_owned()]);
+        let lease = HeldLease::take(store, who, &keys, lasts).await.unwrap();
+        tokio::time::sleep(2 * lasts).await;
+        assert!(!lease.is_lost(), "it is renewed");
+        // As after the database was away for longer than the lease lasts.
+        store.release(who, "turn", lease.holder).await.unwrap();
+        let other = Uuid::new_v4();
+        let hour = Duration::from_secs(3600);
+        assert!(store.lease(who, "turn", other, hour).await.unwrap());
+        while !lease.is_lost() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        lease.release().await;
+        assert!(store.is_leased(who, "turn").await.unwrap());
     }
 }
