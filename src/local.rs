@@ -47,7 +47,7 @@ use crate::draft::ids::DraftId;
 use crate::error::{Error, Result};
 use crate::exec::jobs::{Handle, JobCall};
 use crate::exec::{self, App, Context};
-use crate::tool::{self, Hints, Request, Spec};
+use crate::tool::{self, Hints, ReplyForm, Request, Spec};
 use crate::tools::ROUTED;
 
 /// A tool that runs in this process. Like [`tool::Tool`], but its `run` gets the whole [`App`].
@@ -58,10 +58,7 @@ pub(crate) trait LocalTool:
     const TITLE: &'static str;
     const HINTS: Hints;
     const INPUT_RULES: &'static [InputRule] = &[];
-    /// The field of the reply with the path of a PNG or JPEG file, which is also sent to clients that show images.
-    const PICTURE: Option<&'static str> = None;
-    /// The reply as lines of text, for tools whose replies are lists; other replies are JSON.
-    const LINES: Option<fn(&Value) -> String> = None;
+    const REPLY_FORM: ReplyForm = ReplyForm::JSON;
     /// Whether a cancelled call ends by itself and reports what it has done.
     const REPORTS_WHEN_CANCELLED: bool = false;
     type Reply: Serialize + JsonSchema + Send + 'static;
@@ -104,8 +101,7 @@ macro_rules! local {
                 $module::$tool::TITLE,
                 $module::$tool::HINTS,
                 $module::$tool::INPUT_RULES,
-                $module::$tool::PICTURE,
-                $module::$tool::LINES,
+                $module::$tool::REPLY_FORM,
                 $module::$tool::REPORTS_WHEN_CANCELLED,
             ),
             decode_local::<$module::$tool>,

@@ -12,26 +12,24 @@ mod prompts;
 mod proportion;
 mod request_id;
 mod resources;
+mod results;
 mod stdio;
 pub(crate) mod tool_set;
 mod transport;
+mod view;
 
-use std::borrow::Cow;
-use std::io;
 use std::panic::AssertUnwindSafe;
-use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use base64::prelude::{BASE64_STANDARD, Engine as _};
 use futures::FutureExt;
 use rmcp::model::{
-    CacheScope, CallToolRequestParams, CallToolResponse, CallToolResult, CompleteRequestParams,
-    CompleteResult, ContentBlock, CustomRequest, CustomResult, ErrorCode, ErrorData, Extensions,
-    GetPromptRequestParams, GetPromptResponse, Implementation, ListPromptsResult,
-    ListResourceTemplatesResult, ListResourcesResult, ListToolsResult, MetaObject,
-    PaginatedRequestParams, ProgressNotificationParam, ProgressToken, ReadResourceRequestParams,
-    ReadResourceResponse, ServerCapabilities, ServerConfig, Tool, ToolAnnotations,
+    CacheScope, CallToolRequestParams, CallToolResponse, CompleteRequestParams, CompleteResult,
+    CustomRequest, CustomResult, ErrorCode, ErrorData, Extensions, GetPromptRequestParams,
+    GetPromptResponse, Implementation, ListPromptsResult, ListResourceTemplatesResult,
+    ListResourcesResult, ListToolsResult, MetaObject, PaginatedRequestParams,
+    ProgressNotificationParam, ProgressToken, ReadResourceRequestParams, ReadResourceResponse,
+    ServerCapabilities, ServerConfig, Tool, ToolAnnotations,
 };
 use rmcp::service::{Peer, RequestContext, ServerInitializeError};
 use rmcp::{RoleServer, ServerHandler, ServiceExt};
@@ -45,9 +43,9 @@ use crate::error::{Error, Kind, Result, shortened};
 use crate::exec::{App, Context, Step, call_log};
 use crate::local;
 use crate::manifest::Manifest;
-use crate::regular_file::{self, Links, TEXT_BYTES};
 use crate::tool::Spec;
 use crate::tools::{Caller, Object};
+use results::{failure, name_profiles, picture, success};
 pub(crate) use tool_set::ToolSet;
 use transport::{LineTransport, TransportLimits};
 
@@ -170,6 +168,23 @@ impl ListedTools {
         self.tools
             .get_or_init(|| self.set.listed().map(tool).collect())
     }
+
+    /// The tools for clients with views: those that show a draft name the view, and those that only its page calls are added.
+    fn with_views(&self) -> Vec<Tool> {
+        let shows_draft = |tool: &Tool| {
+            let spec = self.set.find(&tool.name);
+            spec.is_some_and(|spec| spec.reply_form.shows_draft)
+        };
+        let listed = self.all().iter().cloned().map(|tool| {
+            if shows_draft(&tool) {
+                view::with_view(tool)
+            } else {
+                tool
+            }
+        });
+        let called = self.set.of_views().map(|spec| view::for_page(tool(spec)));
+        listed.chain(called).collect()
+    }
 }
 
 impl McpServer {
@@ -229,6 +244,29 @@ impl McpServer {
             .map_or_else(|error| error.kind.name(), |_| "ok");
         guest.record(spec.name, draft.or(made).as_deref(), result);
         ended
+    }
+
+    /// Runs a call; for a client with views, the result is the reply and metadata for the view.
+    async fn call_for_view(
+        &self,
+        spec: &'static Spec,
+        arguments: Object,
+        context: RequestContext<RoleServer>,
+    ) -> Result<(Value, Option<MetaObject>)> {
+        if !(spec.reply_form.shows_draft && view::is_shown(&context)) {
+            return Ok((self.call(spec, arguments, context).await?, None));
+        }
+        let caller = self.caller(&context.extensions)?;
+        let context_of_view = Context {
+            cancel: context.ct.clone(),
+            ..Context::of(&caller)
+        };
+        let reply = self.call(spec, arguments, context).await?;
+        let timeline = match view::draft_of(&reply) {
+            Some(draft) => view::timeline(&self.app, draft, &context_of_view).await,
+            None => None,
+        };
+        Ok((reply, timeline))
     }
 
     /// Decodes and runs a call.
@@ -320,6 +358,7 @@ impl ServerHandler for McpServer {
             .enable_prompts()
             .enable_completions()
             .enable_resources()
+            .enable_extensions_with(view::capability())
             .build();
         let mut info = Implementation::new("capcut-mcp", env!("CARGO_PKG_VERSION"));
         info.title = Some("CapCut drafts".to_owned());
@@ -333,15 +372,22 @@ impl ServerHandler for McpServer {
         _: Option<PaginatedRequestParams>,
         context: RequestContext<RoleServer>,
     ) -> Result<ListToolsResult, ErrorData> {
-        let mut tools = self.tools.all().to_vec();
+        let has_views = view::is_shown(&context);
+        let mut tools = if has_views {
+            self.tools.with_views()
+        } else {
+            self.tools.all().to_vec()
+        };
         let guest = over_http::guest_of(&context.extensions);
-        // The list of a caller whose token only reads is not that of others.
-        let scope = if guest.is_some_and(Guest::is_read_only) {
-            let set = &self.tools.set;
+        let is_read_only = guest.is_some_and(Guest::is_read_only);
+        if is_read_only {
             tools.retain(|tool| {
-                set.find(&tool.name)
-                    .is_some_and(|spec| spec.hints.read_only)
+                let hints = tool.annotations.as_ref();
+                hints.is_some_and(|hints| hints.read_only_hint == Some(true))
             });
+        }
+        // These lists are not those of other callers.
+        let scope = if is_read_only || has_views {
             CacheScope::Private
         } else {
             CacheScope::Public
@@ -366,7 +412,9 @@ impl ServerHandler for McpServer {
     ) -> Result<CallToolResponse, ErrorData> {
         let arguments = request.arguments.unwrap_or_default();
         let set = &self.tools.set;
-        let Some(spec) = set.find(&request.name) else {
+        let of_view = || set.of_views().find(|spec| spec.name == request.name);
+        let spec = set.find(&request.name);
+        let Some(spec) = spec.or_else(|| of_view().filter(|_| view::is_shown(&context))) else {
             let what = "there is no tool with this name";
             call_log::refused(&request.name, &Error::not_found(what), false);
             let message = set.unknown(&request.name);
@@ -375,14 +423,15 @@ impl ServerHandler for McpServer {
         let asked = proportion::LengthOptions::of(&arguments);
         let guest = over_http::guest_of(&context.extensions).cloned();
         // In its own allocation, as the SDK moves the future of a request several times.
-        let call = Box::pin(self.call(spec, arguments, context));
+        let call = Box::pin(self.call_for_view(spec, arguments, context));
         let mut result = match AssertUnwindSafe(call).catch_unwind().await {
-            Ok(Ok(mut reply)) => match picture(spec, &reply).await {
+            Ok(Ok((mut reply, timeline))) => match picture(spec, &reply).await {
                 Ok(picture) => {
                     name_profiles(&mut reply, set);
                     let shorten = |reply| proportion::shorten(reply, &asked, spec);
-                    let mut result = success(reply, spec.lines, shorten);
+                    let mut result = success(reply, spec.reply_form.lines, shorten);
                     result.content.extend(picture);
+                    result.meta = timeline;
                     result
                 }
                 Err(error) => failure(&error, set),
@@ -446,12 +495,14 @@ impl ServerHandler for McpServer {
     async fn list_resources(
         &self,
         _: Option<PaginatedRequestParams>,
-        _: RequestContext<RoleServer>,
+        context: RequestContext<RoleServer>,
     ) -> Result<ListResourcesResult, ErrorData> {
+        let page = view::is_shown(&context).then(view::resource);
         resources::list(&self.app)
             .await
-            .map(|drafts| {
-                ListResourcesResult::with_all_items(drafts)
+            .map(|mut listed| {
+                listed.extend(page);
+                ListResourcesResult::with_all_items(listed)
                     .with_ttl_ms(0)
                     .with_cache_scope(CacheScope::Private)
             })
@@ -551,182 +602,12 @@ fn tool(spec: &'static Spec) -> Tool {
         .with_annotations(annotations)
 }
 
-/// Removes nulls: output schemas declare values that may be absent, not null.
-fn without_nulls(value: &mut Value) {
-    match value {
-        Value::Object(members) => {
-            members.retain(|_, value| !value.is_null());
-            members.values_mut().for_each(without_nulls);
-        }
-        Value::Array(items) => items.iter_mut().for_each(without_nulls),
-        _ => {}
-    }
-}
-
-/// Structured content, and the same as text for clients that read only text.
-fn success(
-    mut reply: Value,
-    lines: Option<fn(&Value) -> String>,
-    shorten: impl FnOnce(Value) -> Value,
-) -> CallToolResult {
-    without_nulls(&mut reply);
-    // Faster than `Display`.
-    let mut text = serde_json::to_string(&reply).unwrap_or_default();
-    if text.len() > proportion::MOST {
-        reply = shorten(reply);
-        text = serde_json::to_string(&reply).unwrap_or_default();
-    }
-    if let Some(lines) = lines {
-        text = lines(&reply);
-    }
-    let mut result = CallToolResult::success(vec![ContentBlock::text(text)]);
-    result.structured_content = Some(reply);
-    result
-}
-
-/// The picture in a reply, if the replies of this tool have one.
-async fn picture(spec: &Spec, reply: &Value) -> Result<Option<ContentBlock>> {
-    let path = spec.picture.and_then(|field| reply.get(field)?.as_str());
-    let Some(path) = path else {
-        return Ok(None);
-    };
-    let file = PathBuf::from(path);
-    let read = move || regular_file::read(&file, TEXT_BYTES, Links::Refuse);
-    let read = tokio::task::spawn_blocking(read).await;
-    let bytes = read.map_err(io::Error::other).flatten().map_err(|error| {
-        Error::internal(format!("{path} was written, but cannot be read")).source(error)
-    })?;
-    let kind = match bytes.get(..2) {
-        Some([0xff, 0xd8]) => "image/jpeg",
-        _ => "image/png",
-    };
-    let data = BASE64_STANDARD.encode(bytes);
-    Ok(Some(ContentBlock::image(data, kind)))
-}
-
-/// Text only: clients check structured content against the output schema of a success. Some clients show only the text,
-/// so it starts with `ERROR` and the kind of error, which workflows can branch on.
-fn failure(error: &Error, tools: &ToolSet) -> CallToolResult {
-    let text = format!(
-        "ERROR {}: {}",
-        error.kind.name(),
-        tools.naming_profiles(&error.for_client())
-    );
-    CallToolResult::error(vec![ContentBlock::text(text)])
-}
-
-/// The fields of replies with advice, at any depth.
-const ADVICE_FIELDS: [&str; 6] = ["notes", "note", "hint", "error", "message", "reason"];
-
-/// Adds the profile to tools that clients do not see, where a reply advises to use them.
-fn name_profiles(reply: &mut Value, tools: &ToolSet) {
-    match reply {
-        Value::Object(members) => {
-            for (key, value) in members {
-                if !ADVICE_FIELDS.contains(&key.as_str()) {
-                    name_profiles(value, tools);
-                    continue;
-                }
-                match value {
-                    Value::String(text) => name_in(text, tools),
-                    Value::Array(items) => {
-                        for item in items {
-                            match item {
-                                Value::String(text) => name_in(text, tools),
-                                other => name_profiles(other, tools),
-                            }
-                        }
-                    }
-                    other => name_profiles(other, tools),
-                }
-            }
-        }
-        Value::Array(items) => {
-            for item in items {
-                name_profiles(item, tools);
-            }
-        }
-        _ => {}
-    }
-}
-
-fn name_in(text: &mut String, tools: &ToolSet) {
-    if let Cow::Owned(named) = tools.naming_profiles(text) {
-        *text = named;
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::json;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
     use super::*;
-    use crate::settings::ToolChoice;
-
-    #[test]
-    fn a_success_is_sent_as_structured_content_and_as_text() {
-        let result = success(
-            json!({ "draft_id": "d", "reason": null, "count": 0 }),
-            None,
-            |reply| reply,
-        );
-        let result = serde_json::to_value(result).expect("JSON");
-        assert_eq!(
-            result["structuredContent"],
-            json!({ "draft_id": "d", "count": 0 })
-        );
-        assert_eq!(
-            result["content"][0]["text"],
-            r#"{"draft_id":"d","count":0}"#
-        );
-        assert_eq!(result["isError"], false);
-    }
-
-    #[test]
-    fn a_failure_is_sent_as_text_with_its_hint() {
-        let error = Error::invalid("`a` is 1").hint("send 2");
-        let result = failure(&error, &plain());
-        let result = serde_json::to_value(result).expect("JSON");
-        assert_eq!(
-            result["content"][0]["text"],
-            "ERROR invalid_argument: `a` is 1\nhint: send 2"
-        );
-        assert_eq!(result["isError"], true);
-        assert!(result.get("structuredContent").is_none());
-    }
-
-    fn plain() -> ToolSet {
-        ToolSet::new(ToolChoice::default()).expect("the default tools")
-    }
-
-    #[test]
-    fn advice_in_replies_names_the_profile_of_tools_that_are_not_listed() {
-        let mut reply = json!({
-            "text": "`recover_draft`",
-            "notes": ["use `recover_draft`"],
-            "failed": [{ "error": "see `query_script`" }],
-        });
-        name_profiles(&mut reply, &plain());
-        assert_eq!(
-            reply,
-            json!({
-                "text": "`recover_draft`",
-                "notes": ["use `recover_draft` (profile `full`)"],
-                "failed": [{ "error": "see `query_script` (profile `api`)" }],
-            })
-        );
-    }
-
-    #[test]
-    fn an_unknown_tool_error_suggests_the_nearest_name() {
-        let plain = plain();
-        assert_eq!(
-            plain.unknown("add_vidoe"),
-            "there is no tool `add_vidoe`; did you mean `add_video`?"
-        );
-        assert_eq!(plain.unknown("zzz"), "there is no tool `zzz`");
-    }
 
     /// Reports steps as a tool would, over a real connection.
     struct Steps;

@@ -3,6 +3,7 @@
 //! It is drawn from the document that `query_script` returns, so drafts on a server and drafts of this program
 //! look the same. The picture is a list of shapes ([`shapes`]), which becomes SVG or, in [`png`], pixels.
 
+pub(crate) mod outline;
 pub(crate) mod png;
 pub(crate) mod shapes;
 

@@ -27,7 +27,7 @@ use crate::progress::Progress;
 use crate::units::Edition;
 
 pub(crate) use request::{Request, typed};
-pub(crate) use spec::Spec;
+pub(crate) use spec::{ReplyForm, Spec};
 
 /// The hints by which clients decide whether to ask the user; there is no default on purpose.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

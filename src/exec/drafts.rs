@@ -1,5 +1,6 @@
 //! Finds drafts by what people call them: an id, a folder, a document, or the exact name of a draft in an app's folder.
 
+use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -270,6 +271,15 @@ pub(crate) enum NamedDraft {
     Known(DraftId),
     /// A folder or a document.
     OnDisk(PathBuf),
+}
+
+impl fmt::Display for NamedDraft {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Known(id) => id.fmt(f),
+            Self::OnDisk(path) => path.display().fmt(f),
+        }
+    }
 }
 
 /// Finds a draft by its id, its name, its folder or its document; relative paths start in the working directory.

@@ -26,7 +26,7 @@ use crate::local::look::{look, not_looked};
 use crate::local::{JobTool, LocalTool};
 use crate::printable::counted;
 use crate::providers::{Estimate, MaxCost};
-use crate::tool::Hints;
+use crate::tool::{Hints, ReplyForm};
 use crate::tools::save_draft::Saved;
 use crate::tools::{Object, to_value};
 
@@ -207,6 +207,10 @@ impl LocalTool for ComposeDraft {
     const TITLE: &'static str = "Compose draft";
     const HINTS: Hints = Hints::ADD_MEDIA;
     const REPORTS_WHEN_CANCELLED: bool = true;
+    const REPLY_FORM: ReplyForm = ReplyForm {
+        shows_draft: true,
+        ..ReplyForm::JSON
+    };
     const INPUT_RULES: &'static [InputRule] = &[
         InputRule::Rare("detail"),
         InputRule::Rare("wait_s"),

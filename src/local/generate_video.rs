@@ -23,7 +23,7 @@ use crate::exec::{App, Context};
 use crate::local::preview_video;
 use crate::local::{JobTool, LocalTool};
 use crate::providers::{AssetOrder, Estimate, MakeContext, Makes, MaxCost, Spent, Wanted, rounded};
-use crate::tool::Hints;
+use crate::tool::{Hints, ReplyForm};
 
 /// The range of lengths, in seconds.
 const LENGTHS: std::ops::RangeInclusive<f64> = 3.0..=600.0;
@@ -152,6 +152,10 @@ impl LocalTool for GenerateVideo {
     const TITLE: &'static str = "Generate video";
     const HINTS: Hints = Hints::ADD_MEDIA;
     const REPORTS_WHEN_CANCELLED: bool = true;
+    const REPLY_FORM: ReplyForm = ReplyForm {
+        shows_draft: true,
+        ..ReplyForm::JSON
+    };
     const INPUT_RULES: &'static [InputRule] = &[
         InputRule::Alias("video_theme", "theme"),
         InputRule::Alias("topic", "theme"),

@@ -16,7 +16,7 @@ use crate::exec::{App, Context};
 use crate::journal::ENGINE;
 use crate::local::LocalTool;
 use crate::local::rows::{RowPage, marker_text, marker_values, page, page_text, summary_line};
-use crate::tool::Hints;
+use crate::tool::{Hints, ReplyForm};
 
 /// Lists the tracks and clips of a draft, with the ids for `edit_draft`.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
@@ -63,7 +63,10 @@ impl LocalTool for InspectDraft {
     const TITLE: &'static str = "Inspect draft";
     const HINTS: Hints = Hints::READ;
     const INPUT_RULES: &'static [InputRule] = &[InputRule::Slots("query")];
-    const LINES: Option<fn(&Value) -> String> = Some(lines);
+    const REPLY_FORM: ReplyForm = ReplyForm {
+        lines: Some(lines),
+        ..ReplyForm::JSON
+    };
     type Reply = Inspected;
 
     fn draft(&self) -> Option<&DraftId> {

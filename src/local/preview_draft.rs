@@ -25,7 +25,7 @@ use crate::picture::shapes::TimelineTheme;
 use crate::picture::{self, TimelinePicture, png};
 use crate::regular_file;
 use crate::sorting;
-use crate::tool::Hints;
+use crate::tool::{Hints, ReplyForm};
 
 /// Draws the timeline as an image.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
@@ -62,7 +62,10 @@ impl LocalTool for PreviewDraft {
     const NAME: &'static str = "preview_draft";
     const TITLE: &'static str = "Preview draft";
     const HINTS: Hints = Hints::READ;
-    const PICTURE: Option<&'static str> = Some("png");
+    const REPLY_FORM: ReplyForm = ReplyForm {
+        picture: Some("png"),
+        ..ReplyForm::JSON
+    };
     const INPUT_RULES: &'static [InputRule] = &[InputRule::Rare("theme")];
     type Reply = Preview;
 

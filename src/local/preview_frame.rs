@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use super::rendering::{
-    PREVIEW, ShownDraft, blocking, draft_fault, draft_of, micros, notes, of_renderer, plain_name,
-    size_fault, size_on_canvas, time_fault,
+    PREVIEW, ShownDraft, blocking, draft_fault, draft_of, image_bytes, micros, notes, of_renderer,
+    plain_name, size_fault, size_on_canvas, time_fault,
 };
 use crate::args::input_rule::InputRule;
 use crate::draft::ids::DraftId;
@@ -18,15 +18,14 @@ use crate::error::{Error, Result};
 use crate::exec::{App, Context};
 use crate::local::LocalTool;
 use crate::local::preview_draft::{folder, store};
-use crate::tool::Hints;
+use crate::picture::outline::outline;
+use crate::tool::{Hints, ReplyForm};
 
 /// The most frames of one call.
 const MOST: usize = 16;
 /// The longer side of one frame, and of a sheet, where the call names none, in pixels.
 const USUAL: u32 = 960;
 const USUAL_SHEET: u32 = 1280;
-/// The largest picture in bytes: 90,000 characters in base64, which clients show.
-const MOST_BYTES: usize = 67_400;
 
 /// Shows the composed picture at times.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
@@ -68,12 +67,16 @@ pub(crate) enum FrameFormat {
 /// The image.
 #[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct FramesShown {
+    /// Its id, or its folder.
+    pub draft: String,
     /// The file.
     pub image: String,
     pub width: u32,
     pub height: u32,
     /// Seconds.
     pub times: Vec<f64>,
+    /// The draft's length in seconds.
+    pub duration: f64,
     /// Approximate or left out, by clip.
     pub notes: Vec<String>,
 }
@@ -85,7 +88,11 @@ impl LocalTool for PreviewFrame {
         open_world: true,
         ..Hints::READ
     };
-    const PICTURE: Option<&'static str> = Some("image");
+    const REPLY_FORM: ReplyForm = ReplyForm {
+        picture: Some("image"),
+        shows_draft: true,
+        ..ReplyForm::JSON
+    };
     const INPUT_RULES: &'static [InputRule] = &[
         InputRule::Rare("format"),
         InputRule::Rare("size"),
@@ -139,6 +146,8 @@ impl LocalTool for PreviewFrame {
     async fn run(&self, app: &Arc<App>, context: &Context) -> Result<FramesShown> {
         let draft = draft_of(app, self.draft_id.as_ref(), self.draft.as_deref(), context).await?;
         let shown = ShownDraft::read(app, &draft, context).await?;
+        let duration = shown.duration_s();
+        let timeline = outline(&shown.document).characters();
         let times = self.times(&shown)?;
         let usual = if times.len() == 1 { USUAL } else { USUAL_SHEET };
         let size = size_on_canvas(self.pixels, usual, &shown.movie)?;
@@ -159,28 +168,33 @@ impl LocalTool for PreviewFrame {
                 [at] => ready.renderer.frame(at, size),
                 _ if is_sized => sheet(&mut ready.renderer, &times, size),
                 _ => {
-                    let columns = capcut_render::columns(times.len(), ready.renderer.movie().canvas());
+                    let columns =
+                        capcut_render::columns(times.len(), ready.renderer.movie().canvas());
                     sheet(&mut ready.renderer, &times, size / columns)
                 }
             };
             let picture = picture.map_err(of_renderer)?;
-            let made = fitted(&picture, format, MOST_BYTES).map_err(of_renderer)?;
-            let mut notes = notes(ready.renderer.notes());
-            if (made.width, made.height) != (picture.width(), picture.height()) {
-                notes.push(format!(
-                    "the image was reduced from {} × {} pixels so that clients can show it (90,000 characters)",
-                    picture.width(),
-                    picture.height()
+            let mut shown = FramesShown {
+                draft: draft.to_string(),
+                image: folder.join(&name).to_string_lossy().into_owned(),
+                width: picture.width(),
+                height: picture.height(),
+                times: times.iter().map(|time| *time as f64 / 1e6).collect(),
+                duration,
+                notes: notes(ready.renderer.notes()),
+            };
+            let most = image_bytes(&shown, timeline)?;
+            let made = fitted(&picture, format, most).map_err(of_renderer)?;
+            if (made.width, made.height) != (shown.width, shown.height) {
+                shown.notes.push(format!(
+                    "the image was reduced from {} × {} pixels so that clients can show it",
+                    shown.width, shown.height
                 ));
             }
-            notes.push(PREVIEW.to_owned());
-            Ok(FramesShown {
-                image: stored(&folder, &name, &made)?,
-                width: made.width,
-                height: made.height,
-                times: times.iter().map(|time| *time as f64 / 1e6).collect(),
-                notes,
-            })
+            shown.notes.push(PREVIEW.to_owned());
+            shown.image = stored(&folder, &name, &made)?;
+            (shown.width, shown.height) = (made.width, made.height);
+            Ok(shown)
         })
         .await
     }

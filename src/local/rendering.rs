@@ -12,10 +12,12 @@ use capcut_scene::{Movie, SceneNote};
 use capcut_text::Fonts;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 
+use crate::args::to_value;
 use crate::draft::ids::DraftId;
 use crate::engine::package::unwritable;
 use crate::engine::paths::{file_name, located};
@@ -33,9 +35,15 @@ pub(crate) const PREVIEW: &str =
 pub(super) const LONGEST_S: f64 = 1e6;
 /// How many font files of a draft are read.
 const FONTS: usize = 16;
-/// How many notes a reply has, and how many clips each names.
+/// How many notes a reply has, how many characters, and how many clips each names.
 const NOTES: usize = 40;
+const NOTE_CHARACTERS: usize = 6_000;
 const CLIPS: usize = 20;
+/// The longest result with an image, in characters: hosts do not show longer ones in a view.
+const RESULT: usize = 90_000;
+/// Of these, the part for notes that are added later and for what is around the reply and the image.
+const AROUND: usize = 1_500;
+const IMAGE_STEP: usize = 4096;
 
 /// A draft that is going to be shown.
 pub(crate) struct ShownDraft {
@@ -233,6 +241,17 @@ pub(crate) fn of_renderer(error: RenderError) -> Error {
     }
 }
 
+/// The size of an image in bytes so that it fits into a result with its reply, which is sent twice, as data and as text, and with the timeline
+/// for a view, which has this number of characters.
+pub(super) fn image_bytes(reply: &impl Serialize, timeline: usize) -> Result<usize> {
+    let data = to_value(reply)?.to_string();
+    let text = Value::String(data.clone()).to_string();
+    let sent = data.chars().count() + text.chars().count();
+    let left = RESULT.saturating_sub(timeline + AROUND + sent);
+    // Base64 has four characters for three bytes. In steps, so that a draft looks the same in folders with other names.
+    Ok(left / 4 * 3 / IMAGE_STEP * IMAGE_STEP)
+}
+
 /// The remarks, each with all its clips as one line, those that are left out first.
 pub(crate) fn notes(notes: &[SceneNote]) -> Vec<String> {
     let mut lines: Vec<(&SceneNote, Vec<&str>)> = Vec::new();
@@ -247,7 +266,7 @@ pub(crate) fn notes(notes: &[SceneNote]) -> Vec<String> {
             None => lines.push((note, vec![&note.clip])),
         }
     }
-    let more = lines.len().saturating_sub(NOTES);
+    let all = lines.len();
     lines.truncate(NOTES);
     let line = |(note, clips): (&SceneNote, Vec<&str>)| {
         let what = if note.is_left_out {
@@ -264,8 +283,15 @@ pub(crate) fn notes(notes: &[SceneNote]) -> Vec<String> {
         }
         format!("{place}{} ({what}): {}", note.subject, note.text)
     };
+    let mut characters = 0;
     let mut lines: Vec<String> = lines.into_iter().map(line).collect();
-    if more > 0 {
+    lines.retain(|line| {
+        let longer = characters + line.chars().count();
+        let fits = longer <= NOTE_CHARACTERS;
+        characters = if fits { longer } else { characters };
+        fits
+    });
+    if let Some(more) = all.checked_sub(lines.len()).filter(|more| *more > 0) {
         lines.push(format!("and {more} more notes"));
     }
     lines

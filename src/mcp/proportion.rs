@@ -8,7 +8,12 @@ use crate::tool::Spec;
 use crate::tools::Object;
 
 /// The maximum length of a reply in characters, unless the call asks for everything.
-pub(super) const MOST: usize = 60_000;
+const MOST: usize = 60_000;
+/// The maximum where the draft of the reply is shown in a view: hosts do not show results above 150,000 characters, and a reply is sent
+/// twice, as data and as text.
+const MOST_WITH_VIEW: usize = 30_000;
+/// No reply up to this length is shortened.
+pub(super) const SHORT: usize = MOST_WITH_VIEW;
 /// Characters reserved for the notes of a shortened reply.
 const SPARE: usize = 2_000;
 /// Only texts and lists longer than this are cut.
@@ -37,14 +42,19 @@ impl LengthOptions {
 
 /// The whole reply, or as much of it as fits.
 pub(super) fn shorten(reply: Value, asked: &LengthOptions, spec: &Spec) -> Value {
-    if asked.all || !is_long(&reply) {
+    let most = if spec.reply_form.shows_draft {
+        MOST_WITH_VIEW
+    } else {
+        MOST
+    };
+    if asked.all || !is_long(&reply, most) {
         return reply;
     }
     let mut reply = reply;
     let mut notes = Vec::new();
-    while is_long(&reply) {
+    while is_long(&reply, most) {
         let Some(path) = longest(&reply) else { break };
-        let spare = size(&reply).saturating_sub(MOST - SPARE);
+        let spare = size(&reply).saturating_sub(most - SPARE);
         let Some(value) = reply.pointer_mut(&path) else {
             break;
         };
@@ -131,9 +141,9 @@ fn size(value: &Value) -> usize {
     serde_json::to_string(value).map_or(0, |text| text.len())
 }
 
-fn is_long(value: &Value) -> bool {
+fn is_long(value: &Value, most: usize) -> bool {
     let text = serde_json::to_string(value).unwrap_or_default();
-    text.len() > MOST && text.chars().count() > MOST
+    text.len() > most && text.chars().count() > most
 }
 
 /// The path of the longest list or text in a reply, at the top or within an object.

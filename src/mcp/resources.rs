@@ -1,9 +1,10 @@
-//! Resources: documents of drafts as `draft://ID`, their clips as `draft://ID/clips`, and the schema of plans.
+//! Resources: documents of drafts as `draft://ID`, their clips as `draft://ID/clips`, the schema of plans, and the page of the view.
 
 use std::sync::Arc;
 
 use rmcp::model::{ReadResourceResult, Resource, ResourceContents, ResourceTemplate};
 
+use super::view;
 use crate::compose::schema as plan_schema;
 use crate::error::{Error, Result};
 use crate::exec::drafts::{NamedDraft, document_of, script};
@@ -90,6 +91,9 @@ pub(super) async fn read(
         let contents = ResourceContents::text(plan_schema::schema().to_string(), uri);
         let contents = contents.with_mime_type("application/schema+json");
         return Ok(ReadResourceResult::new(vec![contents]));
+    }
+    if uri == view::URI {
+        return Ok(view::read());
     }
     let id = uri.strip_prefix(SCHEME).ok_or_else(|| {
         Error::not_found(format!("there is no resource \"{uri}\""))

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use super::view;
 use crate::args::suggest::nearest;
 use crate::error::{Error, Result, shortened};
 use crate::local;
@@ -120,6 +121,8 @@ pub(crate) struct ToolSet {
     listed: Vec<&'static Spec>,
     /// All that can be called by name.
     callable: Vec<&'static Spec>,
+    /// Tools that only the pages of views call.
+    of_views: Vec<&'static Spec>,
 }
 
 impl ToolSet {
@@ -152,11 +155,23 @@ impl ToolSet {
             // The list is short to save a model's context; the other tools are not forbidden.
             None => local::all().filter(|spec| is_allowed(spec)).collect(),
         };
+        let has_views = listed.iter().any(|spec| spec.reply_form.shows_draft);
+        let called = view::CALLED.into_iter().filter_map(local::find);
+        let of_views = called
+            .filter(|spec| has_views && is_allowed(spec))
+            .filter(|spec| !listed.iter().any(|other| other.name == spec.name))
+            .collect();
         Ok(Self {
             choice,
             listed,
             callable,
+            of_views,
         })
+    }
+
+    /// The tools that are not listed, but called by the pages of views.
+    pub(crate) fn of_views(&self) -> impl Iterator<Item = &'static Spec> {
+        self.of_views.iter().copied()
     }
 
     /// What `tools/list` returns, in the order of the list.
@@ -315,6 +330,16 @@ mod tests {
         assert_eq!(names(&set(Some("compose"), None, false)).len(), 8);
         let full = set(Some("full"), None, false);
         assert_eq!(names(&full).len(), local::all().count());
+    }
+
+    #[test]
+    fn an_unknown_tool_error_suggests_the_nearest_name() {
+        let plain = set(None, None, false);
+        assert_eq!(
+            plain.unknown("add_vidoe"),
+            "there is no tool `add_vidoe`; did you mean `add_video`?"
+        );
+        assert_eq!(plain.unknown("zzz"), "there is no tool `zzz`");
     }
 
     #[test]

@@ -17,6 +17,26 @@ use crate::draft::ids::DraftId;
 use crate::error::{Error, Result};
 use crate::styles::Styles;
 
+/// How clients receive the replies of a tool.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ReplyForm {
+    /// The field of the reply with the path of a PNG or JPEG file, which is also sent to clients that show images.
+    pub picture: Option<&'static str>,
+    /// The reply as lines of text, for tools whose replies are lists; other replies are JSON.
+    pub lines: Option<fn(&Value) -> String>,
+    /// Whether the reply names a draft (`draft_id` or `draft`) that clients with a view of drafts show in it.
+    pub shows_draft: bool,
+}
+
+impl ReplyForm {
+    /// JSON only.
+    pub(crate) const JSON: Self = Self {
+        picture: None,
+        lines: None,
+        shows_draft: false,
+    };
+}
+
 /// A tool in the list.
 pub(crate) struct Spec {
     pub name: &'static str,
@@ -24,10 +44,7 @@ pub(crate) struct Spec {
     pub hints: Hints,
     pub input_rules: &'static [InputRule],
     pub texts: Texts,
-    /// The field of the reply with the path of a PNG file, which is shown to clients that support images.
-    pub picture: Option<&'static str>,
-    /// The reply as lines of text; otherwise it is sent as JSON.
-    pub lines: Option<fn(&Value) -> String>,
+    pub reply_form: ReplyForm,
     /// Whether a cancelled call ends by itself and reports what it has done.
     pub reports_when_cancelled: bool,
     /// `None`: a local tool.
@@ -67,8 +84,7 @@ impl Spec {
             hints: T::HINTS,
             input_rules: T::INPUT_RULES,
             texts: T::TEXTS,
-            picture: None,
-            lines: None,
+            reply_form: ReplyForm::JSON,
             reports_when_cancelled: false,
             api: Some(ApiTool {
                 decode: request::decode::<T>,
@@ -87,8 +103,7 @@ impl Spec {
         title: &'static str,
         hints: Hints,
         input_rules: &'static [InputRule],
-        picture: Option<&'static str>,
-        lines: Option<fn(&Value) -> String>,
+        reply_form: ReplyForm,
         reports_when_cancelled: bool,
     ) -> Self {
         Self {
@@ -97,8 +112,7 @@ impl Spec {
             hints,
             input_rules,
             texts: Texts::NONE,
-            picture,
-            lines,
+            reply_form,
             reports_when_cancelled,
             api: None,
             make_input: schema::input::<T>,

@@ -78,4 +78,5 @@ mod tokens;
 mod trust;
 mod unfit;
 mod uploads;
+mod view;
 mod whole;
