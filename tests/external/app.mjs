@@ -90,6 +90,99 @@ const picture = (frame) =>
 const state = (frame) => frame.locator("#state").innerText();
 const isDrawn = async (frame) => /^Frame at|的画面$/.test(await state(frame));
 
+// The least that a host does: an iframe with the policy of the specification, the handshake, calls of tools, and results of which only `content`
+// arrives, as in some hosts. Checks the messages of the view, what it does with the host's context, and how it shows errors.
+async function inBareHost(browser, client, draft) {
+  const { contents } = await client.readResource({ uri: "ui://capcut-mcp/preview.html" });
+  const policy = "default-src 'none'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; media-src 'self' data:; connect-src 'none'";
+  const page = await browser.newPage({ viewport: { width: 390, height: 800 } });
+  const problems = [];
+  page.on("console", (message) => message.type() === "error" && problems.push(message.text()));
+  page.on("pageerror", (error) => problems.push(String(error)));
+  const calls = [];
+  let isBroken = false;
+  await page.exposeFunction("callTool", async (params) => {
+    calls.push(params);
+    // A job that runs for a while.
+    if (params.name === "job_status") {
+      const reply = calls.length < 3 ? { status: "running", job_id: "j", done: 1, total: 4 } : { status: "complete", draft_id: draft, message: "made" };
+      return { content: [{ type: "text", text: JSON.stringify(reply) }] };
+    }
+    return client.callTool({ name: params.name, arguments: isBroken ? { ...params.arguments, at: 1000 } : params.arguments });
+  });
+  await page.setContent("<!doctype html><title>Host</title><iframe title='view' sandbox='allow-scripts' style='width:100%;height:700px'></iframe>");
+  await page.evaluate(({ html, policy }) => {
+    const view = document.querySelector("iframe");
+    window.received = [];
+    window.post = (message) => view.contentWindow.postMessage({ jsonrpc: "2.0", ...message }, "*");
+    addEventListener("message", async ({ data }) => {
+      window.received.push(data);
+      if (data.method === "ui/initialize") {
+        const hostContext = { theme: "dark", locale: "zh-Hans-CN", styles: { variables: { "--color-text-primary": "rgb(1, 2, 3)" } } };
+        window.post({ id: data.id, result: { protocolVersion: "2026-01-26", hostCapabilities: {}, hostInfo: { name: "bare", version: "1" }, hostContext } });
+      }
+      if (data.method === "tools/call") window.post({ id: data.id, result: await window.callTool(data.params) });
+    });
+    view.srcdoc = html.replace("<head>", `<head><meta http-equiv="Content-Security-Policy" content="${policy}">`);
+  }, { html: contents[0].text, policy });
+  const received = (found) => until(`the message ${found}`, () => page.evaluate((found) => window.received.find((one) => one.method === found || one.id === found), found));
+  const post = (message) => page.evaluate((message) => window.post(message), message);
+  const begun = await received("ui/initialize");
+  assert.equal(begun.params.protocolVersion, "2026-01-26");
+  assert.deepEqual(begun.params.appCapabilities, { availableDisplayModes: ["inline"] });
+  await received("ui/notifications/initialized");
+  const frame = page.frames()[1];
+  const style = (name) => frame.evaluate((name) => getComputedStyle(document.body)[name], name);
+  assert.equal(await style("colorScheme"), "dark");
+  assert.equal(await style("color"), "rgb(1, 2, 3)");
+  assert.equal(await state(frame), "正在等待草稿…");
+
+  await post({ method: "ui/notifications/tool-input", params: { arguments: { plan: {} } } });
+  const running = { status: "running", job_id: "j" };
+  await post({ method: "ui/notifications/tool-result", params: { content: [{ type: "text", text: JSON.stringify(running) }] } });
+  await until("the frame after the job", () => isDrawn(frame));
+  assert.deepEqual(calls.map((call) => call.name), ["job_status", "job_status", "job_status", "preview_frame"]);
+  assert.equal(await frame.locator("#facts").innerText(), "made");
+  assert.equal(await frame.locator("#timeline li").count(), 100);
+  const { params } = await page.evaluate(() => window.received.findLast((one) => one.method === "ui/notifications/size-changed"));
+  const height = await frame.evaluate(() => Math.ceil(document.body.getBoundingClientRect().height));
+  assert.equal(params.height, height);
+  assert(height > 300, `${height}`);
+  const wide = await frame.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+  assert(wide <= 0, `${wide} pixels too wide`);
+
+  // The context may change later; what is not named stays.
+  await post({ method: "ui/notifications/host-context-changed", params: { theme: "light", locale: "en" } });
+  await until("English", async () => /^Frame at/.test(await state(frame)));
+  assert.equal(await style("colorScheme"), "light");
+  assert.equal(await style("color"), "rgb(1, 2, 3)");
+
+  // An error is shown, and the next frame removes it.
+  const before = await picture(frame);
+  isBroken = true;
+  await frame.locator("#time").fill("3");
+  const fault = frame.locator("#fault");
+  await until("an error", async () => (await fault.isVisible()) && /after the end of the draft/.test(await fault.innerText()));
+  assert.deepEqual(await picture(frame), before);
+  isBroken = false;
+  await frame.locator("#time").fill("3");
+  await until("the frame after the error", async () => (await isDrawn(frame)) && !(await fault.isVisible()));
+
+  await post({ id: "p", method: "ping" });
+  assert.deepEqual((await received("p")).result, {});
+  await post({ id: "u", method: "ui/unknown" });
+  assert.equal((await received("u")).error.code, -32601);
+  await post({ id: "t", method: "ui/resource-teardown", params: { reason: "test" } });
+  assert.deepEqual((await received("t")).result, {});
+  const count = calls.length;
+  await frame.locator("#time").fill("1");
+  await page.waitForTimeout(1000);
+  assert.equal(calls.length, count, "calls after the end");
+  assert.deepEqual(problems, [], "problems in the bare host");
+  await page.close();
+  console.log("the view in a bare host: handshake, context, job, error, ping and end: ok");
+}
+
 try {
   const port = await freePort();
   const server = start(executable, [
@@ -112,7 +205,6 @@ try {
     assert.equal(tracks.reduce((sum, track) => sum + track.clips.length, left_out), 100);
     console.log(`${name}: ${length} characters for 100 clips`);
   }
-  await client.close();
 
   const [page_port, sandbox] = [await freePort(), await freePort()];
   const token = randomBytes(24).toString("hex");
@@ -205,12 +297,14 @@ try {
     assert.equal(await frame.locator("#timeline li").count(), 5);
     assert.match(await frame.locator("#facts").innerText(), /5 of 5 items/);
   });
+  await inBareHost(browser, client, draft);
   if (screenshot) {
     const wide = { locale: "en-GB", viewport: { width: 1500, height: 1000 } };
     const shot = { path: screenshot, type: "jpeg", quality: 80 };
     await open("compose_draft", { plan: trip }, wide, (frame) => frame.locator("body").screenshot(shot));
   }
   await browser.close();
+  await client.close();
   assert(!server.text.includes("panicked"), server.text);
   console.log("the view in the Inspector: painted, by slider, keyboard and clips, in both languages: ok");
 } finally {
