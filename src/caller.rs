@@ -55,6 +55,69 @@ pub(crate) struct Caller {
     pub site: Option<Arc<str>>,
     /// The job that makes its calls: they are not recorded once another process has taken the job over.
     pub fence: Option<Fence>,
+    /// What the history of a draft names as the one who changed it.
+    pub by: Option<Arc<CalledBy>>,
+    /// How many records the draft had when the caller read it: a change of a draft that has more by now is refused.
+    pub seen: Option<u64>,
+}
+
+/// Who made a call, as the history of a draft names it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct CalledBy {
+    pub via: CalledVia,
+    /// What a client of MCP calls itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+}
+
+/// Through what a call was made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum CalledVia {
+    Mcp,
+    Shell,
+    Api,
+    Studio,
+    /// One that a later version of this program has.
+    #[serde(other)]
+    Other,
+}
+
+/// The most characters of a client's name that are kept.
+const CLIENT_NAME: usize = 60;
+
+impl CalledBy {
+    pub(crate) fn via(via: CalledVia) -> Self {
+        Self { via, name: None }
+    }
+
+    /// A client of MCP, by the name that it gave itself.
+    pub(crate) fn client(name: Option<&str>) -> Self {
+        let plain = |name: &str| -> String {
+            let letters = name.chars().filter(|c| !c.is_control());
+            letters.take(CLIENT_NAME).collect()
+        };
+        Self {
+            via: CalledVia::Mcp,
+            name: name.map(plain).filter(|name| !name.trim().is_empty()),
+        }
+    }
+}
+
+impl std::fmt::Display for CalledBy {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let via = match self.via {
+            CalledVia::Mcp => "MCP",
+            CalledVia::Shell => "command line",
+            CalledVia::Api => "API",
+            CalledVia::Studio => "studio",
+            CalledVia::Other => "another program",
+        };
+        match &self.name {
+            Some(name) => write!(f, "{name} ({via})"),
+            None => f.write_str(via),
+        }
+    }
 }
 
 impl Caller {
@@ -68,7 +131,14 @@ impl Caller {
             styles: Styles::default(),
             site: None,
             fence: None,
+            by: None,
+            seen: None,
         }
+    }
+
+    /// The user at a shell.
+    pub(crate) fn shell() -> Self {
+        Self::user().called_by(CalledBy::via(CalledVia::Shell))
     }
 
     /// A client of a listener that works on the drafts of this process's user.
@@ -85,6 +155,8 @@ impl Caller {
             styles: Styles::default(),
             site: None,
             fence: None,
+            by: None,
+            seen: None,
         }
     }
 
@@ -139,6 +211,22 @@ impl Caller {
         Self {
             run,
             ..self.clone()
+        }
+    }
+
+    /// The same caller, whom the history of drafts names so.
+    pub(crate) fn called_by(self, by: CalledBy) -> Self {
+        Self {
+            by: Some(Arc::new(by)),
+            ..self
+        }
+    }
+
+    /// The same caller, who read a draft when it had this many records.
+    pub(crate) fn having_seen(self, seen: u64) -> Self {
+        Self {
+            seen: Some(seen),
+            ..self
         }
     }
 

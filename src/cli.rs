@@ -29,6 +29,7 @@ mod serve;
 mod shown;
 mod stats;
 mod store;
+mod studio;
 mod token;
 mod tool_options;
 pub(crate) mod tools;
@@ -72,6 +73,7 @@ use logs::Calls;
   capcut-mcp compose examples/first-draft.yaml         a whole video from one file
   capcut-mcp call create_draft width=1080 height=1920  one tool from the shell
   capcut-mcp tools add_text                            the parameters of one tool
+  capcut-mcp studio                                    the drafts in a browser
   capcut-mcp                                           an MCP server, for a client's configuration
 
 A CapCut API server makes the draft if one answers at the API's address; otherwise the engine in this
@@ -193,6 +195,7 @@ enum Command {
     Config(config::Config),
     Connect(connect::Connect),
     Disconnect(connect::disconnect::Disconnect),
+    Studio(studio::StudioCommand),
     Stats(stats::Stats),
     Health(health::AskHealth),
     Token(token::TokenCommand),
@@ -325,6 +328,10 @@ fn execute(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Worker(worker) => {
             let settings = options.settings_of_server(ToolsGiven::default(), None)?;
             worker.run(settings)
+        }
+        Command::Studio(studio) => {
+            let settings = options.settings_of_server(ToolsGiven::default(), None)?;
+            studio.run(settings)
         }
         Command::Engine(engine) => {
             let settings = options.settings_of_engine(engine.listener.audit_log())?;

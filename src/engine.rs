@@ -38,7 +38,7 @@ use tokio::runtime::{Handle, RuntimeFlavor};
 
 use crate::args::reply::Placed;
 use crate::args::{Call, Object};
-use crate::caller::{Caller, Manner};
+use crate::caller::{CalledBy, Caller, Manner};
 use crate::draft::Draft;
 use crate::draft::ids::{DraftId, Ids};
 use crate::draft::segment::SegmentContent;
@@ -184,9 +184,21 @@ struct RecordedEdit {
     /// The run of a plan that the call belongs to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     run: Option<Arc<str>>,
+    /// Who made the call.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    by: Option<Arc<CalledBy>>,
 }
 
 impl RecordedEdit {
+    /// What is recorded of every call.
+    fn of(call: &Call) -> Self {
+        Self {
+            run: call.caller.run.clone(),
+            by: call.caller.by.clone(),
+            ..Self::default()
+        }
+    }
+
     /// The hash of the document that it needs from the journal.
     fn document(&self) -> Option<&str> {
         let opened = self.open.as_ref().map(|open| open.document.as_str());
@@ -321,6 +333,7 @@ impl Engine {
         }
         let found = RecordedEdit {
             create: Some(new),
+            by: call.caller.by.clone(),
             ..RecordedEdit::default()
         };
         let placed = self.open(id.clone(), found, call).await?;
@@ -368,6 +381,7 @@ impl Engine {
                 create: Some(new),
                 edit: Some(edit),
                 properties: call.normalized.properties.clone(),
+                by: call.caller.by.clone(),
                 ..RecordedEdit::default()
             };
             return self.open(new_id(), found, call).await;
@@ -378,8 +392,7 @@ impl Engine {
         let found = RecordedEdit {
             edit: Some(edit),
             properties: call.normalized.properties.clone(),
-            run: call.caller.run.clone(),
-            ..RecordedEdit::default()
+            ..RecordedEdit::of(call)
         };
         for _ in 0..TRIES {
             let (prepared, placed, record, sequence) = match self.prepare(&held, &found, call) {
@@ -437,13 +450,15 @@ impl Engine {
             return Err(Error::internal("the call has no edit"));
         };
         let internal = matches!(edit, Edit::Learn(_) | Edit::Folder(_));
+        if !internal {
+            as_seen(call, &state.draft.id, state.draft.sequence)?;
+        }
         if state.document.is_some() && !internal {
             let (step, outcome) = documents::add(&mut state, found, edit, call.tool)?;
             let placed = reply(&state.draft.id, None, &outcome);
             let found = RecordedEdit {
                 step: Some(RecordedStep::addition(step.clone())),
-                run: call.caller.run.clone(),
-                ..RecordedEdit::default()
+                ..RecordedEdit::of(call)
             };
             let record = NewRecord::of(call, Some(&found), &placed, found.version())?;
             return Ok((
@@ -833,6 +848,17 @@ fn changing(id: &DraftId) -> Error {
         format!("draft {id} keeps being changed by other processes"),
     )
     .hint("try again")
+}
+
+/// Refuses a change by a caller who read an earlier state of the draft than the one with this many records.
+fn as_seen(call: &Call, id: &DraftId, records: u64) -> Result<()> {
+    match call.caller.seen {
+        Some(seen) if seen != records => Err(Error::conflict(format!(
+            "draft {id} was changed since it was read: nothing of this change was applied"
+        ))
+        .hint("look at the draft as it is now, then make the change again")),
+        _ => Ok(()),
+    }
 }
 
 fn new_id() -> DraftId {

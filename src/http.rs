@@ -14,9 +14,11 @@ mod generate;
 mod health;
 mod listener;
 mod newer;
+mod parts;
 mod receive;
 mod routes;
 mod streams;
+mod studio;
 mod tenants;
 #[cfg(test)]
 mod tests;
@@ -68,6 +70,8 @@ use newer::Endpoint;
 use receive::{Receiver, Unreceived};
 use routes::{ApiRoute, Destination, OwnRoute, Routes, resolved};
 use streams::OpenStreams;
+use studio::Studio;
+pub(crate) use studio::{OwnStudio, serve_studio};
 use tenants::{Shared, Tenant, Tenants};
 pub(crate) use tls::Tls;
 use visitors::RequestOrigin;
@@ -156,6 +160,7 @@ pub(crate) struct HttpServer {
     link_key: Option<Arc<LinkKey>>,
     public_url: Option<Arc<str>>,
     streams: OpenStreams,
+    studio: Arc<Studio>,
 }
 
 /// A request without its body, and who sent it.
@@ -259,6 +264,7 @@ impl HttpServer {
             admission: Admission::new(None, &[], &[]),
             gate: None,
             tls: None,
+            studio: Arc::new(Studio::new(Arc::clone(&calls), stop.clone())),
             calls,
             receiver: Receiver::new(&manifest.limits),
             stop,
@@ -288,20 +294,29 @@ impl HttpServer {
     async fn answered(self: &Arc<Self>, mut received: Received, id: &str) -> Answer {
         // From here on, no path has a token.
         let token = take_token(received.request.uri_mut());
+        let route = self.routes.at(&resolved(received.request.uri().path()));
+        let is_studio = matches!(route, Destination::Own(OwnRoute::Studio));
         let admitted = match self.admission.admit(&received.request, received.peer) {
             Ok(admitted) => admitted,
+            Err(refusal) if is_studio => {
+                return studio::secured(answer::refusal(StatusCode::FORBIDDEN, refusal.error()));
+            }
             Err(refusal) => return refusal.answer(),
         };
         let (head, body) = received.request.into_parts();
         let asked = Asked::of(&head.headers);
         let path = resolved(head.uri.path()).into_owned();
-        let route = self.routes.at(&path);
         let allow = route.allow();
         let visitor = RequestOrigin {
             peer: received.peer,
             from: admitted.from,
             id,
         };
+        if is_studio {
+            // Browsers are never told that pages of other origins may read it.
+            received.activity.works();
+            return self.studio(&visitor, head, body, &path, token).await;
+        }
         let guest = match self
             .guest(&visitor, &head, route, &path, token.as_ref())
             .await

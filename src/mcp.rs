@@ -39,6 +39,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::access::Guest;
 use crate::args::duplicates::given_twice;
+use crate::caller::CalledBy;
 use crate::error::{Error, Kind, Result, shortened};
 use crate::exec::{App, Context, Step, call_log};
 use crate::local;
@@ -276,7 +277,10 @@ impl McpServer {
         arguments: Object,
         context: RequestContext<RoleServer>,
     ) -> Result<Value> {
+        let client = context.peer.peer_info();
+        let client = client.as_ref().map(|info| info.client_info.name.as_str());
         let caller = self.caller(&context.extensions)?;
+        let caller = caller.called_by(CalledBy::client(client));
         let _place = self.place()?;
         let mut arguments = arguments;
         if let ClientOf::Request(_) = self.client {

@@ -526,6 +526,13 @@ pub(crate) fn machine_name() -> Option<String> {
     Some(name).filter(|name| !name.is_empty())
 }
 
+/// Whether this process can open a window: on Linux, a graphical session says where.
+pub(crate) fn has_screen() -> bool {
+    let session = ["WAYLAND_DISPLAY", "DISPLAY"];
+    let is_set = |variable: &&str| std::env::var_os(variable).is_some_and(|it| !it.is_empty());
+    Os::current() != Os::Linux || session.iter().any(is_set)
+}
+
 /// The value of a variable; an empty one counts as not set.
 pub(crate) fn value(env: Env<'_>, variable: &str) -> Option<OsString> {
     env(variable).filter(|value| !value.is_empty())

@@ -61,6 +61,11 @@ impl Guest {
         }
     }
 
+    /// Whether it sent a token.
+    pub(crate) fn has_token(&self) -> bool {
+        matches!(self.0.identity.how, How::Token(_) | How::Jwt)
+    }
+
     /// The id of the request.
     pub(crate) fn request(&self) -> &str {
         &self.0.request

@@ -7,11 +7,16 @@ use hyper::http::uri::PathAndQuery;
 
 use crate::secrets::LEFT_OUT;
 
-/// A token from a path. It is never shown.
+/// A token that was not sent in a header, such as one from a path. It is never shown.
 pub(crate) struct PathToken(String);
 
 impl PathToken {
-    pub(super) fn as_str(&self) -> &str {
+    /// One that was sent in another place, such as a cookie.
+    pub(crate) fn new(token: String) -> Self {
+        Self(token)
+    }
+
+    pub(crate) fn as_str(&self) -> &str {
         &self.0
     }
 }

@@ -60,7 +60,7 @@ impl CallCommand {
         if let Ok(here) = std::env::current_dir() {
             cli::anchor(&mut arguments, &here, std::env::home_dir().as_deref());
         }
-        local::decode(spec, arguments, &Caller::user())
+        local::decode(spec, arguments, &Caller::shell())
     }
 }
 
@@ -69,7 +69,7 @@ pub(super) async fn run(app: Arc<App>, request: DecodedCall) -> anyhow::Result<E
     let shown = Shown::new(Without::Nothing);
     let context = Context {
         progress: Some(shown.progress()),
-        ..Context::of(&Caller::user())
+        ..Context::of(&Caller::shell())
     };
     let cancel = context.cancel.clone();
     let call = request.answer(&app, context);

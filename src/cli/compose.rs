@@ -144,7 +144,7 @@ impl Compose {
 
     pub(crate) async fn run(self, app: Arc<App>) -> anyhow::Result<ExitCode> {
         let mut entries = self.entries()?;
-        let context = Context::of(&Caller::user());
+        let context = Context::of(&Caller::shell());
         let one = entries.len() == 1 && self.report.is_none() && self.retries == 0;
         if one || self.dry_run {
             // The run itself checks the plan.

@@ -175,6 +175,9 @@ impl ShowHistory {
             if let Some(name) = &step.checkpoint {
                 let _ = write!(text, "  [{name}]");
             }
+            if let Some(by) = &step.by {
+                let _ = write!(text, "  by {}", one_line(&by.to_string()));
+            }
             if step.is_undone {
                 text.push_str("  (undone)");
             }
@@ -216,7 +219,7 @@ async fn call(app: &Arc<App>, tool: &str, arguments: Value) -> Result<Value> {
     let Value::Object(arguments) = arguments else {
         return Err(Error::internal("the arguments are not an object"));
     };
-    let caller = Caller::user();
+    let caller = Caller::shell();
     let decoded = local::decode(spec, arguments, &caller)?;
     decoded.answer(app, Context::of(&caller)).await
 }

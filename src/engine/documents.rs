@@ -23,19 +23,19 @@ use crate::draft::working;
 use crate::engine::edit::EditOutcome;
 use crate::engine::resources::CatalogResources;
 use crate::engine::{
-    Engine, NOT_REFRESHED, NewDraft, RecordedEdit, TRIES, VERSION, apply, aside, changing, empty,
-    fold, new_id, reply, taken_back,
+    Engine, NOT_REFRESHED, NewDraft, RecordedEdit, TRIES, VERSION, apply, as_seen, aside, changing,
+    empty, fold, new_id, reply, taken_back,
 };
 use crate::error::{Error, Kind, Result};
 use crate::journal::{
-    Appended, CallPosition, ENGINE, NewDraftRow, NewRecord, PackedDocument, document_hash,
+    self, Appended, CallPosition, ENGINE, NewDraftRow, NewRecord, PackedDocument, document_hash,
 };
 use crate::sorting;
 use crate::units::Edition;
 
 pub(super) use adding::add;
 pub(crate) use copying::{CopiedDraft, DraftCopy, for_app};
-pub(crate) use history::UndoWish;
+pub(crate) use history::{HistoryStep, UndoWish};
 pub(super) use history::{RecordedUndo, undone};
 use properties::SetProperties;
 
@@ -434,6 +434,7 @@ impl Engine {
         let opened = Arc::new(opened);
         let found = RecordedEdit {
             open: Some((*opened).clone()),
+            by: call.caller.by.clone(),
             ..RecordedEdit::default()
         };
         let placed = reply(&id, Some(true), &EditOutcome::default());
@@ -470,6 +471,14 @@ impl Engine {
             app_version: summary.app_version,
             copied: None,
         }
+    }
+
+    /// How many records a draft has, for [`Caller::seen`](crate::caller::Caller::seen). Read it before the draft: then a
+    /// change in between is noticed.
+    pub(crate) async fn records(&self, id: &DraftId) -> Result<u64> {
+        let last = self.journal.last_sequence(ENGINE, id).await?;
+        last.map(|last| last + 1)
+            .ok_or_else(|| journal::unknown(id))
     }
 
     /// The current draft as a document.
@@ -514,6 +523,7 @@ impl Engine {
             let planned = aside(|| {
                 let mut state = held.lock();
                 let sequence = state.draft.sequence;
+                as_seen(call, id, sequence)?;
                 let plan = plan(&mut state, change.operations)?;
                 Ok::<_, Error>((plan, sequence))
             });
@@ -539,6 +549,7 @@ impl Engine {
             };
             let (mut found, document) = plan.record(change.checkpoint, renamed.clone())?;
             found.run.clone_from(&call.caller.run);
+            found.by.clone_from(&call.caller.by);
             let placed: Placed = reply(id, None, &EditOutcome::default());
             let record = NewRecord {
                 document,

@@ -21,7 +21,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::{App, Context, Progress, Step, delivery, panicked};
-use crate::caller::{Caller, Fence, From, Manner};
+use crate::caller::{CalledBy, Caller, Fence, From, Manner};
 use crate::draft::ids::DraftId;
 use crate::error::{Error, Kind, Result, shortened};
 use crate::journal::{
@@ -353,6 +353,8 @@ pub(crate) struct JobCaller {
     /// `None`: the user of a process.
     pub from: Option<From>,
     pub site: Option<Arc<str>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<Arc<CalledBy>>,
 }
 
 impl JobCall {
@@ -365,6 +367,7 @@ impl JobCall {
                 manner: caller.manner,
                 from: caller.from(),
                 site: caller.site.clone(),
+                by: caller.by.clone(),
             },
         })
     }

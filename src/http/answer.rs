@@ -95,7 +95,7 @@ pub(super) fn success(
     let room = output
         .as_str()
         .map_or(0, |text| text.len() + text.len() / 4);
-    Ok(answer(StatusCode::OK, JSON, ascii(&envelope, room)))
+    Ok(typed(StatusCode::OK, JSON, ascii(&envelope, room)))
 }
 
 /// The envelope of a success with only `output`.
@@ -111,7 +111,7 @@ pub(super) fn failure(error: &str) -> Answer {
 
 /// A text of another type.
 pub(super) fn text(status: StatusCode, content_type: &'static str, text: String) -> Answer {
-    answer(status, content_type, text.into())
+    typed(status, content_type, text.into())
 }
 
 /// Clients of guides look for a WebSocket.
@@ -156,7 +156,7 @@ fn failed(error: &str) -> Value {
 /// JSON as the API writes it: keys sorted, no spaces, ASCII only, a trailing newline.
 pub(super) fn json(status: StatusCode, mut value: Value) -> Answer {
     value.sort_all_objects();
-    answer(status, JSON, ascii(&value, 0))
+    typed(status, JSON, ascii(&value, 0))
 }
 
 fn ascii(value: &impl Serialize, room: usize) -> Bytes {
@@ -172,7 +172,7 @@ fn ascii(value: &impl Serialize, room: usize) -> Bytes {
 
 /// The answer to `OPTIONS`: an empty body and the allowed methods.
 pub(super) fn options(allow: &'static str) -> Answer {
-    let mut answer = answer(StatusCode::OK, HTML, Bytes::new());
+    let mut answer = typed(StatusCode::OK, HTML, Bytes::new());
     answer
         .headers_mut()
         .insert(ALLOW, HeaderValue::from_static(allow));
@@ -220,10 +220,11 @@ pub(super) fn page(status: StatusCode) -> Answer {
     let page = format!(
         "<!doctype html>\n<html lang=en>\n<title>{code} {name}</title>\n<h1>{name}</h1>\n<p>{text}</p>\n"
     );
-    answer(status, HTML, page.into())
+    typed(status, HTML, page.into())
 }
 
-fn answer(status: StatusCode, content_type: &'static str, body: Bytes) -> Answer {
+/// An answer with a body of any type.
+pub(super) fn typed(status: StatusCode, content_type: &'static str, body: Bytes) -> Answer {
     let mut answer = Response::new(AnswerBody::Whole(Full::new(body)));
     *answer.status_mut() = status;
     let headers = answer.headers_mut();

@@ -71,6 +71,8 @@ pub(super) enum OwnRoute {
     Files,
     /// All tenants with their drafts, for admins.
     Tenants,
+    /// The page for people.
+    Studio,
 }
 
 impl OwnRoute {
@@ -83,6 +85,8 @@ impl OwnRoute {
             "ws" => Self::WebSocket,
             "files" => Self::Files,
             "tenants" => Self::Tenants,
+            "studio" => Self::Studio,
+            page if page.starts_with("studio/") => Self::Studio,
             file if file.starts_with("files/") => Self::Files,
             _ if path.starts_with(".well-known/oauth-protected-resource") => Self::SignIn,
             "drafts" => Self::Drafts,
@@ -95,6 +99,7 @@ impl OwnRoute {
         match self {
             Self::Mcp => "DELETE, GET, OPTIONS, POST",
             Self::Files => "DELETE, GET, HEAD, OPTIONS, PUT",
+            Self::Studio => "GET, HEAD, POST, PUT",
             _ => "GET, HEAD, OPTIONS",
         }
     }

@@ -1,4 +1,4 @@
-//! Streams of MCP that stay open. A request is checked when it arrives; a stream continues, so it is ended when the token with
+//! Streams that stay open. A request is checked when it arrives; a stream continues, so it is ended when the token with
 //! which it was opened no longer counts.
 
 use std::convert::Infallible;
@@ -8,8 +8,10 @@ use futures::StreamExt as _;
 use http_body_util::combinators::BoxBody;
 use http_body_util::{BodyExt, BodyStream, StreamBody};
 use hyper::body::Bytes;
+use hyper::header::CONTENT_TYPE;
 use tokio_util::sync::CancellationToken;
 
+use super::answer::{Answer, AnswerBody};
 use crate::access::Guest;
 
 type Stream = BoxBody<Bytes, Infallible>;
@@ -28,6 +30,18 @@ impl OpenStreams {
         drop(open);
         let until = async move { end.cancelled().await };
         BodyExt::boxed(StreamBody::new(BodyStream::new(stream).take_until(until)))
+    }
+
+    /// The answer; if it is a stream of events, it ends when the guest's token no longer counts.
+    pub(super) fn ended_with(&self, guest: Guest, answer: Answer) -> Answer {
+        let kind = answer.headers().get(CONTENT_TYPE);
+        if kind.is_none_or(|kind| kind != "text/event-stream") {
+            return answer;
+        }
+        answer.map(|body| match body {
+            AnswerBody::Stream(stream) => AnswerBody::Stream(self.of(guest, stream)),
+            whole => whole,
+        })
     }
 
     /// Ends the streams of tokens that were revoked or have expired.

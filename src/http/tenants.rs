@@ -16,7 +16,7 @@ use super::answer::{self, Answer};
 use super::{Done, Health, MakeLink, Run, health};
 use crate::access::TenantName;
 use crate::args::Object;
-use crate::caller::{Allowed, Caller, From, Manner};
+use crate::caller::{Allowed, CalledBy, CalledVia, Caller, From, Manner};
 use crate::delivery::links::LinkKey;
 use crate::error::{Error, Result};
 use crate::exec::{App, Context, LOCAL_TENANT, Output};
@@ -301,7 +301,8 @@ impl Shared {
             (Arc::clone(&app), Arc::clone(&app), Arc::clone(&app));
         let engine = Arc::clone(&app.engine);
         let caller = |from| {
-            let caller = Caller::client(Manner::Api, from, &self.allowed);
+            let caller = Caller::client(Manner::Api, from, &self.allowed)
+                .called_by(CalledBy::via(CalledVia::Api));
             match app.settings.data_dir() {
                 Ok(folder) if app.is_local() => {
                     let own = [storage::UPLOADS, providers::ASSETS];

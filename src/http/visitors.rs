@@ -21,7 +21,7 @@ use super::{Head, HttpServer};
 use crate::access::{AuditEntry, CallClass, Guest, PathToken, Refused, Visit};
 use crate::caller::From;
 use crate::error::shortened;
-use crate::manifest::LaneName;
+use crate::manifest::{LaneName, Manifest};
 use crate::tool::Spec;
 
 /// A call of MCP that reads drafts without a tool.
@@ -51,7 +51,10 @@ pub(super) fn add_headers(headers: &mut HeaderMap, id: &str, is_tls: bool) {
     let text = HeaderValue::from_static;
     headers.insert(X_CONTENT_TYPE_OPTIONS, text("nosniff"));
     headers.insert(X_FRAME_OPTIONS, text("DENY"));
-    headers.insert(REFERRER_POLICY, text("no-referrer"));
+    // The studio has its own.
+    headers
+        .entry(REFERRER_POLICY)
+        .or_insert(text("no-referrer"));
     if is_tls {
         headers.insert(STRICT_TRANSPORT_SECURITY, text("max-age=31536000"));
     }
@@ -119,6 +122,17 @@ impl HttpServer {
         }
     }
 
+    /// The same for the studio, whose pages send the token as a cookie.
+    pub(super) async fn studio_guest(
+        &self,
+        visitor: &RequestOrigin<'_>,
+        head: &Parts,
+        token: Option<&PathToken>,
+    ) -> Result<Option<Guest>, Box<Answer>> {
+        let route = Destination::Own(OwnRoute::Studio);
+        self.guest(visitor, head, route, "studio", token).await
+    }
+
     /// The tenant whose drafts a request is about.
     pub(super) fn tenant_of(
         &self,
@@ -149,7 +163,7 @@ impl HttpServer {
             head.guest.as_ref(),
             spec.name,
             spec.hints.read_only,
-            self.class(spec.name),
+            class_of(&self.manifest, spec.name),
         )
     }
 
@@ -207,7 +221,7 @@ impl HttpServer {
         let guest = head.guest.as_ref()?;
         for call in calls_in(message) {
             let (action, class) = match &call {
-                CountedCall::Tool(tool) => (shortened(tool), self.class(tool)),
+                CountedCall::Tool(tool) => (shortened(tool), class_of(&self.manifest, tool)),
                 CountedCall::Resource => (READ_RESOURCE.into(), CallClass::Query),
             };
             if let Err(refused) = guest.count(class) {
@@ -246,16 +260,17 @@ impl HttpServer {
             None => format!("http://{}", own.1),
         }
     }
+}
 
-    fn class(&self, tool: &str) -> CallClass {
-        let route = self.manifest.tools.get(tool);
-        match route.and_then(|route| route.lane) {
-            Some(LaneName::Audio) => CallClass::Audio,
-            Some(LaneName::Visual) => CallClass::Visual,
-            Some(LaneName::Draft) => CallClass::Draft,
-            Some(LaneName::Query) => CallClass::Query,
-            None => CallClass::Other,
-        }
+/// What a call of this tool counts as.
+pub(super) fn class_of(manifest: &Manifest, tool: &str) -> CallClass {
+    let route = manifest.tools.get(tool);
+    match route.and_then(|route| route.lane) {
+        Some(LaneName::Audio) => CallClass::Audio,
+        Some(LaneName::Visual) => CallClass::Visual,
+        Some(LaneName::Draft) => CallClass::Draft,
+        Some(LaneName::Query) => CallClass::Query,
+        None => CallClass::Other,
     }
 }
 
@@ -269,12 +284,13 @@ fn action(route: Destination) -> &'static str {
         Destination::Own(OwnRoute::Drafts | OwnRoute::DraftFile) => "drafts",
         Destination::Own(OwnRoute::Files) => "files",
         Destination::Own(OwnRoute::Tenants) => "tenants",
+        Destination::Own(OwnRoute::Studio) => "studio",
         Destination::Own(_) => "health",
         Destination::None => "unknown path",
     }
 }
 
-fn answer_to(refused: &Refused, challenge: Option<String>) -> Answer {
+pub(super) fn answer_to(refused: &Refused, challenge: Option<String>) -> Answer {
     let status = StatusCode::from_u16(refused.status()).unwrap_or(StatusCode::FORBIDDEN);
     let mut answer = answer::refusal(status, &refused.text());
     let headers = answer.headers_mut();

@@ -104,5 +104,9 @@ fn caller_of(tenant: &Tenant, name: &str, of: &JobCaller) -> Caller {
         None if name == LOCAL_TENANT => Caller::user(),
         None => tenant.caller(From::Network).clone(),
     };
+    let caller = Caller {
+        by: of.by.clone(),
+        ..caller
+    };
     caller.in_manner(of.manner).at_site(of.site.clone())
 }

@@ -70,6 +70,7 @@ mod start;
 mod stdio;
 #[cfg(unix)]
 mod store;
+mod studio;
 mod subtitles;
 mod support;
 mod templates;

@@ -6,9 +6,10 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::args::Call;
+use crate::caller::CalledBy;
 use crate::draft::ids::DraftId;
 use crate::engine::edit::{Edit, EditOutcome};
-use crate::engine::{Engine, RecordedEdit, TRIES, VERSION, changing, found, reply};
+use crate::engine::{Engine, RecordedEdit, TRIES, VERSION, as_seen, changing, found, reply};
 use crate::error::{Error, Result};
 use crate::journal::{Appended, CallPosition, ENGINE, NewRecord, Record};
 
@@ -47,12 +48,23 @@ pub(crate) struct HistoryStep {
     pub changes: Vec<String>,
     pub checkpoint: Option<String>,
     pub at_ms: i64,
+    /// Who made it; `None` for steps of earlier versions.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub by: Option<Arc<CalledBy>>,
     /// Whether it was undone.
     pub is_undone: bool,
     /// How many calls it has.
     pub calls: usize,
     #[serde(skip)]
     run: Option<Arc<str>>,
+}
+
+/// How to come to a step of a history.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum StepDistance {
+    Undo(usize),
+    Redo(usize),
 }
 
 /// What an undo did.
@@ -135,6 +147,7 @@ impl History {
                 changes,
                 checkpoint,
                 at_ms: record.at_ms,
+                by: found.by.clone(),
                 is_undone: false,
                 calls: 1,
                 run: found.run.clone(),
@@ -185,6 +198,25 @@ impl History {
         let sequences: Vec<u64> = self.calls.iter().map(|call| call.sequence).collect();
         let groups = self.grouped(&sequences).into_iter();
         groups.filter_map(|group| self.step(group)).collect()
+    }
+
+    /// How many steps an undo takes back, or a redo brings back, until the step with this sequence is the last one that
+    /// stands; `None` if it is that already, or stays undone because of a later change.
+    pub(crate) fn distance(&self, sequence: u64) -> Option<StepDistance> {
+        let at = |sequences: &[u64]| {
+            let groups = self.grouped(sequences);
+            let at = groups.iter().position(|group| group.contains(&sequence))?;
+            Some(groups.len() - at)
+        };
+        if let Some(from_end) = at(&self.done) {
+            return (from_end > 1).then(|| StepDistance::Undo(from_end - 1));
+        }
+        at(&self.undone).map(StepDistance::Redo)
+    }
+
+    /// How many steps stand.
+    pub(crate) fn standing(&self) -> usize {
+        self.grouped(&self.done).len()
     }
 
     /// Calls as one step.
@@ -337,6 +369,7 @@ impl Engine {
         held.settle_folder();
         for _ in 0..TRIES {
             let (records, mut founds) = self.with_founds(id).await?;
+            as_seen(call, id, founds.len() as u64)?;
             let mut history = History::of(&records, &founds);
             let chosen = history.choose(id, wish)?;
             let sequences: Vec<u64> = chosen.undo.iter().chain(&chosen.redo).copied().collect();
@@ -348,6 +381,7 @@ impl Engine {
             history.apply(&chosen);
             let recorded = RecordedEdit {
                 undo: Some(chosen),
+                by: call.caller.by.clone(),
                 ..RecordedEdit::default()
             };
             let placed = reply(id, None, &EditOutcome::default());
