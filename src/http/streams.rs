@@ -40,7 +40,7 @@ impl OpenStreams {
         }
         answer.map(|body| match body {
             AnswerBody::Stream(stream) => AnswerBody::Stream(self.of(guest, stream)),
-            whole => whole,
+            whole @ AnswerBody::Whole(_) => whole,
         })
     }
 

@@ -254,7 +254,7 @@ impl StudioVisit {
         run(&self.app, &self.caller, tool, arguments).await
     }
 
-    /// Calls a tool for the caller. The call goes on if the client disconnects, and counts as running while the server
+    /// Calls a tool for the caller. The call continues if the client disconnects, and counts as running while the server
     /// stops.
     async fn call(
         &self,

@@ -76,6 +76,10 @@ async function film() {
     return id;
 }
 
+for (const [name, size] of [["Weekly show", [1920, 1080]], ["Summer in the mountains", [1080, 1920]]]) {
+    const plan = { name, width: size[0], height: size[1], visuals: [{ image_url: media("picture.jpg"), duration: 3, fit: "cover" }], texts: [{ text: name, start: 0, end: 3 }] };
+    await call("compose_draft", { plan });
+}
 const draft = await film();
 const { child, link, origin } = await studio();
 const browser = await chromium.launch({ executablePath: browserPath, args: ["--no-sandbox", "--autoplay-policy=no-user-gesture-required"] });
@@ -294,7 +298,7 @@ try {
     await shot(page, "conflict");
     await page.focus(".conflict button");
     await page.keyboard.press("Enter");
-    await status(page, "now says");
+    await status(page, 'now says "Mine"');
     assert.match(JSON.stringify(await call("inspect_draft", { draft_id: draft, query: title })), /Mine/);
     // A change that is sent before the page knows of another one is refused, and told.
     const stale = await page.evaluate(async () => send("edit", { records: state.data.records - 1, operations: [{ op: "rename", name: "Lost" }] }));
@@ -379,13 +383,19 @@ try {
     assert.equal(answer.status(), 206);
     console.log("without JavaScript: a list, pictures and a player");
 
-    // Whoever has no cookie gets nothing.
+    // A browser without the cookie gets nothing.
     const stranger = await browser.newContext();
     for (const path of ["/studio/", `/studio/draft/${draft}`, `/studio/draft/${draft}/data`, new URL(link).pathname + new URL(link).search]) {
         assert.equal((await stranger.request.get(origin + path)).status(), 403, path);
     }
     assert.deepEqual(complaints, []);
     console.log("no console error, no foreign request, no finding of axe");
+} catch (error) {
+    for (const page of context.pages()) {
+        console.log(`${page.url()}: ${await page.textContent("#status").catch(() => "")}`);
+        if (shots) await page.screenshot({ path: join(shots, "studio-failed.jpg"), type: "jpeg" });
+    }
+    throw error;
 } finally {
     if (complaints.length) console.log(complaints.join("\n"));
     await browser.close();

@@ -1,4 +1,4 @@
-//! Streams that tell pages when something changed, whoever changed it: the journal is read several times a second.
+//! Streams that tell pages when something changed, also by other processes: the journal is read several times a second.
 
 use std::convert::Infallible;
 use std::sync::Arc;

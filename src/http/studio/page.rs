@@ -112,7 +112,8 @@ pub(super) fn escaped(text: &str) -> Cow<'_, str> {
     Cow::Owned(safe)
 }
 
-/// A template with its words `{{name}}` and values `{{=name}}`; values are parts of a page already.
+/// A template with its words and values, which are names in double braces; those of values begin with `=`, and the values are
+/// parts of a page already.
 pub(super) fn filled(template: &str, language: Language, values: &[(&str, &str)]) -> String {
     let mut page = String::with_capacity(template.len() * 2);
     let mut parts = template.split("{{");

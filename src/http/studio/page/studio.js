@@ -194,6 +194,7 @@ function showHead() {
   const { summary, name } = state.data;
   document.title = `${name} · ${say('studio')}`;
   $('name').textContent = name;
+  $('stage').style.setProperty('--ratio', `${summary.width} / ${summary.height}`);
   const facts = [
     summary.app || null,
     `${summary.width} × ${summary.height}`,
@@ -537,7 +538,8 @@ const timeline = {
     const ticks = [el('b')];
     for (let at = Math.floor(from / step); at * step <= to; at += 1) {
       const time = at * step;
-      const text = step < 1 ? clockTime(time) : clockTime(time).slice(0, -3);
+      const isAtEnd = (duration() - time) * this.scale < 24;
+      const text = isAtEnd ? '' : step < 1 ? clockTime(time) : clockTime(time).slice(0, -3);
       const tick = el('span', {}, text);
       tick.style.transform = `translateX(${headWidth() + time * this.scale}px)`;
       ticks.push(tick);
@@ -620,7 +622,7 @@ const timeline = {
       for (const time of times) {
         if (time < clip.start - 0.001 || time > clip.end + 0.001) continue;
         const mark = el('i', { class: 'key' });
-        mark.style.left = `${(time - clip.start) * this.scale}px`;
+        mark.style.left = `${Math.min(Math.max(6, (time - clip.start) * this.scale), width - 7)}px`;
         node.append(mark);
       }
     }
@@ -793,7 +795,7 @@ const clipPanel = {
   values() {
     const values = {};
     for (const field of this.fields ?? []) {
-      const input = this.form?.elements[field.name];
+      const input = this.form?.elements.namedItem(field.name);
       if (!input) continue;
       const value = input.type === 'number' ? input.valueAsNumber : input.value;
       if (input.type === 'number' && Number.isNaN(value)) continue;
@@ -822,7 +824,7 @@ const clipPanel = {
     const last = state.data.history.find((step) => !step.is_undone);
     this.show(true);
     for (const [name, value] of Object.entries(kept)) {
-      const input = this.form.elements[name];
+      const input = this.form.elements.namedItem(name);
       if (input) input.value = value;
     }
     const box = el('div', { class: 'conflict', role: 'alert' },
@@ -870,7 +872,7 @@ const clipPanel = {
     });
     panel.replaceChildren(this.form);
     this.buttons();
-    if (focused) this.form.elements[focused]?.focus();
+    if (focused) this.form.elements.namedItem(focused)?.focus();
   },
 
   field(field, readOnly) {
@@ -903,8 +905,10 @@ const clipPanel = {
     if (!file) return;
     tell(say('uploading', { name: file.name }));
     const plain = file.name.replace(/[^\p{L}\p{N}._-]+/gu, '_').replace(/^[._]+/, '');
-    const name = `${Date.now().toString(36)}-${plain}`;
-    const answer = await fetch(`/studio/files/${encodeURIComponent(name)}`, { method: 'PUT', body: file }).catch(() => null);
+    const put = (name) => fetch(`/studio/files/${encodeURIComponent(name)}`, { method: 'PUT', body: file }).catch(() => null);
+    let answer = await put(plain);
+    // Another file has this name.
+    if (answer?.status === 409) answer = await put(`${Date.now().toString(36)}-${plain}`);
     const reply = await answer?.json().catch(() => null);
     if (!answer?.ok || !reply) return tell(reply?.error ?? say('unreachable'), true);
     input.value = reply.name;
@@ -915,7 +919,7 @@ const clipPanel = {
   buttons() {
     const isDirty = this.isDirty();
     for (const name of ['apply', 'reset']) {
-      const button = this.form?.elements[name];
+      const button = this.form?.elements.namedItem(name);
       if (button) button.disabled = !isDirty;
     }
   },
