@@ -214,7 +214,8 @@ fn strings(list: &Value) -> impl Iterator<Item = &str> {
         .filter_map(Value::as_str)
 }
 
-async fn call(app: &Arc<App>, tool: &str, arguments: Value) -> Result<Value> {
+/// Calls a tool for the user at the shell.
+pub(super) async fn call(app: &Arc<App>, tool: &str, arguments: Value) -> Result<Value> {
     let spec = local::find(tool).ok_or_else(|| Error::internal("a tool is missing"))?;
     let Value::Object(arguments) = arguments else {
         return Err(Error::internal("the arguments are not an object"));

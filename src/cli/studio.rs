@@ -6,10 +6,12 @@ use std::process::{ExitCode, Stdio};
 use std::sync::Arc;
 
 use clap::Args;
+use serde_json::json;
 use tokio::net::TcpListener;
 use tokio::process::Command;
 use tokio::runtime::Builder;
 
+use super::drafts::call;
 use crate::caller::Caller;
 use crate::cli;
 use crate::error::{Error, Kind, Result};
@@ -28,7 +30,7 @@ use crate::settings::{self, Os, Settings};
   capcut-mcp studio my-video         opens the page of this draft
   capcut-mcp studio --no-open        only prints the address")]
 pub(super) struct StudioCommand {
-    /// A draft to open, by its id or exact name. Default: the list of drafts.
+    /// The draft to open: an id, an exact name, a draft's folder, or its document. Default: the list of drafts.
     draft: Option<String>,
     /// The port to listen on; 0 selects a free one.
     #[arg(long, default_value_t = 0)]
@@ -83,18 +85,14 @@ impl StudioCommand {
     }
 }
 
-/// The id of a draft of this program.
-async fn known(app: &App, draft: &str) -> Result<String> {
-    match named(app, &Caller::user(), draft).await? {
+/// The id of a draft; one that another program saved is opened.
+async fn known(app: &Arc<App>, draft: &str) -> Result<String> {
+    match named(app, &Caller::shell(), draft).await? {
         NamedDraft::Known(id) => Ok(id.0),
-        NamedDraft::OnDisk(path) => Err(Error::invalid(format!(
-            "{} was not opened here yet",
-            path.display()
-        ))
-        .hint(format!(
-            "open it with `capcut-mcp call open_draft draft={:?}`, and use the `draft_id` of the reply",
-            path.display().to_string()
-        ))),
+        NamedDraft::OnDisk(path) => {
+            let opened = call(app, "open_draft", json!({ "draft": path })).await?;
+            Ok(opened["draft_id"].as_str().unwrap_or_default().to_owned())
+        }
     }
 }
 

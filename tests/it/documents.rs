@@ -127,7 +127,7 @@ fn serves(line: &str) -> bool {
     let is_ours = words.next() == Some("capcut-mcp");
     is_ours
         && match words.next() {
-            Some("engine" | "worker") => true,
+            Some("engine" | "studio" | "worker") => true,
             Some("serve") => words.any(|word| word == "--http"),
             _ => false,
         }
@@ -162,7 +162,8 @@ fn serve(home: &Home, line: &str) -> Result<(), String> {
     until("the server answers", || {
         ended = child.try_wait().expect("its state");
         let text = said.text();
-        let works = text.contains("answers at ") || text.contains("jobs run here");
+        let works = ["answers at ", "jobs run here", "The studio is at "];
+        let works = works.iter().any(|words| text.contains(words));
         ended.is_some() || works
     });
     let _ = child.kill();
