@@ -140,10 +140,10 @@ try {
     const navigation = await page.evaluate(() => {
         const [page] = performance.getEntriesByType("navigation");
         const files = performance.getEntriesByType("resource").filter((entry) => /studio\.(css|js)|icon/.test(entry.name));
-        return { first: page.responseStart - page.requestStart, bytes: page.encodedBodySize + files.reduce((sum, file) => sum + file.encodedBodySize, 0) };
+        return page.encodedBodySize + files.reduce((sum, file) => sum + file.encodedBodySize, 0);
     });
-    console.log(`first byte after ${navigation.first.toFixed(1)} ms, ${navigation.bytes} bytes compressed`);
-    assert.ok(navigation.bytes <= 40 << 10, "the page is too large");
+    console.log(`${navigation} bytes compressed`);
+    assert.ok(navigation <= 40 << 10, "the page is too large");
 
     await tabTo("[role=option]");
     await page.keyboard.press("ArrowDown");
@@ -304,6 +304,20 @@ try {
     const stale = await page.evaluate(async () => send("edit", { records: state.data.records - 1, operations: [{ op: "rename", name: "Lost" }] }));
     assert.ok(stale.stale && stale.error, JSON.stringify(stale));
     console.log("conflicts are told, and nothing is overwritten");
+
+    // The page alone, while nothing else is asked for.
+    const first = [];
+    for (let count = 0; count < 9; count += 1) {
+        await page.goto(`${origin}/studio/draft/${draft}`);
+        await frameShown(page);
+        await page.waitForTimeout(300);
+        first.push(await page.evaluate(() => {
+            const [page] = performance.getEntriesByType("navigation");
+            return page.responseStart - page.requestStart;
+        }));
+    }
+    first.sort((a, b) => a - b);
+    console.log(`first byte after ${first[0].toFixed(1)} to ${first.at(-1).toFixed(1)} ms, the median is ${first[4].toFixed(1)} ms`);
 
     // Both languages, both schemes, a desktop and a phone.
     await call("edit_draft", { draft_id: draft, operations: [{ op: "replace_text", clip: title, text: "Light, wherever you are" }] });
