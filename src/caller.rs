@@ -565,6 +565,21 @@ fn is_public_v6(address: Ipv6Addr) -> bool {
 mod tests {
     use super::*;
 
+    #[test]
+    fn who_made_a_call_is_read_also_from_later_versions() {
+        let read = |text: &str| serde_json::from_str::<CalledBy>(text).expect("a caller");
+        assert_eq!(
+            read(r#"{"via":"studio"}"#),
+            CalledBy::via(CalledVia::Studio)
+        );
+        assert_eq!(read(r#"{"via":"telepathy"}"#).via, CalledVia::Other);
+        let client = CalledBy::client(Some("a\nlong name"));
+        assert_eq!(client.to_string(), "along name (MCP)");
+        assert_eq!(CalledBy::client(Some(" \n")).name, None);
+        let long = CalledBy::client(Some(&"x".repeat(1000)));
+        assert_eq!(long.name.map(|name| name.len()), Some(CLIENT_NAME));
+    }
+
     fn access(from: From, hosts: &[&str], folders: &[&Path]) -> Arc<Access> {
         let allowed = Allowed::new(
             hosts.iter().map(|host| (*host).to_owned()),

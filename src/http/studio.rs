@@ -49,6 +49,8 @@ use videos::Videos;
 
 /// Pictures that are made at the same time; further requests wait, because each picture uses several processors.
 const PICTURES: usize = 2;
+/// Streams of events that are open at the same time: each reads the journal several times a second.
+const STREAMS: usize = 256;
 /// The most requests for pictures that wait.
 const PICTURES_WAITING: usize = 64;
 /// What pages may load: only files of this studio, and no code in the page itself.
@@ -67,6 +69,8 @@ pub(super) struct Studio {
     calls: Arc<Semaphore>,
     pictures: Semaphore,
     pictures_waiting: Semaphore,
+    /// Streams of events that may be open at the same time.
+    streams: Arc<Semaphore>,
     videos: Mutex<HashMap<(Arc<str>, DraftId), Arc<Videos>>>,
 }
 
@@ -113,6 +117,7 @@ impl Studio {
             calls,
             pictures: Semaphore::new(PICTURES),
             pictures_waiting: Semaphore::new(PICTURES_WAITING),
+            streams: Arc::new(Semaphore::new(STREAMS)),
             videos: Mutex::default(),
         }
     }
@@ -404,9 +409,10 @@ fn takes_gzip(head: &Parts) -> bool {
     let accepts = accepts.and_then(|value| value.to_str().ok());
     let mut named = accepts.into_iter().flat_map(|text| text.split(','));
     named.any(|one| {
-        one.split(';')
-            .next()
-            .is_some_and(|name| name.trim() == "gzip")
+        let mut parts = one.split(';').map(str::trim);
+        let is_gzip = parts.next() == Some("gzip");
+        // A client may name what it does not take.
+        is_gzip && !parts.any(|part| matches!(part, "q=0" | "q=0.0" | "q=0.00" | "q=0.000"))
     })
 }
 

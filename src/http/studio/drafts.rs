@@ -73,10 +73,10 @@ async fn listed(
 ) -> Result<(Vec<DraftRow>, bool)> {
     let most = (page + 1) * LISTED + 1;
     let rows = visit.app.journal.list(false, most, query).await?;
+    let has_more = rows.len() == most;
     // Those that continue under another id are listed under that one.
     let rows = rows.into_iter().filter(|row| row.moved_to.is_none());
     let mut rows: Vec<DraftRow> = rows.skip(page * LISTED).collect();
-    let has_more = rows.len() > LISTED;
     rows.truncate(LISTED);
     Ok((rows, has_more))
 }

@@ -87,10 +87,14 @@ where
     } else {
         LOOK_EVERY
     };
+    let Ok(place) = Arc::clone(&studio.streams).try_acquire_owned() else {
+        return answer::busy("too many pages wait for changes; close some of them");
+    };
     // The task ends when the page has gone, or the server stops.
     let (pieces, mut received) = mpsc::channel::<String>(1);
     let stop = studio.stop.clone();
     tokio::spawn(async move {
+        let _place = place;
         let mut changes = Changes::default();
         loop {
             if let Some(piece) = changes.next(look().await)

@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::super::admission::Admission;
 use super::super::answer::{self, Answer};
-use super::super::listener::{AcceptOptions, Connections, Received, accept};
+use super::super::listener::{AcceptOptions, Closing, Connections, Received, accept};
 use super::super::receive::Receiver;
 use super::super::routes::resolved;
 use super::super::{CALLS, LAST_CALLS, visitors};
@@ -211,9 +211,10 @@ pub(crate) async fn serve_studio(
         metrics: Some(Arc::clone(&app.metrics)),
         tls: None,
     };
-    let closed = accept(listener, options, answering, stop).await;
+    let Closing { closed, answered } = accept(listener, options, answering, stop).await;
     let ended = async {
         let calls = async {
+            answered.await;
             let _ = calls.acquire_many(CALLS as u32).await;
             end.cancel();
         };

@@ -87,7 +87,13 @@ async fn made(app: &App, id: &DraftId) -> Result<Option<MadeVideo>> {
     Ok(made.filter(|made| made.file.is_file()))
 }
 
-fn videos_of(studio: &Studio, app: &App, id: &DraftId) -> Arc<Videos> {
+fn videos_of(studio: &Studio, app: &App, id: &DraftId) -> Option<Arc<Videos>> {
+    let all = studio.videos.lock().unwrap_or_else(PoisonError::into_inner);
+    all.get(&(Arc::clone(&app.tenant), id.clone())).cloned()
+}
+
+/// The same, for a video that is going to be made.
+fn new_videos_of(studio: &Studio, app: &App, id: &DraftId) -> Arc<Videos> {
     let mut all = studio.videos.lock().unwrap_or_else(PoisonError::into_inner);
     let key = (Arc::clone(&app.tenant), id.clone());
     Arc::clone(all.entry(key).or_default())
@@ -114,10 +120,12 @@ pub(super) async fn shown_to(
         shown.is_old = made.calls != row.calls;
         shown.version = made.at_ms.to_string();
     }
-    let (job, failed) = {
-        let of_draft = videos_of(studio, app, &row.id);
-        let making = of_draft.lock();
-        (making.job.clone(), making.failed.clone())
+    let (job, failed) = match videos_of(studio, app, &row.id) {
+        Some(of_draft) => {
+            let making = of_draft.lock();
+            (making.job.clone(), making.failed.clone())
+        }
+        None => (None, None),
     };
     shown.failed = failed;
     if let Some(job) = job {
@@ -136,7 +144,7 @@ pub(super) async fn make(
     visit: &StudioVisit,
     row: &DraftRow,
 ) -> Result<ShownVideo, Box<Answer>> {
-    let of_draft = videos_of(studio, &visit.app, &row.id);
+    let of_draft = new_videos_of(studio, &visit.app, &row.id);
     let is_under_way = {
         let making = of_draft.lock();
         making.job.is_some() && making.calls == row.calls
