@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use super::sound_keys::whole;
 use crate::error::shortened;
 use crate::tools::Object;
 
@@ -115,9 +116,7 @@ pub(super) fn read_described(key: &str, value: &Value) -> Result<Value, String> 
 
 /// Reads a seed.
 pub(super) fn read_seed(value: &Value) -> Result<Value, String> {
-    let number = value
-        .as_u64()
-        .or_else(|| value.as_str()?.trim().parse().ok());
+    let number = whole(value).or_else(|| value.as_str()?.trim().parse().ok());
     match number.filter(|seed| u32::try_from(*seed).is_ok()) {
         Some(seed) => Ok(json!(seed)),
         None => Err(format!(

@@ -3,6 +3,7 @@
 use capcut_draft::{JumpCut, LOUDNESS_RANGE, Operation, PauseRule};
 use serde_json::{Value, json};
 
+use crate::args::schema;
 use crate::error::shortened;
 
 const MOST_EVERY: u64 = 64;
@@ -57,21 +58,25 @@ pub(super) fn read_cut_on(value: &Value) -> Result<Value, String> {
     if music.is_none_or(|music| music.trim().is_empty()) {
         return Err("`beats_of` is missing: give the `id` of the music".to_owned());
     }
+    let mut read = members.clone();
     for (name, least, most) in [("every", 1, MOST_EVERY), ("offset", 0, MOST_OFFSET)] {
         let Some(given) = members.get(name) else {
             continue;
         };
-        if !given
-            .as_u64()
-            .is_some_and(|given| (least..=most).contains(&given))
-        {
+        let Some(number) = whole(given).filter(|number| (least..=most).contains(number)) else {
             return Err(format!(
                 "its `{name}` is {}; it must be a whole number of beats from {least} to {most}",
                 shortened(&given.to_string())
             ));
-        }
+        };
+        read.insert(name.to_owned(), number.into());
     }
-    Ok(value.clone())
+    Ok(Value::Object(read))
+}
+
+/// A number from 0 on that is whole, also if it is written with a point.
+pub(super) fn whole(value: &Value) -> Option<u64> {
+    u64::try_from(schema::whole(value.as_number()?)?).ok()
 }
 
 impl BeatWish {
@@ -137,6 +142,17 @@ mod tests {
             let error = read_loudness(&value).unwrap_err();
             assert!(error.contains("from -40"), "{error}");
         }
+    }
+
+    #[test]
+    fn beats_may_be_counted_with_a_point() {
+        let given = json!({ "beats_of": "m", "every": 2.0, "offset": 1e1 });
+        let read = read_cut_on(&given).expect("whole numbers");
+        assert_eq!(read, json!({ "beats_of": "m", "every": 2, "offset": 10 }));
+        let wish = BeatWish::of(&read).expect("a wish");
+        assert_eq!(wish.every, 2);
+        let half = json!({ "beats_of": "m", "every": 2.5 });
+        read_cut_on(&half).expect_err("no whole number");
     }
 
     #[test]

@@ -643,6 +643,24 @@ fn check_keys(name: &str, members: &Map<String, Value>) -> Result<()> {
     Err(Error::invalid(message).hint(format!("its keys are {}", ticked(keys))))
 }
 
+/// The same value with whole numbers written without a point.
+fn with_whole_numbers(value: &Value) -> Value {
+    match value {
+        Value::Number(number) => match number.as_f64() {
+            Some(whole) if whole.fract() == 0.0 && whole.abs() < 9.0e15 => {
+                Value::from(whole as i64)
+            }
+            _ => value.clone(),
+        },
+        Value::Array(items) => items.iter().map(with_whole_numbers).collect(),
+        Value::Object(members) => members
+            .iter()
+            .map(|(key, value)| (key.clone(), with_whole_numbers(value)))
+            .collect(),
+        _ => value.clone(),
+    }
+}
+
 fn ticked(keys: &[&str]) -> String {
     let keys: Vec<String> = keys.iter().map(|key| format!("`{key}`")).collect();
     keys.join(", ")
@@ -717,7 +735,11 @@ impl Operation {
         if let Value::Object(members) = value {
             check_keys(name, members)?;
         }
-        Self::deserialize(value).map_err(|error| misread(name, value, &error.to_string()))
+        Self::deserialize(value).or_else(|error| {
+            // Clients and models also write 2 as 2.0, which is no whole number for the reader.
+            Self::deserialize(with_whole_numbers(value))
+                .map_err(|_| misread(name, value, &error.to_string()))
+        })
     }
 
     /// The name in `op`.

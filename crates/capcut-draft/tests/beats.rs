@@ -271,3 +271,22 @@ fn what_cannot_end_on_beats_is_refused() {
     let error = refused(reversed, cut_on("t1", json!({})));
     assert!(error.message.contains("plays backwards"), "{error}");
 }
+
+#[test]
+fn whole_numbers_may_be_written_with_a_point() {
+    let read = |value: Value| format!("{:?}", capcut_draft::Operation::read(&value));
+    for (with_a_point, without) in [
+        (
+            cut_on("t1", json!({ "every": 2.0, "offset": 1.0 })),
+            cut_on("t1", json!({ "every": 2, "offset": 1 })),
+        ),
+        (
+            json!({ "op": "canvas", "width": 1080.0, "height": 1920.0 }),
+            json!({ "op": "canvas", "width": 1080, "height": 1920 }),
+        ),
+    ] {
+        let expected = read(without);
+        assert!(expected.starts_with("Ok"), "{expected}");
+        assert_eq!(read(with_a_point), expected);
+    }
+}
