@@ -82,6 +82,7 @@ impl StoreCommand {
     pub(super) async fn run(self, settings: Settings) -> anyhow::Result<ExitCode> {
         let told = CountsShown::new();
         let told = |report: &TransferReport| told.show(report);
+        let is_new = matches!(self.action, StoreAction::Backup { .. });
         let (report, text, target) = match self.action {
             StoreAction::Copy {
                 from,
@@ -147,11 +148,12 @@ impl StoreCommand {
             cli::print(&cli::json_text(&serde_json::to_value(&report)?))
         } else {
             cli::print(&format!(
-                "{} {text}: {}; read again and compared",
+                "{} {text}{}; read again and compared",
                 counts(&report),
                 match report.written {
-                    0 => "all of it was there".to_owned(),
-                    written => format!("{} new or changed", counted_large(written, "row")),
+                    _ if is_new => String::new(),
+                    0 => ": all of it was there".to_owned(),
+                    written => format!(": {} new or changed", counted_large(written, "row")),
                 }
             ))
         };
