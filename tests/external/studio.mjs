@@ -25,6 +25,12 @@ const env = {
 };
 const media = (name) => resolve(examples, "media", name);
 
+/** Times that a bench holds against their bounds; tests only show them. */
+const missed = [];
+function bound(what, ms, most) {
+    if (ms > most) missed.push(`${what}: ${ms.toFixed(1)} ms (<= ${most} ms)`);
+}
+
 /** Waits until something is true; what it is about is named if it never is. */
 async function until(what, done, patience = 60_000) {
     const end = Date.now() + patience;
@@ -281,6 +287,7 @@ try {
     }
     await status(page, "example-agent");
     console.log(`edits of an agent arrive after ${Math.min(...arrived)} to ${Math.max(...arrived)} ms`);
+    bound("an edit of an agent on the page", Math.max(...arrived), 1000);
 
     // A conflict: the agent changes the clip while its words are being typed.
     await page.focus("#tab-problems");
@@ -318,6 +325,7 @@ try {
     }
     first.sort((a, b) => a - b);
     console.log(`first byte after ${first[0].toFixed(1)} to ${first.at(-1).toFixed(1)} ms, the median is ${first[4].toFixed(1)} ms`);
+    bound("the median of the first byte", first[4], 20);
 
     // Both languages, both schemes, a desktop and a phone.
     await call("edit_draft", { draft_id: draft, operations: [{ op: "replace_text", clip: title, text: "Light, wherever you are" }] });
@@ -375,6 +383,7 @@ try {
         return { tasks: longest.length, longest: Math.max(0, ...longest), most, width: lanes.scrollWidth };
     });
     console.log(`1,000 clips over ${scrolled.width} px: ${scrolled.tasks} long tasks, the longest ${scrolled.longest} ms; at most ${scrolled.most} clips in the page`);
+    bound("the longest task while 1,000 clips scroll", scrolled.longest, 50);
     assert.ok(scrolled.most < 100, "the timeline draws more than is visible");
     await findings(page, "a thousand clips");
 
@@ -416,4 +425,8 @@ try {
     await agent.close();
     child.kill();
     rmSync(home, { recursive: true, force: true });
+}
+if (process.env.STUDIO_BOUNDS && missed.length > 0) {
+    console.log(`MISSED ${missed.join("\nMISSED ")}`);
+    process.exitCode = 1;
 }
