@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 
+use capcut_draft::Clock;
 use capcut_sound::{Span, align, overlaps, spoken_weight};
 use serde_json::{Value, json};
 
@@ -14,6 +15,10 @@ use crate::args::suggest::nearest;
 use crate::engine::subtitle::HeardPart;
 use crate::error::{Error, Result};
 use crate::media::shown;
+
+/// The pieces of a speed curve between two of its points: with speeds from 0.5 to 4 in five seconds, the middle of a piece is
+/// less than 10 ms off.
+const PIECES: i64 = 16;
 
 /// Edges of a file that differ less than this are the same, in seconds.
 const SAME: f64 = 0.002;
@@ -102,7 +107,7 @@ pub(super) fn apply(items: &mut [Item], known: &KnownMedia) {
         let parts: Vec<HeardPart> = items
             .iter()
             .filter(|item| item.plan_path() == voice.plan_path())
-            .filter_map(part)
+            .flat_map(heard_parts)
             .collect();
         let script = items[index].extra("script");
         let placed = script.map(|script| place(script, voice, &parts, known));
@@ -151,6 +156,50 @@ fn is_whole(parts: &[HeardPart], length: Option<f64>) -> bool {
         (to, _) => to.is_none(),
     };
     part.from == 0.0 && part.speed.is_none() && is_to_end
+}
+
+/// What an item plays of its file, and when. One with a speed curve has a part for each piece of the curve: within it, its
+/// average speed is that of the curve within a frame.
+fn heard_parts(item: &Item) -> Vec<HeardPart> {
+    let Some(part) = part(item) else {
+        return Vec::new();
+    };
+    match item.clock() {
+        Some(clock) if !clock.curve.is_empty() => pieces(&clock),
+        _ => vec![part],
+    }
+}
+
+fn pieces(clock: &Clock) -> Vec<HeardPart> {
+    let seconds = |micros: f64| round(micros / 1e6);
+    let source = (clock.source.start as f64, clock.source.duration as f64);
+    // Between two points of the curve, the speed changes in a straight line.
+    let mut bounds: Vec<i64> = clock
+        .curve
+        .iter()
+        .map(|point| clock.time_of(source.0 + point.at * source.1))
+        .collect();
+    bounds.extend([clock.target.start, clock.target.end()]);
+    bounds.sort_unstable();
+    bounds.dedup();
+    let mut times: Vec<i64> = Vec::new();
+    for pair in bounds.windows(2) {
+        let length = pair[1] - pair[0];
+        times.extend((0..PIECES).map(|piece| pair[0] + length * piece / PIECES));
+    }
+    times.extend(bounds.last());
+    times.dedup();
+    let pieces = times.windows(2).map(|pair| {
+        let (from, to) = (clock.source_at(pair[0]), clock.source_at(pair[1]));
+        HeardPart {
+            from: seconds(from),
+            to: Some(seconds(to)),
+            at: seconds(pair[0] as f64),
+            speed: Some((to - from) / (pair[1] - pair[0]) as f64),
+        }
+    });
+    // A piece that plays nothing of the file has no words.
+    pieces.filter(|piece| piece.to > Some(piece.from)).collect()
 }
 
 /// What an item plays of its file, and when.
@@ -223,4 +272,49 @@ fn place(
             words.len()
         ),
     )))
+}
+
+#[cfg(test)]
+mod tests {
+    use capcut_draft::{SpeedPoint, TimeRange};
+
+    use super::*;
+
+    #[test]
+    fn the_pieces_of_a_speed_curve_are_heard_when_the_curve_says() {
+        let point = |at, speed| SpeedPoint { at, speed };
+        for curve in [
+            vec![point(0.0, 0.5), point(0.4, 4.0), point(1.0, 1.0)],
+            vec![point(0.0, 1.0), point(1.0, 1.0)],
+            vec![
+                point(0.0, 4.0),
+                point(0.5, 0.5),
+                point(0.6, 0.5),
+                point(1.0, 4.0),
+            ],
+        ] {
+            let range = |start, end| TimeRange::between(start, end);
+            let clock = Clock::new(
+                range(3_000_000, 11_000_000),
+                range(1_000_000, 13_000_000),
+                1.5,
+                curve,
+            );
+            let parts = pieces(&clock);
+            HeardPart::check(&parts).unwrap();
+            assert!(parts.len() <= 64 && parts[0].from == 1.0, "{parts:?}");
+            for pair in parts.windows(2) {
+                assert_eq!(pair[0].to, Some(pair[1].from));
+            }
+            for source in (1_000..13_000).map(|ms| f64::from(ms) * 1e3) {
+                let time = clock.time_of(source) as f64 / 1e6;
+                let part = parts
+                    .iter()
+                    .rfind(|part| part.from <= source / 1e6)
+                    .unwrap();
+                let heard = part.at + (source / 1e6 - part.from) / part.speed.unwrap();
+                assert!((heard - time).abs() < 0.012, "{source}: {heard} {time}");
+            }
+        }
+    }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use capcut_draft::{Clock, DuckShape, SpeedCurve, TimeRange, ducked, multiplied};
+use capcut_draft::{DuckShape, TimeRange, ducked, multiplied};
 use capcut_sound::overlaps;
 use serde_json::{Value, json};
 
@@ -109,20 +109,12 @@ fn range((start, end): (f64, f64)) -> TimeRange {
 
 /// When an item is heard on the timeline: where somebody speaks in its file, or from its start to its end.
 fn sounding(item: &Item, speech: &SpeechBySource) -> Option<Vec<TimeRange>> {
-    let (start, end) = item.span?;
+    let clock = item.clock()?;
     let Some(Ok(spans)) = item.source().and_then(|source| speech.get(source)) else {
-        return Some(vec![range((start, end))]);
+        return Some(vec![clock.target]);
     };
-    let speed = item
-        .number("speed")
-        .filter(|speed| *speed > 0.0)
-        .unwrap_or(1.0);
-    let from = item.number("start").unwrap_or(0.0);
-    let to = from + (end - start) * speed;
-    let further = item.arguments.get(FURTHER);
-    let curve = further.and_then(|further| SpeedCurve::read(further.get("speed_curve")?).ok());
-    let curve = curve.map_or_else(Vec::new, |curve| curve.points());
-    let clock = Clock::new(range((start, end)), range((from, to)), speed, curve);
+    let seconds = |micros: i64| micros as f64 / 1e6;
+    let (from, to) = (seconds(clock.source.start), seconds(clock.source.end()));
     let shown = |time: f64| clock.time_of(time * 1e6);
     let heard = overlaps(spans, from, to);
     Some(

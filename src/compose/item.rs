@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use capcut_draft::{Clock, SpeedCurve, TimeRange};
 use serde_json::{Value, json};
 
 use super::duck_shape;
@@ -9,6 +10,7 @@ use super::generated_keys;
 use super::script;
 use super::section::Section;
 use super::sound_keys;
+use crate::args::input_rule::FURTHER;
 use crate::args::property;
 use crate::error::{Error, shortened};
 use crate::secrets;
@@ -16,6 +18,7 @@ use crate::styles::Styles;
 use crate::tool::Spec;
 use crate::tools::add_subtitle::AddSubtitle;
 use crate::tools::{self, Object};
+use crate::units::Micros;
 
 /// A subtitle whose words are not in the plan.
 const WITHOUT_WORDS: &str = "without_words";
@@ -59,6 +62,24 @@ pub(crate) struct Item {
 }
 
 impl Item {
+    /// Which part of its file it plays when, if both of its ends are known.
+    pub(super) fn clock(&self) -> Option<Clock> {
+        let (start, end) = self.span?;
+        let speed = self.number("speed").filter(|speed| *speed > 0.0);
+        let speed = speed.unwrap_or(1.0);
+        let from = self.number("start").unwrap_or(0.0);
+        let to = from + (end - start) * speed;
+        let further = self.arguments.get(FURTHER);
+        let curve = further.and_then(|further| further.get("speed_curve"));
+        let curve = curve.and_then(|curve| SpeedCurve::read(curve).ok());
+        let curve = curve.map_or_else(Vec::new, |curve| curve.points());
+        let range = |start, end| {
+            let micros = |seconds| Micros::from_seconds(seconds).0;
+            TimeRange::between(micros(start), micros(end))
+        };
+        Some(Clock::new(range(start, end), range(from, to), speed, curve))
+    }
+
     /// Reads an item as its tool's arguments, or returns all its problems, each with its path.
     pub(super) fn decode(
         section: Section,

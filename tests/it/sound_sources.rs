@@ -194,6 +194,40 @@ fn music_is_lowered_where_a_video_with_a_speed_curve_speaks() {
     }
 }
 
+#[test]
+fn words_of_a_video_with_a_speed_curve_are_shown_when_they_are_heard() {
+    if !has_ffmpeg() {
+        return;
+    }
+    let home = Home::embedded();
+    let mut client = home.connected();
+    let video = filmed(&home, &voice(&home, "talk.wav", &SPOKEN, 12.0));
+    // As above.
+    let shown = |time: f64| 6.0 * (1.0 + 2.0 * time / 12.0).ln();
+    let words = [
+        ("one", 0.5, 0.9),
+        ("two", 3.1, 3.5),
+        ("three", 6.25, 7.0),
+        ("four", 11.1, 11.4),
+    ];
+    let truth = words.map(|(_, start, end)| (shown(start), shown(end)));
+    let given: Vec<Value> = words
+        .iter()
+        .map(|(text, start, end)| json!({ "text": text, "start": start, "end": end }))
+        .collect();
+    let plan = json!({
+        "visuals": [{ "id": "talk", "video_url": text(&video), "speed_curve": [[0, 1], [1, 3]] }],
+        "subtitles": [{ "words": json!(given).to_string(), "align_to": "talk", "preset": "highlight" }],
+        "save": false,
+    });
+    let (document, made) = composed(&mut client, &plan);
+    let found: Vec<(f64, f64)> = words_of(&document)
+        .into_iter()
+        .flat_map(|(_, words)| words)
+        .collect();
+    assert!(is_near(&found, &truth, 0.012), "{found:?} {truth:?} {made}");
+}
+
 /// The volume of the only clip with a file of a kind.
 fn only_volume(document: &Value, list: &str) -> f64 {
     let all = clips(document);

@@ -736,7 +736,7 @@ impl Operation {
             check_keys(name, members)?;
         }
         Self::deserialize(value).or_else(|error| {
-            // Clients and models also write 2 as 2.0, which is no whole number for the reader.
+            // Clients and models also write 2 as 2.0, which the reader takes for a fraction.
             Self::deserialize(with_whole_numbers(value))
                 .map_err(|_| misread(name, value, &error.to_string()))
         })
