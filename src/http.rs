@@ -313,7 +313,7 @@ impl HttpServer {
             id,
         };
         if is_studio {
-            // Browsers are never told that pages of other origins may read it.
+            // There are no CORS headers: a browser lets no page of another origin read it.
             received.activity.works();
             return self.studio(&visitor, head, body, &path, token).await;
         }

@@ -242,7 +242,7 @@ fn results_for_a_view_are_complete_and_below_90_000_characters() {
         assert_eq!(reply["duration"], texts as f64);
         let answer = json!({ "result": shown });
         let (kind, bytes) = image(&answer);
-        // The image takes the room that is left.
+        // The image is as large as the limit allows.
         assert_eq!(kind, "image/jpeg");
         assert!(bytes.len() > 30_000, "{} bytes", bytes.len());
 
